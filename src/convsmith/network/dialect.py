@@ -1,0 +1,39 @@
+"""What a library means where a paper is silent: padding, epsilon, momentum, biases.
+
+A family is written once, as its paper has it; `create("keras/ResNet50")` writes it in Keras' dialect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """Defaults of convolutions and norms while a network is written."""
+
+    same_padding: bool = False
+    """TensorFlow's "same" padding, uneven at stride 2, instead of (k - 1) / 2 on each side."""
+    norm_eps: float = 1e-5
+    norm_momentum: float = 0.1
+    bias_before_norm: bool = False
+    """A bias in convolutions that a norm follows."""
+
+
+_current: ContextVar[Dialect] = ContextVar("dialect", default=Dialect())  # noqa: B039  (a frozen value)
+
+
+def current() -> Dialect:
+    return _current.get()
+
+
+@contextmanager
+def speaking(dialect: Dialect) -> Iterator[None]:
+    token = _current.set(dialect)
+    try:
+        yield
+    finally:
+        _current.reset(token)

@@ -1,0 +1,166 @@
+"""The value that everything is a function of: a network without weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+from convsmith.errors import ShapeError, UsageError
+from convsmith.network.dims import Shape
+from convsmith.network.ops import Op, Parameter
+
+INPUT = "input"
+"""The name by which nodes refer to the network's input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One layer: a dotted name, an op, the names of its inputs.
+
+    `shares` names an earlier node whose parameters this one uses instead of its own.
+    """
+
+    name: str
+    op: Op
+    inputs: tuple[str, ...]
+    shares: str | None = None
+
+    @property
+    def stage(self) -> str:
+        """The outermost scope: "layer1" of "layer1.0.conv1"; empty outside any scope."""
+        return self.name.partition(".")[0] if "." in self.name else ""
+
+    @property
+    def block(self) -> str:
+        """The repeated unit: "layer1.0" of "layer1.0.downsample.conv1"; the stage where blocks are not numbered."""
+        parts = self.name.split(".")[:-1]
+        numbered = [i for i, part in enumerate(parts) if part.isdigit()]
+        return ".".join(parts[: numbered[-1] + 1] if numbered else parts[:1])
+
+
+@dataclass(frozen=True, slots=True)
+class Auxiliary:
+    """A second output that exists in training only; its loss counts `weight` (GoogLeNet: 0.3)."""
+
+    node: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class Network:
+    """Nodes in topological order from the input (C, H, W) to the output. Frozen, hashable, comparable, no weights.
+
+    Raises UsageError for a graph that is not one (unknown input, repeated name); shapes are inferred on first use
+    and raise ShapeError naming the node.
+    """
+
+    name: str
+    input: Shape
+    nodes: tuple[Node, ...]
+    output: str
+    auxiliary: tuple[Auxiliary, ...] = ()
+
+    def __post_init__(self) -> None:
+        known: dict[str, Node] = {}
+        for node in self.nodes:
+            for source in node.inputs:
+                if source not in known and source != INPUT:
+                    raise UsageError(f"{node.name}: input {source!r} is not an earlier layer")
+            if node.shares is not None and node.shares not in known:
+                raise UsageError(f"{node.name}: shares parameters with {node.shares!r}, which is not an earlier layer")
+            if node.name in known or node.name == INPUT:
+                raise UsageError(f"two layers are named {node.name!r}")
+            known[node.name] = node
+        for name in (self.output, *(head.node for head in self.auxiliary)):
+            if name not in known:
+                raise UsageError(f"output {name!r} is not a layer of {self.name}")
+        self.__dict__["_by_name"] = known
+
+    def __getitem__(self, name: str) -> Node:
+        """The node of this name. Raises KeyError."""
+        node: Node = self.__dict__["_by_name"][name]
+        return node
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    @cached_property
+    def shapes(self) -> Mapping[str, Shape]:
+        """Output shape by node name, the input's included. Raises ShapeError naming the node that does not fit."""
+        shapes: dict[str, Shape] = {INPUT: self.input}
+        for node in self.nodes:
+            shapes[node.name] = infer(node.name, node.op, [shapes[source] for source in node.inputs])
+        return shapes
+
+    def inputs_of(self, node: Node) -> list[Shape]:
+        """The shapes that reach a node."""
+        return [self.shapes[source] for source in node.inputs]
+
+    def parameters_of(self, node: Node) -> tuple[Parameter, ...]:
+        """The parameters that a node owns: none if it shares another's."""
+        return () if node.shares else node.op.parameters(*self.inputs_of(node))
+
+    @cached_property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Every parameter by its state-dict key, in node order: `layer1.0.conv1.weight`."""
+        return {f"{node.name}.{p.name}": p for node in self.nodes for p in self.parameters_of(node)}
+
+    @property
+    def classes(self) -> int:
+        """The length of the output vector."""
+        return int(self.shapes[self.output][0])
+
+    @cached_property
+    def inference(self) -> Network:
+        """The same network as it runs after training: no auxiliary heads, no training-only layers."""
+        kept: list[Node] = []
+        alias: dict[str, str] = {}
+        needed = self._ancestors(self.output)
+        for node in self.nodes:
+            if node.name not in needed:
+                continue
+            inputs = tuple(alias.get(source, source) for source in node.inputs)
+            if node.op.training_only:
+                alias[node.name] = inputs[0]
+            else:
+                kept.append(Node(node.name, node.op, inputs, node.shares))
+        return Network(self.name, self.input, tuple(kept), alias.get(self.output, self.output))
+
+    def _ancestors(self, name: str) -> set[str]:
+        needed = {name}
+        for node in reversed(self.nodes):
+            if node.name in needed:
+                needed.update(node.inputs)
+                if node.shares:
+                    needed.add(node.shares)
+        return needed
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON value; fields at their defaults are left out."""
+        from convsmith.network import serial
+
+        return serial.network_to_json(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any] | str) -> Self:
+        """The network that `to_json` wrote. Raises UsageError for anything else, ShapeError if layers do not fit."""
+        from convsmith.network import serial
+
+        return serial.network_from_json(cls, json.loads(data) if isinstance(data, str) else data)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {len(self)} layers, input {'x'.join(map(str, self.input))}"
+
+
+def infer(name: str, op: Op, inputs: list[Shape]) -> Shape:
+    """The op's output shape; a misfit is raised again under the node's name."""
+    try:
+        return op.shape(*inputs)
+    except ShapeError as error:
+        raise ShapeError(f"{name}: {error}") from None

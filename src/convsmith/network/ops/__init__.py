@@ -1,0 +1,77 @@
+"""Every op, by class and by its `kind` in JSON."""
+
+from __future__ import annotations
+
+from convsmith.network.ops.base import Op, Parameter, Window
+from convsmith.network.ops.conv import Conv, ConvTranspose, TableConv
+from convsmith.network.ops.dense import Flatten, Linear, RadialBasis
+from convsmith.network.ops.merge import Add, ChannelShuffle, Concat, Multiply, Pad, Slice, Upsample
+from convsmith.network.ops.pointwise import (
+    Activation,
+    Affine,
+    BatchNorm,
+    Dropout,
+    LocalResponseNorm,
+    Scale,
+    StochasticDepth,
+)
+from convsmith.network.ops.pool import AdaptiveAvgPool, AvgPool, MaxPool
+
+OPS: dict[str, type[Op]] = {
+    op.kind: op
+    for op in (
+        Activation,
+        AdaptiveAvgPool,
+        Add,
+        Affine,
+        AvgPool,
+        BatchNorm,
+        ChannelShuffle,
+        Concat,
+        Conv,
+        ConvTranspose,
+        Dropout,
+        Flatten,
+        Linear,
+        LocalResponseNorm,
+        MaxPool,
+        Multiply,
+        Pad,
+        RadialBasis,
+        Scale,
+        Slice,
+        StochasticDepth,
+        TableConv,
+        Upsample,
+    )
+}
+
+__all__ = [
+    "OPS",
+    "Activation",
+    "AdaptiveAvgPool",
+    "Add",
+    "Affine",
+    "AvgPool",
+    "BatchNorm",
+    "ChannelShuffle",
+    "Concat",
+    "Conv",
+    "ConvTranspose",
+    "Dropout",
+    "Flatten",
+    "Linear",
+    "LocalResponseNorm",
+    "MaxPool",
+    "Multiply",
+    "Op",
+    "Pad",
+    "Parameter",
+    "RadialBasis",
+    "Scale",
+    "Slice",
+    "StochasticDepth",
+    "TableConv",
+    "Upsample",
+    "Window",
+]

@@ -1,0 +1,100 @@
+"""What every op can say: output shape, parameters, arithmetic, receptive field, what training must keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple
+
+from convsmith.errors import ShapeError, UsageError
+from convsmith.network import dims
+from convsmith.network.dims import Dim, Shape
+from convsmith.network.init import Init
+
+Saved = Literal["inputs", "output", "nothing"]
+
+
+class Parameter(NamedTuple):
+    """A tensor that belongs to a node. Buffers that no gradient reaches (running statistics) are not trainable."""
+
+    name: str
+    shape: Shape
+    init: Init
+    trainable: bool = True
+
+
+class Window(NamedTuple):
+    """What one output position sees of the input along one axis: the geometry of a receptive field."""
+
+    extent: Dim = 1
+    stride: Dim = 1
+    before: Dim = 0
+
+
+UNIT = Window()
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One layer without its parameters' values. Subclasses are frozen dataclasses whose fields are JSON values."""
+
+    kind: ClassVar[str]
+    training_only: ClassVar[bool] = False
+    saved: ClassVar[Saved] = "nothing"
+    """Which feature maps the backward pass needs."""
+
+    def shape(self, *inputs: Shape) -> Shape:
+        """The output's shape. Raises ShapeError when the inputs do not fit."""
+        raise NotImplementedError
+
+    def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
+        return ()
+
+    def macs(self, output: Shape, *inputs: Shape) -> Dim:
+        """Multiply-adds of convolutions and matrix products for one image."""
+        raise UsageError(f"op {type(self).__name__} has no rule for its multiply-adds")
+
+    def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
+        """Arithmetic other than the multiply-adds, for one image: one for each addition, comparison, function."""
+        raise UsageError(f"op {type(self).__name__} has no rule for its elementwise operations")
+
+    def windows(self, output: Shape, *inputs: Shape) -> tuple[Window, Window]:
+        """Receptive-field geometry along height and width."""
+        return UNIT, UNIT
+
+
+class Elementwise(Op):
+    """Base of ops without multiply-adds that do one operation for each output element."""
+
+    __slots__ = ()
+
+    def macs(self, output: Shape, *inputs: Shape) -> Dim:
+        return 0
+
+    def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
+        return dims.elements(output)
+
+
+class Rearrangement(Op):
+    """Base of ops that compute nothing: they move, drop or repeat elements."""
+
+    __slots__ = ()
+
+    def macs(self, output: Shape, *inputs: Shape) -> Dim:
+        return 0
+
+    def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
+        return 0
+
+
+def feature_map(shape: Shape) -> tuple[Dim, Dim, Dim]:
+    """Unpack (C, H, W). Raises ShapeError for a vector."""
+    if len(shape) != 3:
+        raise ShapeError(f"needs a feature map (C, H, W), got {dims.text(shape)}")
+    return shape
+
+
+def vector(shape: Shape) -> Dim:
+    """Unpack (F,). Raises ShapeError for a feature map."""
+    if len(shape) != 1:
+        raise ShapeError(f"needs a vector, got {dims.text(shape)}: flatten it first")
+    return shape[0]

@@ -1,0 +1,134 @@
+"""Convolutions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from convsmith.errors import ShapeError
+from convsmith.network.dims import Dim, Pair, Shape, always, elements
+from convsmith.network.init import HE_FAN_IN, HE_FAN_OUT, ZEROS, Init
+from convsmith.network.ops import window
+from convsmith.network.ops.base import Op, Parameter, Saved, Window, feature_map
+from convsmith.network.ops.window import NONE, Padding
+
+
+@dataclass(frozen=True, slots=True)
+class Conv(Op):
+    """Convolution; depthwise when `groups` equals the input's channels.
+
+    weight (channels, C / groups, *kernel), bias (channels,).
+    """
+
+    kind: ClassVar[str] = "conv"
+    saved: ClassVar[Saved] = "inputs"
+
+    channels: Dim
+    kernel: Pair
+    stride: Pair = (1, 1)
+    padding: Padding = NONE
+    dilation: Pair = (1, 1)
+    groups: Dim = 1
+    bias: bool = False
+    init: Init = HE_FAN_OUT
+    bias_init: Init = ZEROS
+
+    def shape(self, *inputs: Shape) -> Shape:
+        channels, height, width = feature_map(inputs[0])
+        if self.groups is not channels and not always((channels % self.groups == 0) & (self.channels % self.groups == 0)):
+            raise ShapeError(f"{channels} -> {self.channels} channels do not divide into {self.groups} groups")
+        size = window.slide((height, width), self.kernel, self.stride, self.padding, self.dilation)
+        return (self.channels, *size)
+
+    def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
+        weight = Parameter("weight", (self.channels, inputs[0][0] // self.groups, *self.kernel), self.init)
+        return (weight, Parameter("bias", (self.channels,), self.bias_init)) if self.bias else (weight,)
+
+    def macs(self, output: Shape, *inputs: Shape) -> Dim:
+        return elements(output) * (inputs[0][0] // self.groups) * self.kernel[0] * self.kernel[1]
+
+    def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
+        return elements(output) if self.bias else 0
+
+    def windows(self, output: Shape, *inputs: Shape) -> tuple[Window, Window]:
+        return window.windows(inputs[0][1:], self.kernel, self.stride, self.padding, self.dilation)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class ConvTranspose(Op):
+    """Transposed convolution without padding: each input position spreads a kernel (U-Net's up-convolution).
+
+    weight (C, channels, *kernel), bias (channels,). Output side = (input side - 1) * stride + kernel.
+    """
+
+    kind: ClassVar[str] = "conv_transpose"
+    saved: ClassVar[Saved] = "inputs"
+
+    channels: Dim
+    kernel: Pair
+    stride: Pair
+    bias: bool = True
+    init: Init = HE_FAN_IN
+
+    def shape(self, *inputs: Shape) -> Shape:
+        _, height, width = feature_map(inputs[0])
+        return (
+            self.channels,
+            (height - 1) * self.stride[0] + self.kernel[0],
+            (width - 1) * self.stride[1] + self.kernel[1],
+        )
+
+    def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
+        weight = Parameter("weight", (inputs[0][0], self.channels, *self.kernel), self.init)
+        return (weight, Parameter("bias", (self.channels,), ZEROS)) if self.bias else (weight,)
+
+    def macs(self, output: Shape, *inputs: Shape) -> Dim:
+        return elements(inputs[0]) * self.channels * self.kernel[0] * self.kernel[1]
+
+    def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
+        return elements(output) if self.bias else 0
+
+    def windows(self, output: Shape, *inputs: Shape) -> tuple[Window, Window]:
+        # A fractional stride: neighbouring outputs are 1/stride of an input position apart.
+        ratios = [o / i for o, i in zip(output[1:], inputs[0][1:], strict=True)]
+        return Window(1, 1 / round(ratios[0])), Window(1, 1 / round(ratios[1]))
+
+
+@dataclass(frozen=True, slots=True)
+class TableConv(Op):
+    """Convolution in which output map i sees only the input maps `table[i]` (LeCun et al. 1998, table I).
+
+    weight (connections, *kernel) in the table's order, bias (len(table),).
+    """
+
+    kind: ClassVar[str] = "table_conv"
+    saved: ClassVar[Saved] = "inputs"
+
+    table: tuple[tuple[int, ...], ...]
+    kernel: Pair
+    init: Init = HE_FAN_IN
+
+    @property
+    def connections(self) -> int:
+        return sum(len(row) for row in self.table)
+
+    def shape(self, *inputs: Shape) -> Shape:
+        channels, height, width = feature_map(inputs[0])
+        if channels <= max(max(row) for row in self.table):
+            raise ShapeError(f"the connection table names map {max(max(row) for row in self.table)} of {channels}")
+        return (len(self.table), *window.slide((height, width), self.kernel, (1, 1), NONE))
+
+    def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
+        return (
+            Parameter("weight", (self.connections, *self.kernel), self.init),
+            Parameter("bias", (len(self.table),), ZEROS),
+        )
+
+    def macs(self, output: Shape, *inputs: Shape) -> Dim:
+        return self.connections * elements(output[1:]) * self.kernel[0] * self.kernel[1]
+
+    def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
+        return elements(output)
+
+    def windows(self, output: Shape, *inputs: Shape) -> tuple[Window, Window]:
+        return window.windows(inputs[0][1:], self.kernel, (1, 1), NONE)  # type: ignore[arg-type]
