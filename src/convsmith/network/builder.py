@@ -257,9 +257,7 @@ def channel_shuffle(x: Tensor, groups: int, *, name: str | None = None) -> Tenso
     return x.builder.add("shuffle", ops.ChannelShuffle(groups), (x,), name, None)
 
 
-def pad(
-    x: Tensor, padding: tuple[int, int, int, int] = (0, 0, 0, 0), *, channels: tuple[Dim, Dim] = (0, 0)
-) -> Tensor:
+def pad(x: Tensor, padding: tuple[int, int, int, int] = (0, 0, 0, 0), *, channels: tuple[Dim, Dim] = (0, 0)) -> Tensor:
     """Zeros around the map (top, bottom, left, right), or zero maps before and after its channels."""
     return x.builder.add("pad", ops.Pad(padding, channels), (x,), None, None)
 

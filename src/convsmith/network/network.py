@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Self
 
 from convsmith.errors import ShapeError, UsageError
-from convsmith.network.dims import Shape
+from convsmith.network.dims import Shape, always, equal, text
 from convsmith.network.ops import Op, Parameter
 
 INPUT = "input"
@@ -95,8 +95,19 @@ class Network:
         """Output shape by node name, the input's included. Raises ShapeError naming the node that does not fit."""
         shapes: dict[str, Shape] = {INPUT: self.input}
         for node in self.nodes:
-            shapes[node.name] = infer(node.name, node.op, [shapes[source] for source in node.inputs])
+            inputs = [shapes[source] for source in node.inputs]
+            shapes[node.name] = infer(node.name, node.op, inputs)
+            if node.shares:
+                self._check_shared(node, self[node.shares], shapes)
         return shapes
+
+    @staticmethod
+    def _check_shared(node: Node, owner: Node, shapes: Mapping[str, Shape]) -> None:
+        own, shared = (
+            {p.name: p.shape for p in n.op.parameters(*[shapes[source] for source in n.inputs])} for n in (node, owner)
+        )
+        if owner.shares or own.keys() != shared.keys() or not all(equal(own[key], shared[key]) for key in own):
+            raise ShapeError(f"{node.name}: the parameters of {owner.name} do not fit this layer")
 
     def inputs_of(self, node: Node) -> list[Shape]:
         """The shapes that reach a node."""
@@ -152,7 +163,12 @@ class Network:
         """The network that `to_json` wrote. Raises UsageError for anything else, ShapeError if layers do not fit."""
         from convsmith.network import serial
 
-        return serial.network_from_json(cls, json.loads(data) if isinstance(data, str) else data)
+        if isinstance(data, str):
+            try:
+                data = json.loads(data)
+            except (ValueError, RecursionError) as error:
+                raise UsageError(f"not a network: not JSON ({error})") from None
+        return serial.network_from_json(cls, data)
 
     def __str__(self) -> str:
         return f"{self.name}: {len(self)} layers, input {'x'.join(map(str, self.input))}"
@@ -160,7 +176,13 @@ class Network:
 
 def infer(name: str, op: Op, inputs: list[Shape]) -> Shape:
     """The op's output shape; a misfit is raised again under the node's name."""
+    if not inputs or (op.arity is not None and len(inputs) != op.arity):
+        raise ShapeError(f"{name}: {op.kind} takes {op.arity or 'one or more'} inputs, got {len(inputs)}")
     try:
-        return op.shape(*inputs)
+        shape = op.shape(*inputs)
     except ShapeError as error:
         raise ShapeError(f"{name}: {error}") from None
+    for dim in shape:
+        if not always(dim > 0):
+            raise ShapeError(f"{name}: the output {text(shape)} is empty")
+    return shape

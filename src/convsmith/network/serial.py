@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 from functools import cache
-from typing import Any, TypeVar, get_type_hints
+from math import isfinite
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from convsmith.errors import ConvsmithError, UnknownNameError, UsageError
-from convsmith.network.init import Init
+from convsmith.network.dims import Shape
+from convsmith.network.init import Init, Kind
 from convsmith.network.network import Auxiliary, Network, Node
 from convsmith.network.ops import OPS, Op
 
@@ -37,7 +39,7 @@ def network_from_json(cls: type[SomeNetwork], data: Mapping[str, Any]) -> SomeNe
     try:
         net = cls(
             name=_text(data["name"]),
-            input=tuple(_size(dim) for dim in data["input"]),
+            input=_input(data["input"]),
             nodes=tuple(_node_from_json(node) for node in data["nodes"]),
             output=_text(data["output"]),
             auxiliary=tuple(Auxiliary(_text(h["node"]), float(h["weight"])) for h in data.get("auxiliary", ())),
@@ -45,7 +47,7 @@ def network_from_json(cls: type[SomeNetwork], data: Mapping[str, Any]) -> SomeNe
         _ = net.shapes
     except ConvsmithError:
         raise
-    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, IndexError, RecursionError) as error:
         raise UsageError(f"not a network: {type(error).__name__} {error}") from None
     return net
 
@@ -95,11 +97,13 @@ def _types(op: type[Op]) -> dict[str, Any]:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value read from a file can be a field of this type; sizes must be whole and positive."""
+    """Whether a value read from a file can be a field of this type."""
     if hint is Any:
         return isinstance(value, int) and not isinstance(value, bool)
-    if hint in (int, bool, float, Init):
-        return type(value) is hint or (hint is float and type(value) is int)
+    if hint is float:
+        return type(value) in (int, float) and isfinite(value)
+    if hint in (int, bool, Init):
+        return type(value) is hint
     args = getattr(hint, "__args__", ())
     if getattr(hint, "__origin__", None) is tuple:
         if not isinstance(value, tuple):
@@ -108,7 +112,9 @@ def _fits(value: Any, hint: Any) -> bool:
         return (repeated or len(value) == len(args)) and all(
             _fits(v, args[0] if repeated else a) for v, a in zip(value, value if repeated else args, strict=True)
         )
-    return any(value == arg or (isinstance(arg, type) or hasattr(arg, "__args__")) and _fits(value, arg) for arg in args)
+    return any(
+        value == arg or (isinstance(arg, type) or hasattr(arg, "__args__")) and _fits(value, arg) for arg in args
+    )
 
 
 def _value_to_json(value: Any) -> Any:
@@ -121,6 +127,8 @@ def _value_to_json(value: Any) -> Any:
 
 def _value_from_json(value: Any) -> Any:
     if isinstance(value, Mapping):
+        if value["init"] not in get_args(Kind):
+            raise UnknownNameError("initialiser", str(value["init"]), get_args(Kind))
         return Init(value["init"], float(value["value"]))
     if isinstance(value, list):
         return tuple(_value_from_json(item) for item in value)
@@ -133,7 +141,7 @@ def _text(value: Any) -> str:
     return value
 
 
-def _size(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise UsageError(f"not a network: {value!r} is not a size")
-    return value
+def _input(value: Any) -> Shape:
+    if not isinstance(value, list) or len(value) != 3 or not all(type(dim) is int and dim > 0 for dim in value):
+        raise UsageError(f"not a network: the input {value!r} is not three sizes (C, H, W)")
+    return tuple(value)

@@ -38,6 +38,8 @@ class Op:
     """One layer without its parameters' values. Subclasses are frozen dataclasses whose fields are JSON values."""
 
     kind: ClassVar[str]
+    arity: ClassVar[int | None] = 1
+    """How many inputs it takes; None for one or more."""
     training_only: ClassVar[bool] = False
     saved: ClassVar[Saved] = "nothing"
     """Which feature maps the backward pass needs."""

@@ -35,7 +35,9 @@ class Conv(Op):
 
     def shape(self, *inputs: Shape) -> Shape:
         channels, height, width = feature_map(inputs[0])
-        if self.groups is not channels and not always((channels % self.groups == 0) & (self.channels % self.groups == 0)):
+        if not always(self.groups > 0):
+            raise ShapeError(f"{self.groups} groups: must be at least 1")
+        if not always((channels % self.groups == 0) & (self.channels % self.groups == 0)):
             raise ShapeError(f"{channels} -> {self.channels} channels do not divide into {self.groups} groups")
         size = window.slide((height, width), self.kernel, self.stride, self.padding, self.dilation)
         return (self.channels, *size)
@@ -72,6 +74,8 @@ class ConvTranspose(Op):
 
     def shape(self, *inputs: Shape) -> Shape:
         _, height, width = feature_map(inputs[0])
+        if min(*self.kernel, *self.stride) < 1:
+            raise ShapeError(f"kernel {self.kernel} and stride {self.stride} must be at least 1")
         return (
             self.channels,
             (height - 1) * self.stride[0] + self.kernel[0],
@@ -90,8 +94,7 @@ class ConvTranspose(Op):
 
     def windows(self, output: Shape, *inputs: Shape) -> tuple[Window, Window]:
         # A fractional stride: neighbouring outputs are 1/stride of an input position apart.
-        ratios = [o / i for o, i in zip(output[1:], inputs[0][1:], strict=True)]
-        return Window(1, 1 / round(ratios[0])), Window(1, 1 / round(ratios[1]))
+        return Window(1, 1 / self.stride[0]), Window(1, 1 / self.stride[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +117,11 @@ class TableConv(Op):
 
     def shape(self, *inputs: Shape) -> Shape:
         channels, height, width = feature_map(inputs[0])
-        if channels <= max(max(row) for row in self.table):
-            raise ShapeError(f"the connection table names map {max(max(row) for row in self.table)} of {channels}")
+        if not self.table or not all(self.table):
+            raise ShapeError("every row of the connection table must name an input map")
+        first, last = min(map(min, self.table)), max(map(max, self.table))
+        if first < 0 or channels <= last:
+            raise ShapeError(f"the connection table names maps {first} to {last} of {channels}")
         return (len(self.table), *window.slide((height, width), self.kernel, (1, 1), NONE))
 
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:

@@ -16,6 +16,7 @@ class Add(Elementwise):
     """The sum of branches of one shape."""
 
     kind: ClassVar[str] = "add"
+    arity: ClassVar[int | None] = None
 
     def shape(self, *inputs: Shape) -> Shape:
         for other in inputs[1:]:
@@ -32,6 +33,7 @@ class Multiply(Elementwise):
     """A feature map times a weight for each channel, (C, 1, 1) (squeeze-and-excitation), or for each element."""
 
     kind: ClassVar[str] = "multiply"
+    arity: ClassVar[int | None] = 2
     saved: ClassVar[Saved] = "inputs"
 
     def shape(self, *inputs: Shape) -> Shape:
@@ -46,6 +48,7 @@ class Concat(Rearrangement):
     """Channels of the branches, one after the other."""
 
     kind: ClassVar[str] = "concat"
+    arity: ClassVar[int | None] = None
 
     def shape(self, *inputs: Shape) -> Shape:
         channels: Dim = 0
@@ -67,7 +70,7 @@ class Slice(Rearrangement):
 
     def shape(self, *inputs: Shape) -> Shape:
         channels = inputs[0][0]
-        if not dims.always((self.start < self.stop) & (self.stop <= channels)):
+        if not dims.always((self.start >= 0) & (self.start < self.stop) & (self.stop <= channels)):
             raise ShapeError(f"no channels {self.start} to {self.stop} in {dims.text(inputs[0])}")
         return (self.stop - self.start, *inputs[0][1:])
 
@@ -81,7 +84,7 @@ class ChannelShuffle(Rearrangement):
     groups: int
 
     def shape(self, *inputs: Shape) -> Shape:
-        if not dims.always(feature_map(inputs[0])[0] % self.groups == 0):
+        if self.groups < 1 or not dims.always(feature_map(inputs[0])[0] % self.groups == 0):
             raise ShapeError(f"{inputs[0][0]} channels do not divide into {self.groups} groups")
         return inputs[0]
 

@@ -42,10 +42,14 @@ def slide(
 ) -> tuple[Dim, Dim]:
     """Output (height, width). With `ceil`, a last partial window counts if it starts inside the padded input.
 
-    Raises ShapeError when the window is larger than the padded input.
+    Raises ShapeError when the window is larger than the padded input, or no window at all.
     """
+    if min(*kernel, *stride, *dilation) < 1:
+        raise ShapeError(f"kernel {kernel}, stride {stride} and dilation {dilation} must be at least 1")
     if padding == "same":
         return -(-size[0] // stride[0]), -(-size[1] // stride[1])
+    if min(padding) < 0:
+        raise ShapeError(f"padding {padding} must not be negative")
     top, bottom, left, right = padding
     return (
         _steps(size[0], kernel[0], stride[0], top, bottom, dilation[0], ceil),
@@ -54,9 +58,10 @@ def slide(
 
 
 def _steps(size: Dim, kernel: int, stride: int, before: int, after: int, dilation: int, ceil: bool) -> Dim:
-    span = size + before + after - dilation * (kernel - 1) - 1
+    extent = dilation * (kernel - 1) + 1
+    span = size + before + after - extent
     if not always(span >= 0):
-        raise ShapeError(f"window of {dilation * (kernel - 1) + 1} is larger than its padded input {span + kernel}")
+        raise ShapeError(f"window of {extent} is larger than its padded input {span + extent}")
     if not ceil:
         return span // stride + 1
     steps = -(-span // stride) + 1

@@ -1,0 +1,10 @@
+"""The networks that made convolutional vision, one file a family, and `create` to write any of them."""
+
+from __future__ import annotations
+
+# Importing a family registers its variants; the order is that of the years.
+from convsmith.zoo import lenet, alexnet, vgg, resnet, mobilenet, libraries  # noqa: F401, I001
+from convsmith.zoo.paper import Paper, Published
+from convsmith.zoo.registry import Variant, create, family, find, models
+
+__all__ = ["Paper", "Published", "Variant", "create", "family", "find", "models"]
