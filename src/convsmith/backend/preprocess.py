@@ -1,0 +1,87 @@
+"""Evaluation preprocessing as a torch module: the one implementation that training, evaluation and prediction run."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convsmith.errors import UsageError
+from convsmith.network.preprocess import Interpolation, Preprocess
+
+LUMA = (0.299, 0.587, 0.114)
+"""ITU-R 601 weights of red, green and blue, as in Pillow's conversion to "L"."""
+
+
+class PreprocessModule(nn.Module):
+    """Runs a `Preprocess`: decoded uint8 images in, what the network's first layer takes out.
+
+    Training puts its random changes between the steps, so each is a method of its own; `forward` is all of them.
+    The resize works on floats and is antialiased; ONNX's Resize (opset 18) gives the same values, to 0.005 of 255,
+    when it is told `antialias=1, exclude_outside=1, cubic_coeff_a=-0.5` and the output's size rather than scales.
+
+    Raises UsageError for a description that contradicts itself: a crop larger than the resize, a mean or standard
+    deviation for another number of channels.
+    """
+
+    shift: Tensor
+    factor: Tensor
+    luma: Tensor
+
+    def __init__(self, preprocess: Preprocess) -> None:
+        super().__init__()
+        _check(preprocess)
+        self.preprocess = preprocess
+        mean, std = torch.tensor(preprocess.mean).view(-1, 1, 1), torch.tensor(preprocess.std).view(-1, 1, 1)
+        self.register_buffer("shift", 255 * mean, persistent=False)
+        self.register_buffer("factor", 1 / (255 * std), persistent=False)
+        self.register_buffer("luma", torch.tensor(LUMA).view(3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """From uint8 (H, W, 3) or (N, H, W, 1 or 3) to float32 (N, C, h, w) of the crop's size, normalized."""
+        return self.normalize(self.resize_and_crop(self.to_channels(images)))
+
+    def to_channels(self, images: Tensor) -> Tensor:
+        """From uint8 (H, W, 3) or (N, H, W, 1 or 3) to float32 (N, C, H, W) in 0..255, C as the network takes it."""
+        batch = images if images.ndim == 4 else images[None]
+        floats = batch.permute(0, 3, 1, 2).float()
+        if floats.shape[1] == self.preprocess.channels:
+            return floats
+        if self.preprocess.channels == 1:
+            return (floats * self.luma).sum(dim=1, keepdim=True)
+        return floats.expand(-1, self.preprocess.channels, -1, -1)
+
+    def resize_and_crop(self, images: Tensor) -> Tensor:
+        """From float32 (N, C, H, W) in 0..255 to (N, C, h, w) of the crop's size, still in 0..255."""
+        height, width = images.shape[-2:]
+        size = self.preprocess.resized(height, width)
+        if size != (height, width):
+            images = resize(images, size, self.preprocess.interpolation)
+        return centre_crop(images, self.preprocess.crop)
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """From float32 (N, C, h, w) in 0..255 to what the first layer takes: (value / 255 - mean) / std."""
+        return (images - self.shift) * self.factor
+
+
+def resize(images: Tensor, size: tuple[int, int], interpolation: Interpolation) -> Tensor:
+    """Antialiased resize of (N, C, H, W) in 0..255 to `size` (height, width), as Pillow does it."""
+    if interpolation == "nearest":
+        return F.interpolate(images, size=size, mode="nearest-exact")
+    resized = F.interpolate(images, size=size, mode=interpolation, antialias=True, align_corners=False)
+    # The cubic kernel overshoots at edges; pixels do not.
+    return resized.clamp(0, 255) if interpolation == "bicubic" else resized
+
+
+def centre_crop(images: Tensor, crop: tuple[int, int]) -> Tensor:
+    """The middle (height, width) of (N, C, H, W), half a pixel rounded to the even side, as torchvision does it."""
+    top, left = (round((have - want) / 2) for have, want in zip(images.shape[-2:], crop, strict=True))
+    return images[..., top : top + crop[0], left : left + crop[1]]
+
+
+def _check(preprocess: Preprocess) -> None:
+    smallest = preprocess.resize if isinstance(preprocess.resize, tuple) else (preprocess.resize,) * 2
+    if preprocess.crop[0] > smallest[0] or preprocess.crop[1] > smallest[1]:
+        raise UsageError(f"preprocessing crops {preprocess.crop} out of {smallest}; resize must be at least the crop")
+    if not len(preprocess.mean) == len(preprocess.std) == preprocess.channels:
+        raise UsageError(f"preprocessing needs a mean and a std for each of {preprocess.channels} channels")

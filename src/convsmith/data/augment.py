@@ -1,0 +1,154 @@
+"""Random changes to training images: described as data, drawn from an explicit generator."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from convsmith.backend.preprocess import resize
+
+DIGIT_WORDS = frozenset(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
+SIDES = frozenset(("left", "right"))
+
+
+@dataclass(frozen=True)
+class Augment:
+    """What may happen to a training image. All off by default; the order is that of the fields.
+
+    - `resized_crop`: for image files, a random part of at least this fraction of the area, of aspect ratio 3/4 to
+      4/3, resized to the network's input (Szegedy et al. 2015, section 6). In (0, 1], or None: the evaluation crop.
+    - `shift` (fraction of the side), `rotate` (degrees), `scale` (fraction): each drawn uniformly from +- the value.
+    - `crop_padding`: zeros added on each side before a random crop of the old size, in pixels (He et al. 2015, 4.2).
+    - `flip`: left and right exchanged in half of the images.
+    - `erase`: the probability that a rectangle is painted over with the mean colour (Zhong et al. 2017).
+    """
+
+    resized_crop: float | None = None
+    shift: float = 0.0
+    rotate: float = 0.0
+    scale: float = 0.0
+    crop_padding: int = 0
+    flip: bool = False
+    erase: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(
+            resized_crop=None if data["resized_crop"] is None else float(data["resized_crop"]),
+            shift=float(data["shift"]),
+            rotate=float(data["rotate"]),
+            scale=float(data["scale"]),
+            crop_padding=int(data["crop_padding"]),
+            flip=bool(data["flip"]),
+            erase=float(data["erase"]),
+        )
+
+
+def written_characters(classes: Iterable[str]) -> bool:
+    """Whether the classes are digits or letters: each name is one character, a number's digits, or a digit's word."""
+    names = [name.strip().lower() for name in classes]
+    return all(len(name) == 1 or name.isdigit() or name in DIGIT_WORDS for name in names)
+
+
+def flip_keeps_class(classes: Iterable[str]) -> bool:
+    """Whether a mirror image still belongs to its class: not for digits and letters, nor where a name says a side."""
+    names = list(classes)
+    sided = any(SIDES & set(re.split(r"[^a-z]+", name.lower())) for name in names)
+    return not sided and not written_characters(names)
+
+
+def augment_batch(images: Tensor, augment: Augment, generator: torch.Generator) -> Tensor:
+    """Augments float32 images (N, C, H, W) in 0..255, each by its own draw. `generator` lives on the CPU.
+
+    Returns (N, C, H, W). The draws depend on the generator and N alone, so every device sees the same ones.
+    """
+    if augment.shift or augment.rotate or augment.scale:
+        images = _affine(images, augment, generator)
+    if augment.crop_padding:
+        images = _shifted_crop(images, augment.crop_padding, generator)
+    if augment.flip:
+        flipped = torch.rand(len(images), generator=generator) < 0.5
+        images = torch.where(flipped.to(images.device)[:, None, None, None], images.flip(3), images)
+    if augment.erase:
+        images = _erase(images, augment.erase, generator)
+    return images
+
+
+def random_resized_crop(
+    image: NDArray[np.uint8], size: tuple[int, int], area: float, generator: np.random.Generator
+) -> NDArray[np.uint8]:
+    """A random box of (H, W, C), at least `area` of the image, resized to `size` (height, width)."""
+    top, left, height, width = _random_box(image.shape[0], image.shape[1], area, generator)
+    box = torch.tensor(image[top : top + height, left : left + width]).permute(2, 0, 1)[None]
+    # On uint8 the resize runs on integers, several times as fast; training does not need the fractions.
+    return np.ascontiguousarray(resize(box, size, "bilinear")[0].permute(1, 2, 0).numpy())
+
+
+def _random_box(height: int, width: int, area: float, generator: np.random.Generator) -> tuple[int, int, int, int]:
+    """(top, left, height, width) of a box inside the image; the middle of it where ten draws do not fit."""
+    log_ratio = math.log(4 / 3)
+    for _ in range(10):
+        pixels = height * width * generator.uniform(area, 1.0)
+        ratio = math.exp(generator.uniform(-log_ratio, log_ratio))
+        box_height, box_width = round(math.sqrt(pixels / ratio)), round(math.sqrt(pixels * ratio))
+        if 0 < box_height <= height and 0 < box_width <= width:
+            top = int(generator.integers(height - box_height + 1))
+            left = int(generator.integers(width - box_width + 1))
+            return top, left, box_height, box_width
+    side = min(height, width)
+    return (height - side) // 2, (width - side) // 2, side, side
+
+
+def _affine(images: Tensor, augment: Augment, generator: torch.Generator) -> Tensor:
+    count, _, height, width = images.shape
+    draws = 2 * torch.rand(4, count, generator=generator) - 1
+    angle = draws[0] * math.radians(augment.rotate)
+    zoom = 1 / (1 + draws[1] * augment.scale)
+    cosine, sine = zoom * angle.cos(), zoom * angle.sin()
+    # Grid coordinates run from -1 to 1 over each side, so a rotation must undo the aspect ratio, and a shift by the
+    # whole side is 2.
+    along_x = torch.stack([cosine, -sine * height / width, 2 * augment.shift * draws[2]], dim=1)
+    along_y = torch.stack([sine * width / height, cosine, 2 * augment.shift * draws[3]], dim=1)
+    theta = torch.stack([along_x, along_y], dim=1).to(images.device)
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def _shifted_crop(images: Tensor, padding: int, generator: torch.Generator) -> Tensor:
+    count, _, height, width = images.shape
+    offset = torch.randint(2 * padding + 1, (2, count, 1), generator=generator).to(images.device)
+    rows = offset[0] + torch.arange(height, device=images.device)
+    columns = offset[1] + torch.arange(width, device=images.device)
+    image = torch.arange(count, device=images.device)
+    padded = F.pad(images, [padding] * 4).permute(0, 2, 3, 1)
+    return padded[image[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def _erase(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    count, _, height, width = images.shape
+    draws = torch.rand(5, count, generator=generator).to(images.device)
+    area = 0.02 + draws[0] * (0.33 - 0.02)
+    ratio = torch.exp((2 * draws[1] - 1) * math.log(1 / 0.3))
+    box_height, box_width = (area * ratio).sqrt().clamp(max=1) * height, (area / ratio).sqrt().clamp(max=1) * width
+    inside = _between(height, draws[2] * (height - box_height), box_height)[:, None, :, None]
+    inside = inside & _between(width, draws[3] * (width - box_width), box_width)[:, None, None, :]
+    chosen = inside & (draws[4] < probability)[:, None, None, None]
+    return torch.where(chosen, images.mean(dim=(0, 2, 3), keepdim=True), images)
+
+
+def _between(length: int, start: Tensor, extent: Tensor) -> Tensor:
+    """(N, length): which positions lie in [start, start + extent) of each image."""
+    position = torch.arange(length, device=start.device)
+    return (position >= start[:, None]) & (position < (start + extent)[:, None])

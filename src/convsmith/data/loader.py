@@ -1,0 +1,250 @@
+"""Batches of a split on the training device: whole-array indexing for sets in memory, worker processes for files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils import data as torch_data
+
+from convsmith.backend.preprocess import PreprocessModule
+from convsmith.data.augment import Augment, augment_batch, random_resized_crop
+from convsmith.data.dataset import Finding, Images, Split
+from convsmith.errors import DataError
+from convsmith.network.preprocess import Preprocess
+
+WORKERS = max(1, min(8, (os.cpu_count() or 1) // 2))
+"""Processes that decode files: half the cores, for the other half trains."""
+
+PREFETCH = 2
+"""Batches that each worker holds ready: what bounds memory, whatever the number of files."""
+
+
+@runtime_checkable
+class InMemory(Protocol):
+    """Images that are one array: uint8 (N, H, W, C)."""
+
+    @property
+    def array(self) -> NDArray[np.uint8]: ...
+
+
+@runtime_checkable
+class Streamed(Protocol):
+    """Images that can be decoded at a reduced size, no smaller than `at_least` (height, width) of uint8 (H, W, 3)."""
+
+    def decode(self, index: int, at_least: tuple[int, int]) -> NDArray[np.uint8]: ...
+
+
+class Batch(NamedTuple):
+    """`images` float32 (N, C, H, W), preprocessed; `labels` int64 (N,); `rows` their places in the split, (N,).
+
+    `step` counts the epoch's batches from 0.
+    """
+
+    step: int
+    images: Tensor
+    labels: Tensor
+    rows: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How training walks a split: the order of each epoch follows from the seed, and so does every random change."""
+
+    seed: int
+    augment: Augment
+
+
+class Loader:
+    """Batches of one split, preprocessed, on `device`.
+
+    Without `training` every image comes once, in order, as `PreprocessModule` makes it. With it, each epoch is a
+    permutation, images are augmented, and a last incomplete batch is left out, for every batch then costs and weighs
+    the same. Order is a function of (seed, epoch), augmentation of (seed, epoch, step) and, where it happens in
+    workers, (seed, epoch, row): nothing depends on the number of workers or on what was read before.
+
+    A file that has become unreadable is left out of its batch and listed in `unreadable`.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        preprocess: Preprocess,
+        batch_size: int,
+        *,
+        training: Training | None = None,
+        device: torch.device | None = None,
+        workers: int = WORKERS,
+    ) -> None:
+        self._unreadable: dict[str, Finding] = {}
+        self._split = split
+        self._training = training
+        self._device = device or torch.device("cpu")
+        self._preprocess = PreprocessModule(preprocess).to(self._device)
+        self._batch_size = min(batch_size, len(split)) if training else batch_size
+        self._files = None if isinstance(split.images, InMemory) else self._file_batches(preprocess, workers)
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        whole, rest = divmod(len(self._split), self._batch_size)
+        return whole if self._training or not rest else whole + 1
+
+    @property
+    def batch_size(self) -> int:
+        return self._batch_size
+
+    @property
+    def unreadable(self) -> tuple[Finding, ...]:
+        """The files that could not be read so far, each once."""
+        return tuple(self._unreadable.values())
+
+    def epoch(self, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from step `start` on: the same ones as if the earlier had been taken."""
+        rows = epoch_order(len(self._split), self._training.seed, epoch) if self._training else None
+        order = np.arange(len(self._split)) if rows is None else rows
+        plan = [order[i * self._batch_size : (i + 1) * self._batch_size] for i in range(start, len(self))]
+        for step, (kept, images) in enumerate(self._read(epoch, plan), start):
+            if len(kept):
+                labels = torch.from_numpy(self._split.labels[kept]).to(self._device, non_blocking=True)
+                yield Batch(step, self._prepare(images.to(self._device, non_blocking=True), epoch, step), labels, kept)
+
+    def _read(self, epoch: int, plan: list[NDArray[np.int64]]) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+        """The rows that could be read and their images: uint8 (N, H, W, C), or preprocessed if workers did it."""
+        if isinstance(self._split.images, InMemory):
+            array = self._split.images.array
+            return ((rows, torch.from_numpy(array[rows])) for rows in plan)
+        assert self._files is not None
+        self._files.plan(epoch, plan)
+        return self._from_files(self._files)
+
+    def _from_files(self, files: _FileBatches) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+        for read in files.loader:
+            self._unreadable |= {finding.subject: finding for finding in read.unreadable}
+            yield read.rows.numpy(), read.images
+
+    def _prepare(self, images: Tensor, epoch: int, step: int) -> Tensor:
+        if self._training is None:
+            return self._preprocess(images) if images.dtype == torch.uint8 else images
+        floats = self._preprocess.to_channels(images)
+        if self._files is None:
+            floats = self._preprocess.resize_and_crop(floats)
+        generator = torch.Generator().manual_seed(seed_of(self._training.seed, epoch, step))
+        return self._preprocess.normalize(augment_batch(floats, self._training.augment, generator))
+
+    def _file_batches(self, preprocess: Preprocess, workers: int) -> _FileBatches:
+        return _FileBatches(_Files(self._split.images, preprocess, self._training), workers)
+
+
+def epoch_order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """The permutation of `count` rows that an epoch of training walks."""
+    return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def seed_of(*keys: int) -> int:
+    """A 63-bit seed that is a function of these non-negative numbers alone."""
+    return int(np.random.SeedSequence(keys).generate_state(1, np.uint64)[0] >> 1)
+
+
+class _Sample(NamedTuple):
+    row: int
+    image: Tensor | None
+    unreadable: Finding | None
+
+
+class _Read(NamedTuple):
+    rows: Tensor
+    images: Tensor
+    unreadable: list[Finding]
+
+
+class _Files(torch_data.Dataset[_Sample]):
+    """What a worker does with one file: decode it, and bring it to the size of the network's input."""
+
+    def __init__(self, images: Images, preprocess: Preprocess, training: Training | None) -> None:
+        self._images = images
+        self._preprocess = PreprocessModule(preprocess)
+        self._training = training
+
+    def __getitem__(self, key: tuple[int, int]) -> _Sample:
+        epoch, row = key
+        try:
+            image = self._evaluated(row) if self._training is None else self._trained(self._training, epoch, row)
+        except (DataError, OSError) as error:
+            return _Sample(row, None, Finding(self._images.name(row), str(error)))
+        return _Sample(row, image, None)
+
+    def _evaluated(self, row: int) -> Tensor:
+        """float32 (C, h, w), preprocessed: images of different sizes do not fit one array before."""
+        image: Tensor = self._preprocess(torch.tensor(self._images[row]))[0]
+        return image
+
+    def _trained(self, training: Training, epoch: int, row: int) -> Tensor:
+        """uint8 (h, w, 3) of the crop's size: a quarter of the bytes of floats on the way to the trainer."""
+        area = training.augment.resized_crop
+        size = self._preprocess.preprocess.crop
+        if area is None:
+            floats = torch.tensor(self._images[row]).permute(2, 0, 1)[None].float()
+            return self._preprocess.resize_and_crop(floats)[0].permute(1, 2, 0).round().to(torch.uint8)
+        image = self._decoded(row, size, area)
+        generator = np.random.default_rng([training.seed, epoch, row])
+        return torch.from_numpy(random_resized_crop(image, size, area, generator))
+
+    def _decoded(self, row: int, size: tuple[int, int], area: float) -> NDArray[np.uint8]:
+        if not isinstance(self._images, Streamed):
+            return self._images[row]
+        # The smallest box of the widest ratio must still hold the network's input at the reduced scale.
+        enlarge = (4 / 3) / area**0.5
+        return self._images.decode(row, (round(size[0] * enlarge), round(size[1] * enlarge)))
+
+
+class _FileBatches(torch_data.Sampler[list[tuple[int, int]]]):
+    """A DataLoader whose workers outlive the epoch, and the plan of the epoch that it reads."""
+
+    def __init__(self, files: _Files, workers: int) -> None:
+        self._epoch = 0
+        self._rows: Sequence[NDArray[np.int64]] = ()
+        self.loader: torch_data.DataLoader[_Sample] = torch_data.DataLoader(
+            files,
+            batch_sampler=self,
+            num_workers=workers,
+            collate_fn=_collate,
+            worker_init_fn=_start_worker,
+            persistent_workers=workers > 0,
+            prefetch_factor=PREFETCH if workers else None,
+            # A fork shares the parent's torch and list of files; starting afresh would cost seconds and 200 MB each.
+            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
+        )
+
+    def plan(self, epoch: int, rows: Sequence[NDArray[np.int64]]) -> None:
+        """What the loader reads when it is next iterated over."""
+        self._epoch, self._rows = epoch, rows
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        return ([(self._epoch, row) for row in batch.tolist()] for batch in self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+def _collate(samples: list[_Sample]) -> _Read:
+    readable = [sample for sample in samples if sample.image is not None]
+    images = [sample.image for sample in readable if sample.image is not None]
+    return _Read(
+        rows=torch.tensor([sample.row for sample in readable], dtype=torch.int64),
+        images=torch.stack(images) if images else torch.empty(0),
+        unreadable=[sample.unreadable for sample in samples if sample.unreadable is not None],
+    )
+
+
+def _start_worker(worker: int) -> None:
+    """A signal to the process group is for the trainer: it finishes its step, saves, and ends the workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

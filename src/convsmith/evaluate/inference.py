@@ -1,0 +1,53 @@
+"""What a network answers on a whole split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from convsmith.data.dataset import Split
+from convsmith.data.loader import Loader
+from convsmith.errors import DataError
+from convsmith.network.preprocess import Preprocess
+
+
+def predict_logits(
+    module: nn.Module, split: Split, preprocess: Preprocess, batch_size: int = 256
+) -> NDArray[np.float32]:
+    """Logits float32 (N, classes) of every image of the split, in order, in float32 on the module's device.
+
+    Raises DataError naming a file that can no longer be read: a figure is of all the images or it is not given.
+    """
+    loader = Loader(split, preprocess, batch_size, device=device_of(module))
+    with evaluating(module), torch.inference_mode():
+        logits = [main_output(module(batch.images)).float().cpu() for batch in loader.epoch()]
+    if loader.unreadable:
+        raise DataError(f"{loader.unreadable[0]}; it could be read when the data set was opened")
+    return torch.cat(logits).numpy()
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where the module's first parameter lives; the CPU for a module without any."""
+    first = next(module.parameters(), None)
+    return torch.device("cpu") if first is None else first.device
+
+
+def main_output(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """The logits among a module's outputs: the first, where auxiliary heads follow."""
+    return outputs[0] if isinstance(outputs, tuple) else outputs
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """The module in evaluation mode, and afterwards in the mode that it had."""
+    was_training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(was_training)

@@ -1,0 +1,1 @@
+"""Training: one readable step, recipes as data, checkpoints that resume bit for bit."""

@@ -1,0 +1,129 @@
+"""Checkpoints: one safetensors file each, checksummed; the one before is kept until the new one is good."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from convsmith.errors import CheckpointError
+
+FORMAT = "convsmith-checkpoint-1"
+KEPT = 2
+"""The newest, and the one to fall back to."""
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """All that a run needs to go on: tensors by name, and everything else as a JSON value."""
+
+    tensors: Mapping[str, Tensor]
+    state: Mapping[str, Any]
+
+
+class CheckpointFolder:
+    """The checkpoints of one run, named after the number of steps behind them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def files(self) -> list[Path]:
+        """The newest first."""
+        return sorted(self.folder.glob("step-*.safetensors"), reverse=True)
+
+    def write(self, checkpoint: Checkpoint, steps: int) -> Path:
+        """Writes, makes sure that it is on the disk, and then drops all but the `KEPT` newest.
+
+        Raises CheckpointError if it cannot be written (a full disk); what was there before stays as it was.
+        """
+        path = self.folder / f"step-{steps:012d}.safetensors"
+        temporary = path.with_suffix(".tmp")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _write(temporary, checkpoint)
+            temporary.replace(path)
+            _sync(self.folder)
+        except (OSError, SafetensorError) as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise CheckpointError(f"{path}: cannot be written ({_reason(error)}); earlier checkpoints stay") from None
+        for old in [*self.files()[KEPT:], *self.folder.glob("*.tmp")]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def read(self) -> tuple[Checkpoint | None, list[str]]:
+        """The newest checkpoint that is whole, and what is wrong with newer ones, a line each.
+
+        None if there is no checkpoint at all. Raises CheckpointError if there are, and none of them is whole.
+        """
+        damaged: list[str] = []
+        for path in self.files():
+            try:
+                return read_checkpoint(path), damaged
+            except CheckpointError as error:
+                damaged.append(str(error))
+        if damaged:
+            raise CheckpointError(f"no checkpoint can be used: {'; '.join(damaged)}; train anew in another folder")
+        return None, []
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Raises CheckpointError naming the file if it is missing, cut off, changed, or not a checkpoint."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: damaged checkpoint ({_reason(error)})") from None
+    if metadata.get("format") != FORMAT or "state" not in metadata:
+        raise CheckpointError(f"{path}: not a checkpoint of this version ({FORMAT})")
+    if metadata.get("sha256") != _digest(tensors, metadata["state"]):
+        raise CheckpointError(f"{path}: damaged checkpoint (its checksum is wrong)")
+    return Checkpoint(tensors, json.loads(metadata["state"]))
+
+
+def _write(path: Path, checkpoint: Checkpoint) -> None:
+    # Copies where a tensor is not laid out plainly, or is the same memory as another: safetensors stores each once.
+    plain: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in checkpoint.tensors.items():
+        value = tensor.detach().cpu().contiguous()
+        plain[name] = value.clone() if value.data_ptr() in seen else value
+        seen.add(value.data_ptr())
+    state = json.dumps(checkpoint.state)
+    save_file(plain, path, {"format": FORMAT, "state": state, "sha256": _digest(plain, state)})
+    _sync(path)
+
+
+def _digest(tensors: Mapping[str, Tensor], state: str) -> str:
+    digest = hashlib.sha256(state.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _sync(path: Path) -> None:
+    """Waits until a file's content, or a folder's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error).splitlines()[0]

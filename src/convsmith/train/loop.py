@@ -1,0 +1,192 @@
+"""Training from the first step, or from a checkpoint, to the delivered weights."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from convsmith.data.dataset import Dataset, Finding
+from convsmith.errors import CheckpointError, UsageError
+from convsmith.evaluate.inference import device_of
+from convsmith.network.preprocess import Preprocess
+from convsmith.train.checkpoint import Checkpoint, CheckpointFolder
+from convsmith.train.events import EpochEnded, Event, Noticed
+from convsmith.train.interrupt import Interruption, TrainingInterruptedError
+from convsmith.train.log import RunLog
+from convsmith.train.plan import Plan, choose_plan
+from convsmith.train.progress import LiveBar
+from convsmith.train.recipe import Recipe
+from convsmith.train.run import Run
+from convsmith.train.step import Objective, class_weights
+
+
+@dataclass(frozen=True, eq=False)
+class TrainResult:
+    """What training gives. The module that was trained holds `weights` too, and is in evaluation mode.
+
+    `weights` are the moving average's if the recipe has one, else the optimizer's own; of the epoch with the best
+    val accuracy, or the last epoch where there is no val split. `choice` says which. `images_per_second` is the
+    median over epochs. `unreadable` lists files that failed during training and were left out.
+    """
+
+    weights: Mapping[str, Tensor]
+    choice: str
+    history: tuple[EpochEnded, ...]
+    plan: Plan
+    images_per_second: float
+    unreadable: tuple[Finding, ...]
+
+
+def fit_module(
+    module: nn.Module,
+    dataset: Dataset,
+    preprocess: Preprocess,
+    recipe: Recipe,
+    run_dir: Path,
+    *,
+    resume: bool = False,
+    network_json: Mapping[str, Any] | None = None,
+    auxiliary_weights: tuple[float, ...] = (),
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> TrainResult:
+    """Trains `module` on the data set's train split, on the device where its parameters are.
+
+    In training mode the module returns logits (N, classes), or a tuple with auxiliary heads' logits after them;
+    `auxiliary_weights` are those heads' shares in the loss. Checkpoints go to `run_dir`/checkpoint at the start,
+    after every epoch and on SIGINT or SIGTERM; with `resume` the run goes on from the newest whole one, to
+    bit-for-bit the weights that it would have had on this machine. `network_json` identifies the network there.
+
+    Raises UsageError if `run_dir` holds a run and `resume` was not asked for; CheckpointError if a checkpoint cannot
+    be written, or belongs to another recipe, network or data; TrainingInterruptedError after a signal; DataError if no
+    image can be read; ConvsmithError if the loss is no longer finite.
+    """
+    folder = CheckpointFolder(run_dir / "checkpoint")
+    if not resume and folder.files():
+        raise UsageError(f"{run_dir} already holds a run: resume it (--resume), or choose another folder")
+    saved, damaged = folder.read()
+    identity = {
+        "recipe": recipe.to_json(),
+        "preprocess": preprocess.to_json(),
+        "data": dataset.fingerprint,
+        "network": network_json,
+    }
+    if saved is not None:
+        _check_identity(folder.folder, saved.state["identity"], json.loads(json.dumps(identity)))
+    objective = _objective(dataset, recipe, auxiliary_weights, device_of(module))
+    plan = _plan(saved, module, dataset, preprocess, recipe, objective)
+    run = Run(module, dataset, preprocess, recipe, objective, plan)
+    if saved is not None:
+        run.restore(saved)
+    length = saved.state["log_length"] if saved is not None else 0
+    with RunLog(run_dir, length=length, epoch=run.position.epoch) as log:
+        diary = _Diary(run, folder, log, on_event, identity)
+        for line in damaged:
+            diary.tell(Noticed(f"{line}; going on from the checkpoint before it"))
+        diary.tell(run.started())
+        if saved is None:
+            diary.save()
+        _train(run, diary)
+    return _result(run, recipe, plan)
+
+
+class _Diary:
+    """Where a run's events and checkpoints go."""
+
+    def __init__(
+        self,
+        run: Run,
+        folder: CheckpointFolder,
+        log: RunLog,
+        on_event: Callable[[Event], None],
+        identity: Mapping[str, Any],
+    ) -> None:
+        self.bar = LiveBar()
+        self._run, self._folder, self._log, self._on_event, self._identity = run, folder, log, on_event, identity
+
+    def tell(self, event: Event) -> None:
+        self._log.write(event)
+        self.bar.show(event)
+        self._on_event(event)
+
+    def save(self) -> Path:
+        checkpoint = self._run.checkpoint()
+        state = {**checkpoint.state, "identity": self._identity, "log_length": self._log.saved_length()}
+        return self._folder.write(Checkpoint(checkpoint.tensors, state), self._run.steps_done)
+
+
+def _train(run: Run, diary: _Diary) -> None:
+    """Epoch after epoch until the run is finished or a signal comes."""
+    with diary.bar.progress, Interruption() as interruption:
+        while not run.position.finished:
+            for _ in run.train_epoch():
+                diary.bar.advance()
+                if interruption.received is not None:
+                    path = diary.save()
+                    raise TrainingInterruptedError(
+                        f"{interruption.received.name}: saved {path}; --resume goes on from there",
+                        interruption.received,
+                    )
+            for event in run.end_epoch():
+                diary.tell(event)
+            diary.save()
+
+
+def _plan(
+    saved: Checkpoint | None,
+    module: nn.Module,
+    dataset: Dataset,
+    preprocess: Preprocess,
+    recipe: Recipe,
+    objective: Objective,
+) -> Plan:
+    """The checkpoint's plan, for another precision would give other weights; else the fastest."""
+    if saved is not None:
+        return Plan.from_json(saved.state["plan"])
+    batch_size = min(recipe.batch_size, len(dataset.split("train")))
+    return choose_plan(module, recipe, objective, (preprocess.channels, *preprocess.crop), batch_size)
+
+
+def _objective(
+    dataset: Dataset, recipe: Recipe, auxiliary_weights: tuple[float, ...], device: torch.device
+) -> Objective:
+    weights = None
+    if recipe.class_weighting == "balanced":
+        weights = torch.from_numpy(class_weights(dataset.split("train").labels, len(dataset.classes))).to(device)
+    return Objective(recipe.label_smoothing, weights, auxiliary_weights)
+
+
+def _check_identity(folder: Path, saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    for name, value in wanted["recipe"].items():
+        if saved["recipe"].get(name) != value:
+            was = saved["recipe"].get(name)
+            raise CheckpointError(f"{folder}: made with {name} {was}, not {value}; resume with {was} or train anew")
+    for name in ("data", "preprocess", "network"):
+        if saved[name] != wanted[name]:
+            raise CheckpointError(f"{folder}: made with another {name}; resume with the same, or train anew elsewhere")
+
+
+def _result(run: Run, recipe: Recipe, plan: Plan) -> TrainResult:
+    weights, history, best = run.weights(), tuple(run.position.history), run.position.best
+    run.learner.module.load_state_dict(weights)
+    run.learner.module.eval()
+    whose = "moving average" if recipe.ema_decay else "weights"
+    why = (
+        f"epoch {best.epoch}, the best val accuracy"
+        if best
+        else f"epoch {len(history)}, the last: there is no val split"
+    )
+    return TrainResult(
+        weights=weights,
+        choice=f"{whose} of {why}",
+        history=history,
+        plan=plan,
+        images_per_second=statistics.median(entry.images_per_second for entry in history),
+        unreadable=run.unreadable,
+    )

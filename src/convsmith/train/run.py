@@ -1,0 +1,174 @@
+"""A training run in progress: what it holds, an epoch at a time, and how it is saved and put back."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from convsmith.data.dataset import Dataset, Finding
+from convsmith.data.loader import Loader, Training, seed_of
+from convsmith.errors import ConvsmithError, DataError
+from convsmith.evaluate.inference import device_of, evaluating, main_output
+from convsmith.network.preprocess import Preprocess
+from convsmith.train.checkpoint import Checkpoint
+from convsmith.train.events import EpochEnded, Event, Noticed, Started
+from convsmith.train.plan import Plan
+from convsmith.train.recipe import Recipe
+from convsmith.train.state import Position, learner_tensors, load_learner, part
+from convsmith.train.step import Learner, Objective
+
+DROPOUT_STREAM = 1
+"""Sets the seeds of layers that draw at random apart from those of augmentation in the same step."""
+
+
+class Run:
+    """A learner, its loaders, its position, and the best weights so far."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        dataset: Dataset,
+        preprocess: Preprocess,
+        recipe: Recipe,
+        objective: Objective,
+        plan: Plan,
+    ) -> None:
+        device = device_of(module)
+        train, val = dataset.split("train"), dataset.splits.get("val")
+        training = Training(recipe.seed, recipe.augment)
+        self.loader = Loader(train, preprocess, recipe.batch_size, training=training, device=device)
+        self._val = None if val is None else Loader(val, preprocess, recipe.batch_size, device=device)
+        self.learner = Learner(
+            module,
+            recipe,
+            objective,
+            plan.memory_format,
+            plan.precision,
+            total_steps=recipe.epochs * len(self.loader),
+            warmup_steps=round(recipe.warmup_epochs * len(self.loader)),
+        )
+        self.position = Position()
+        self.best: dict[str, Tensor] = {}
+        self._recipe, self._plan, self._train_images = recipe, plan, len(train)
+        self._loss = torch.zeros((), dtype=torch.float64, device=device)
+        self._told: set[str] = set()
+        self._speed = 0.0
+
+    @property
+    def steps_done(self) -> int:
+        """Updates since the run began."""
+        return self.position.epoch * len(self.loader) + self.position.step
+
+    @property
+    def unreadable(self) -> tuple[Finding, ...]:
+        """Files that were left out."""
+        return self.loader.unreadable + (self._val.unreadable if self._val else ())
+
+    def started(self) -> Started:
+        """What a run says when it begins or goes on."""
+        return Started(
+            epochs=self._recipe.epochs,
+            steps_per_epoch=len(self.loader),
+            batch_size=self.loader.batch_size,
+            train_images=self._train_images,
+            plan=str(self._plan),
+            epoch=self.position.epoch,
+            step=self.position.step,
+        )
+
+    def train_epoch(self) -> Iterator[None]:
+        """Trains what is left of the epoch. Yields after each step: there the run can be saved."""
+        position = self.position
+        start, before = time.perf_counter(), position.seen
+        for batch in self.loader.epoch(position.epoch, position.step):
+            # Dropout draws from torch's global generator; its state follows from the position, so it is not saved.
+            torch.manual_seed(seed_of(self._recipe.seed, position.epoch, batch.step, DROPOUT_STREAM))
+            loss = self.learner.step(batch.images, batch.labels, position.epoch * len(self.loader) + batch.step)
+            self._loss.add_(loss, alpha=len(batch.labels))
+            position.step = batch.step + 1
+            position.seen += len(batch.labels)
+            yield
+        if not position.seen:
+            raise DataError(f"no image of the train split can be read any more: {self.unreadable[0]}")
+        self._loss.item()  # waits for the device, so that the time is that of the work
+        self._speed = (position.seen - before) / (time.perf_counter() - start)
+
+    def end_epoch(self) -> list[Event]:
+        """Evaluates, keeps the best weights, decides whether to stop, and moves on to the next epoch.
+
+        Raises ConvsmithError if the loss is no longer finite.
+        """
+        position, number = self.position, self.position.epoch + 1
+        train_loss = self._loss.item() / position.seen
+        rate = self.learner.learning_rate(self.steps_done - 1)
+        if not math.isfinite(train_loss):
+            peak = self._recipe.learning_rate
+            raise ConvsmithError(
+                f"training diverged in epoch {number}: loss {train_loss}; learning_rate {peak} is too high"
+            )
+        val_loss, val_accuracy = self._evaluate(self._val) if self._val else (None, None)
+        ended = EpochEnded(number, train_loss, val_loss, val_accuracy, rate, self._speed)
+        position.history.append(ended)
+        position.epoch, position.step, position.seen = number, 0, 0
+        self._loss.zero_()
+        if position.best is ended or self._val is None:
+            self.best = {name: value.detach().clone() for name, value in self._evaluated_weights().items()}
+        return [ended, *self._unreadable_since(), *self._stop()]
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights to deliver, on the CPU."""
+        return {name: value.cpu().contiguous() for name, value in self.best.items()}
+
+    def checkpoint(self) -> Checkpoint:
+        """All of the run; see `restore`."""
+        tensors = learner_tensors(self.learner) | {f"best/{name}": value for name, value in self.best.items()}
+        state: dict[str, Any] = {"position": self.position.to_json(), "plan": self._plan.to_json()}
+        return Checkpoint({**tensors, "loss": self._loss}, state)
+
+    def restore(self, saved: Checkpoint) -> None:
+        """Continues where `saved` was made. Raises CheckpointError if it is of another network."""
+        load_learner(self.learner, saved.tensors)
+        self.best = part(saved.tensors, "best/")
+        self._loss.copy_(saved.tensors["loss"])
+        self.position = Position.from_json(saved.state["position"])
+
+    def _stop(self) -> list[Event]:
+        position, patience = self.position, self._recipe.patience
+        best = position.best
+        early = patience is not None and best is not None and position.epoch - best.epoch >= patience
+        position.finished = early or position.epoch == self._recipe.epochs
+        if not early or position.epoch == self._recipe.epochs:
+            return []
+        return [Noticed(f"stopped after epoch {position.epoch}: {patience} epochs without a better val accuracy")]
+
+    def _unreadable_since(self) -> list[Event]:
+        new = [finding for finding in self.unreadable if finding.subject not in self._told]
+        self._told |= {finding.subject for finding in new}
+        return [Noticed(f"left out, for it cannot be read any more: {finding}") for finding in new]
+
+    def _evaluated_weights(self) -> dict[str, Tensor]:
+        average = self.learner.average
+        return dict(self.learner.module.state_dict()) if average is None else average.shadow
+
+    @torch.inference_mode()
+    def _evaluate(self, loader: Loader) -> tuple[float, float]:
+        """Mean cross-entropy and accuracy over a split, in float32."""
+        module, weights = self.learner.module, self._evaluated_weights()
+        loss, correct, count = torch.zeros_like(self._loss), torch.zeros_like(self._loss), 0
+        with evaluating(module):
+            for batch in loader.epoch():
+                images = batch.images.contiguous(memory_format=self.learner.memory_format)
+                logits = main_output(functional_call(module, weights, (images,)))
+                loss += F.cross_entropy(logits, batch.labels, reduction="sum")
+                correct += (logits.argmax(dim=1) == batch.labels).sum()
+                count += len(batch.labels)
+        if not count:
+            raise DataError(f"no image of the val split can be read any more: {loader.unreadable[0]}")
+        return loss.item() / count, correct.item() / count
