@@ -132,7 +132,7 @@ class Network:
         """The same network as it runs after training: no auxiliary heads, no training-only layers."""
         kept: list[Node] = []
         alias: dict[str, str] = {}
-        needed = self._ancestors(self.output)
+        needed = self.ancestors(self.output)
         for node in self.nodes:
             if node.name not in needed:
                 continue
@@ -143,8 +143,9 @@ class Network:
                 kept.append(Node(node.name, node.op, inputs, node.shares))
         return Network(self.name, self.input, tuple(kept), alias.get(self.output, self.output))
 
-    def _ancestors(self, name: str) -> set[str]:
-        needed = {name}
+    def ancestors(self, *names: str) -> set[str]:
+        """These nodes and all that they depend on."""
+        needed = set(names)
         for node in reversed(self.nodes):
             if node.name in needed:
                 needed.update(node.inputs)
@@ -163,12 +164,11 @@ class Network:
         """The network that `to_json` wrote. Raises UsageError for anything else, ShapeError if layers do not fit."""
         from convsmith.network import serial
 
-        if isinstance(data, str):
-            try:
-                data = json.loads(data)
-            except (ValueError, RecursionError) as error:
-                raise UsageError(f"not a network: not JSON ({error})") from None
-        return serial.network_from_json(cls, data)
+        try:
+            value: Any = json.loads(data) if isinstance(data, str) else data
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"not a network: not JSON ({error})") from None
+        return serial.network_from_json(cls, value)
 
     def __str__(self) -> str:
         return f"{self.name}: {len(self)} layers, input {'x'.join(map(str, self.input))}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 from functools import cache
 from math import isfinite
-from typing import Any, TypeVar, get_args, get_type_hints
+from reprlib import repr as brief
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from convsmith.errors import ConvsmithError, UnknownNameError, UsageError
 from convsmith.network.dims import Shape
@@ -15,6 +17,7 @@ from convsmith.network.network import Auxiliary, Network, Node
 from convsmith.network.ops import OPS, Op
 
 FORMAT = 1
+LAYER_NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
 RESERVED = ("name", "op", "inputs", "shares")
 SomeNetwork = TypeVar("SomeNetwork", bound=Network)
 
@@ -32,7 +35,7 @@ def network_to_json(net: Network) -> dict[str, Any]:
     return data
 
 
-def network_from_json(cls: type[SomeNetwork], data: Mapping[str, Any]) -> SomeNetwork:
+def network_from_json(cls: type[SomeNetwork], data: Any) -> SomeNetwork:
     """Raises UsageError for anything that is not a network, naming the layer at fault."""
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
         raise UsageError(f"not a network in format {FORMAT}")
@@ -47,7 +50,9 @@ def network_from_json(cls: type[SomeNetwork], data: Mapping[str, Any]) -> SomeNe
         _ = net.shapes
     except ConvsmithError:
         raise
-    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, IndexError, RecursionError) as error:
+    except KeyError as error:
+        raise UsageError(f"not a network: {error} is missing") from None
+    except (TypeError, ValueError, ArithmeticError, AttributeError, IndexError, RecursionError) as error:
         raise UsageError(f"not a network: {type(error).__name__} {error}") from None
     return net
 
@@ -65,6 +70,8 @@ def _node_to_json(node: Node) -> dict[str, Any]:
 
 def _node_from_json(data: Mapping[str, Any]) -> Node:
     name = _text(data["name"])
+    if not LAYER_NAME.fullmatch(name):
+        raise UsageError(f"not a network: {name!r} is not a layer's name, words joined by dots")
     if data["op"] not in OPS:
         raise UnknownNameError("op", str(data["op"]), OPS)
     values = {key: _value_from_json(value) for key, value in data.items() if key not in RESERVED}
@@ -74,47 +81,47 @@ def _node_from_json(data: Mapping[str, Any]) -> Node:
 
 
 def _op(name: str, op: type[Op], values: dict[str, Any]) -> Op:
-    known = _fields(op)
+    known = _fields(op.kind)
     for key in values:
         if key not in known:
             raise UsageError(f"{name}: {op.kind} has no field {key!r}; it has: {', '.join(known)}")
     for key, field in known.items():
         if key not in values and field.default is MISSING:
             raise UsageError(f"{name}: {op.kind} needs {key!r}")
-        if key in values and not _fits(values[key], _types(op)[key]):
-            raise UsageError(f"{name}: {op.kind} cannot have {key} = {values[key]!r}")
+        if key in values and not _fits(values[key], _types(op.kind)[key]):
+            raise UsageError(f"{name}: {op.kind} cannot have {key} = {brief(values[key])}")
     return op(**values)
 
 
 @cache
-def _fields(op: type[Op]) -> dict[str, Field[Any]]:
-    return {field.name: field for field in fields(op)}
+def _fields(kind: str) -> dict[str, Field[Any]]:
+    return {field.name: field for field in fields(OPS[kind])}
 
 
 @cache
-def _types(op: type[Op]) -> dict[str, Any]:
-    return get_type_hints(op)
+def _types(kind: str) -> dict[str, Any]:
+    return get_type_hints(OPS[kind])
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value read from a file can be a field of this type."""
+    """Whether a value read from a file can be a field of this type. Sizes, which are typed Any, must be ints."""
     if hint is Any:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return type(value) is int
     if hint is float:
         return type(value) in (int, float) and isfinite(value)
-    if hint in (int, bool, Init):
+    if isinstance(hint, type) and get_origin(hint) is None:
         return type(value) is hint
-    args = getattr(hint, "__args__", ())
-    if getattr(hint, "__origin__", None) is tuple:
-        if not isinstance(value, tuple):
-            return False
-        repeated = args[-1] is Ellipsis
-        return (repeated or len(value) == len(args)) and all(
-            _fits(v, args[0] if repeated else a) for v, a in zip(value, value if repeated else args, strict=True)
-        )
-    return any(
-        value == arg or (isinstance(arg, type) or hasattr(arg, "__args__")) and _fits(value, arg) for arg in args
-    )
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if get_origin(hint) is tuple:
+        return isinstance(value, tuple) and _fit_each(value, get_args(hint))
+    return any(_fits(value, alternative) for alternative in get_args(hint))
+
+
+def _fit_each(values: tuple[Any, ...], hints: tuple[Any, ...]) -> bool:
+    if hints[-1] is Ellipsis:
+        return all(_fits(value, hints[0]) for value in values)
+    return len(values) == len(hints) and all(map(_fits, values, hints))
 
 
 def _value_to_json(value: Any) -> Any:
@@ -136,12 +143,12 @@ def _value_from_json(value: Any) -> Any:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise UsageError(f"not a network: {value!r} is not a name")
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise UsageError(f"not a network: {brief(value)} is not a name")
     return value
 
 
 def _input(value: Any) -> Shape:
     if not isinstance(value, list) or len(value) != 3 or not all(type(dim) is int and dim > 0 for dim in value):
-        raise UsageError(f"not a network: the input {value!r} is not three sizes (C, H, W)")
+        raise UsageError(f"not a network: the input {brief(value)} is not three sizes (C, H, W)")
     return tuple(value)

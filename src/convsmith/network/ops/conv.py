@@ -53,7 +53,7 @@ class Conv(Op):
         return elements(output) if self.bias else 0
 
     def windows(self, output: Shape, *inputs: Shape) -> tuple[Window, Window]:
-        return window.windows(inputs[0][1:], self.kernel, self.stride, self.padding, self.dilation)  # type: ignore[arg-type]
+        return window.windows((inputs[0][1], inputs[0][2]), self.kernel, self.stride, self.padding, self.dilation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,4 +137,4 @@ class TableConv(Op):
         return elements(output)
 
     def windows(self, output: Shape, *inputs: Shape) -> tuple[Window, Window]:
-        return window.windows(inputs[0][1:], self.kernel, (1, 1), NONE)  # type: ignore[arg-type]
+        return window.windows((inputs[0][1], inputs[0][2]), self.kernel, (1, 1), NONE)

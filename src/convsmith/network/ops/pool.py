@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from convsmith.network.dims import Dim, Pair, Shape, elements
+from convsmith.network.dims import Dim, Pair, Shape, always, elements
 from convsmith.network.ops import window
 from convsmith.network.ops.base import Op, Saved, Window, feature_map
 from convsmith.network.ops.window import NONE, Padding
@@ -30,7 +30,7 @@ class _Pool(Op):
         return elements(output) * self.kernel[0] * self.kernel[1]
 
     def windows(self, output: Shape, *inputs: Shape) -> tuple[Window, Window]:
-        return window.windows(inputs[0][1:], self.kernel, self.stride, self.padding)  # type: ignore[arg-type]
+        return window.windows((inputs[0][1], inputs[0][2]), self.kernel, self.stride, self.padding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,4 +73,4 @@ class AdaptiveAvgPool(Op):
 
 
 def _cell(size: Dim, cells: int) -> Window:
-    return Window(-(-size // cells), size / cells if size % cells else size // cells)
+    return Window(-(-size // cells), size // cells if always(size % cells == 0) else size / cells)

@@ -9,7 +9,7 @@ from convsmith.network.dims import Dim, Pair, always, maximum
 from convsmith.network.ops.base import Window
 
 Padding: TypeAlias = tuple[int, int, int, int] | Literal["same"]
-"""Zeros added at (top, bottom, left, right), or TensorFlow's rule: output = ceil(input / stride), odd zero at the end."""
+"""Zeros added at (top, bottom, left, right), or TensorFlow's rule: output = ceil(input / stride), odd zero last."""
 
 NONE: Padding = (0, 0, 0, 0)
 

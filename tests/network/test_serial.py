@@ -1,0 +1,217 @@
+"""Networks as JSON: what is written is read back equal, and anything else is refused with a usage error."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convsmith.errors import ShapeError, UnknownNameError, UsageError
+from convsmith.network import Network, Node, ops
+from convsmith.network import builder as nn
+from convsmith.network.init import GLOROT, HE_FAN_IN, LECUN, Init
+
+small = st.integers(1, 5)
+pairs = st.tuples(small, small)
+paddings = st.one_of(st.just("same"), st.tuples(*[st.integers(0, 2)] * 4))
+inits = st.one_of(st.sampled_from([HE_FAN_IN, GLOROT, LECUN]), st.builds(Init, st.just("normal"), st.floats(0, 1)))
+functions = st.sampled_from(["relu", "relu6", "tanh", "silu", "hard_swish"])
+fractions = st.floats(0, 1)
+
+OP_STRATEGIES: dict[str, st.SearchStrategy[ops.Op]] = {
+    "activation": st.builds(ops.Activation, functions),
+    "adaptive_avg_pool": st.builds(ops.AdaptiveAvgPool, pairs),
+    "add": st.just(ops.Add()),
+    "affine": st.just(ops.Affine()),
+    "avg_pool": st.builds(ops.AvgPool, pairs, pairs, paddings, st.booleans(), st.booleans()),
+    "batch_norm": st.builds(ops.BatchNorm, st.floats(1e-9, 1), fractions, st.booleans(), inits),
+    "channel_shuffle": st.builds(ops.ChannelShuffle, small),
+    "concat": st.just(ops.Concat()),
+    "conv": st.builds(ops.Conv, small, pairs, pairs, paddings, pairs, small, st.booleans(), inits, inits),
+    "conv_transpose": st.builds(ops.ConvTranspose, small, pairs, pairs, st.booleans(), inits),
+    "dropout": st.builds(ops.Dropout, fractions),
+    "flatten": st.just(ops.Flatten()),
+    "linear": st.builds(ops.Linear, small, st.booleans(), inits, inits),
+    "local_response_norm": st.builds(ops.LocalResponseNorm, small, fractions, fractions, fractions),
+    "max_pool": st.builds(ops.MaxPool, pairs, pairs, paddings, st.booleans()),
+    "multiply": st.just(ops.Multiply()),
+    "pad": st.builds(ops.Pad, st.tuples(*[st.integers(-1, 2)] * 4), pairs),
+    "radial_basis": st.builds(ops.RadialBasis, small),
+    "scale": st.builds(ops.Scale, fractions),
+    "slice": st.builds(ops.Slice, st.just(0), small),
+    "stochastic_depth": st.builds(ops.StochasticDepth, fractions),
+    "table_conv": st.builds(ops.TableConv, st.just(((0, 1), (1, 2))), pairs, inits),
+    "upsample": st.builds(ops.Upsample, pairs),
+}
+
+
+@st.composite
+def fitting_networks(draw: st.DrawFn) -> Network:
+    """Random ops in a random graph; those that do not fit where they were drawn are left out."""
+    shape = draw(st.tuples(small, st.integers(4, 12), st.integers(4, 12)))
+    net = Network("random", shape, (Node("start.0.relu1", ops.Activation("relu"), ("input",)),), "start.0.relu1")
+    for i in range(draw(st.integers(0, 8))):
+        op = draw(st.one_of(*OP_STRATEGIES.values()))
+        sources = draw(st.lists(st.sampled_from(list(net.shapes)), min_size=1, max_size=3))
+        node = Node(f"stage{i // 4}.{i}.{op.kind}", op, tuple(sources[: op.arity]))
+        larger = Network(net.name, shape, (*net.nodes, node), node.name)
+        try:
+            _ = larger.shapes
+        except ShapeError:
+            continue
+        net = larger
+    return net
+
+
+def example() -> Network:
+    """Every feature of the format: branches, auxiliary head, shared parameters, initialisers, nested tuples."""
+
+    def family(x: nn.Tensor) -> nn.Tensor:
+        with nn.scope("stem"):
+            x = nn.conv_norm_act(x, 4, 3)
+            table = nn.table_conv(x, ((0, 1), (1, 2, 3)), 3)
+        first = nn.conv(x, 4, 3, bias_init=Init("normal", 0.01), name="shared")
+        y = nn.add(x, nn.conv(nn.max_pool(first, 1), 4, 3, shares=first), nn.conv(x, 4, 1, stride=1))
+        nn.auxiliary(nn.linear(table, 5), 0.3)
+        return nn.linear(nn.dropout(nn.global_avg_pool(nn.concat(x, y)), 0.2), 5, init=Init("normal", 0.01))
+
+    return nn.write("example", (3, 8, 9), family)
+
+
+def test_there_is_a_strategy_for_every_op():
+    assert OP_STRATEGIES.keys() == ops.OPS.keys()
+
+
+@given(fitting_networks())
+def test_a_network_reads_back_equal(net):
+    text = json.dumps(net.to_json(), allow_nan=False)
+    again = Network.from_json(text)
+    assert again == net
+    assert hash(again) == hash(net)
+    assert again.shapes == net.shapes
+    assert json.dumps(again.to_json()) == text
+
+
+@given(st.one_of(*OP_STRATEGIES.values()))
+def test_an_op_reads_back_equal_whatever_its_fields(op):
+    from convsmith.network import serial
+
+    node = Node("layer", op, ("input",) * (op.arity or 2))
+    assert serial._node_from_json(json.loads(json.dumps(serial._node_to_json(node)))) == node
+
+
+def test_the_example_reads_back_equal():
+    assert Network.from_json(json.dumps(example().to_json())) == example()
+
+
+def test_fields_at_their_defaults_are_left_out():
+    written = next(node for node in example().to_json()["nodes"] if node["op"] == "batch_norm")
+    assert written.keys() == {"name", "op", "inputs"}
+
+
+def places(value: object, path: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+    """The paths to every value inside a JSON value."""
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, child in children for place in places(child, (*path, key)))]
+
+
+EXAMPLE = example().to_json()
+PLACES = [place for place in places(EXAMPLE) if place]
+junk = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-3, 3),
+        st.integers(),
+        st.floats(),
+        st.sampled_from(["", "same", "input", "conv", "relu", "signs", "stem.conv1", "é\0", "two\nlines", "a..b"]),
+    ),
+    lambda child: st.one_of(
+        st.lists(child, max_size=4),
+        st.dictionaries(st.sampled_from(["name", "op", "init", "value", "node", "inputs"]), child, max_size=3),
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=400)
+@given(st.lists(st.tuples(st.sampled_from(PLACES), st.one_of(st.just("delete"), junk)), min_size=1, max_size=3))
+def test_mutated_json_is_a_network_or_a_usage_error(mutations):
+    data = copy.deepcopy(EXAMPLE)
+    for path, value in mutations:
+        parent = data
+        try:
+            for key in path[:-1]:
+                parent = parent[key]
+            if value == "delete":
+                del parent[path[-1]]
+            else:
+                parent[path[-1]] = value
+        except (KeyError, IndexError, TypeError):  # an earlier mutation removed this place
+            continue
+    message = ""
+    try:
+        net = Network.from_json(data)
+    except UsageError as error:
+        message = str(error)
+    else:
+        assert Network.from_json(net.to_json()) == net
+        assert isinstance(hash(net), int)
+    assert "\n" not in message
+
+
+@given(junk)
+def test_any_other_json_is_a_usage_error(value):
+    with pytest.raises(UsageError):
+        Network.from_json(json.dumps(value))
+
+
+@given(st.integers(0, len(json.dumps(EXAMPLE)) - 1))
+def test_truncated_text_is_a_usage_error(length):
+    with pytest.raises(UsageError, match="not JSON"):
+        Network.from_json(json.dumps(EXAMPLE)[:length])
+
+
+def test_endless_nesting_is_a_usage_error():
+    with pytest.raises(UsageError):
+        Network.from_json("[" * 200_000)
+
+
+def changed(index: int, **fields: object) -> dict[str, object]:
+    data = copy.deepcopy(EXAMPLE)
+    data["nodes"][index].update(fields)
+    return data
+
+
+def test_errors_name_the_layer_and_what_would_be_right():
+    with pytest.raises(UsageError, match=r"stem\.conv1: conv has no field 'filters'; it has: channels, kernel"):
+        Network.from_json(changed(0, filters=3))
+    with pytest.raises(UsageError, match=r"stem\.conv1: conv cannot have kernel = 3"):
+        Network.from_json(changed(0, kernel=3))
+    with pytest.raises(UnknownNameError, match="unknown op 'convv'; nearest: conv"):
+        Network.from_json(changed(0, op="convv"))
+    with pytest.raises(UnknownNameError, match="unknown initialiser 'he_fan'; nearest: he_fan_"):
+        Network.from_json(changed(0, init={"init": "he_fan", "value": 0}))
+    with pytest.raises(ShapeError, match=r"stem\.conv1: window of 99 is larger"):
+        Network.from_json(changed(0, kernel=[99, 99]))
+    with pytest.raises(ShapeError, match=r"stem\.bn1: batch_norm takes 1 inputs, got 2"):
+        Network.from_json(changed(1, inputs=["stem.conv1", "input"]))
+
+
+@pytest.mark.parametrize("name", ["", "a..b", ".a", "a.", "a b", "a/b", "a\nb", 3, None])
+def test_names_that_no_module_could_have_are_refused(name):
+    with pytest.raises(UsageError, match=r"is not a (layer's )?name"):
+        Network.from_json(changed(-1, name=name))
+
+
+def test_another_format_is_refused():
+    with pytest.raises(UsageError, match="not a network in format 1"):
+        Network.from_json({**EXAMPLE, "format": 2})
+
+
+def test_numbers_that_are_not_finite_are_refused():
+    with pytest.raises(UsageError, match="cannot have eps = nan"):
+        Network.from_json(changed(1, eps=float("nan")))
