@@ -1,4 +1,4 @@
-"""The one exception tree. Every message is for the person at the keyboard: what is wrong, where, what would be right."""
+"""The one exception tree. Messages are for the person at the keyboard: what is wrong, where, what would be right."""
 
 from __future__ import annotations
 

@@ -23,7 +23,10 @@ class Dialect:
     """A bias in convolutions that a norm follows."""
 
 
-_current: ContextVar[Dialect] = ContextVar("dialect", default=Dialect())  # noqa: B039  (a frozen value)
+PLAIN = Dialect()
+"""What papers and PyTorch mean."""
+
+_current: ContextVar[Dialect] = ContextVar("dialect", default=PLAIN)
 
 
 def current() -> Dialect:

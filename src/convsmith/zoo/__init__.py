@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-# Importing a family registers its variants; the order is that of the years.
-from convsmith.zoo import lenet, alexnet, vgg, resnet, mobilenet, libraries  # noqa: F401, I001
+# Importing a family registers its variants.
+from convsmith.zoo import alexnet, lenet, libraries, mobilenet, resnet, vgg  # noqa: F401
 from convsmith.zoo.paper import Paper, Published
 from convsmith.zoo.registry import Variant, create, family, find, models
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from convsmith.errors import ShapeError, UnknownNameError, UsageError
 from convsmith.network import builder, dialect
 from convsmith.network.builder import Tensor
-from convsmith.network.dialect import Dialect
+from convsmith.network.dialect import PLAIN, Dialect
 from convsmith.network.dims import Dim, Shape, text
 from convsmith.network.network import Network
 from convsmith.zoo.paper import Paper, Published
@@ -50,7 +50,7 @@ class Alias:
 
     variant: str
     hyperparameters: Mapping[str, Any]
-    dialect: Dialect = Dialect()
+    dialect: Dialect = PLAIN
     input: Shape | None = None
 
 
@@ -83,7 +83,7 @@ def family(
 
 
 def models(pattern: str = "*") -> list[str]:
-    """Names that `create` knows, by family in order of year; `pattern` as in file names (`resnet*`, `keras/*`)."""
+    """Names that `create` knows, by family; `pattern` as in file names (`resnet*`, `keras/*`)."""
     import fnmatch
 
     return [name for name in (*VARIANTS, *ALIASES) if fnmatch.fnmatchcase(name, pattern)]
@@ -105,7 +105,7 @@ def find(name: str) -> tuple[Variant, Dialect]:
         hyperparameters["width"] = _width(name, width)
     shape = alias.input if alias and alias.input else variant.input
     found = replace(variant, hyperparameters=hyperparameters, input=shape)
-    return found, alias.dialect if alias else Dialect()
+    return found, alias.dialect if alias else PLAIN
 
 
 def create(name: str, *, classes: int | None = None, input: Shape | None = None, **hyperparameters: Any) -> Network:

@@ -1,0 +1,1 @@
+"""Lowering: network -> torch module, network and weights -> ONNX, preprocessing -> torch."""

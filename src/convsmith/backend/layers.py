@@ -1,0 +1,119 @@
+"""The few layers that torch.nn lacks."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from convsmith.network.dims import Pair
+from convsmith.network.ops.window import Padding, resolve
+
+
+def padded(x: Tensor, padding: Padding, kernel: Pair, stride: Pair, dilation: Pair, value: float = 0.0) -> Tensor:
+    """Pad (N, C, H, W) by uneven or "same" padding, which depends on the size at hand."""
+    top, bottom, left, right = resolve(padding, (x.shape[2], x.shape[3]), kernel, stride, dilation)
+    return F.pad(x, (left, right, top, bottom), value=value)
+
+
+class UnevenConv2d(nn.Conv2d):
+    """Convolution whose padding differs between sides, or follows TensorFlow's "same" rule."""
+
+    def __init__(self, inputs: int, channels: int, kernel: Pair, uneven: Padding, **geometry: object) -> None:
+        super().__init__(inputs, channels, kernel, **geometry)  # type: ignore[arg-type]
+        self.uneven = uneven
+
+    def forward(self, input: Tensor) -> Tensor:
+        kernel, stride, dilation = cast("tuple[Pair, Pair, Pair]", (self.kernel_size, self.stride, self.dilation))
+        return super().forward(padded(input, self.uneven, kernel, stride, dilation))
+
+
+class UnevenPool2d(nn.Module):
+    """Pooling with uneven or "same" padding: padding never wins a maximum and never counts in a mean."""
+
+    def __init__(self, kernel: Pair, stride: Pair, uneven: Padding, *, largest: bool) -> None:
+        super().__init__()
+        self.kernel, self.stride, self.uneven, self.largest = kernel, stride, uneven, largest
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.largest:
+            x = padded(x, self.uneven, self.kernel, self.stride, (1, 1), float("-inf"))
+            return F.max_pool2d(x, self.kernel, self.stride)
+        inside = padded(torch.ones_like(x[:1, :1]), self.uneven, self.kernel, self.stride, (1, 1))
+        x = padded(x, self.uneven, self.kernel, self.stride, (1, 1))
+        return F.avg_pool2d(x, self.kernel, self.stride) / F.avg_pool2d(inside, self.kernel, self.stride)
+
+
+class TableConv2d(nn.Module):
+    """Convolution by a connection table: output map i sees the input maps `table[i]`."""
+
+    def __init__(self, table: tuple[tuple[int, ...], ...], inputs: int, kernel: Pair) -> None:
+        super().__init__()
+        connections = [(out, source) for out, row in enumerate(table) for source in row]
+        self.shape = (len(table), inputs, *kernel)
+        self.weight = nn.Parameter(torch.empty(len(connections), *kernel))
+        self.bias = nn.Parameter(torch.empty(len(table)))
+        self.rows = [out for out, _ in connections]
+        self.columns = [source for _, source in connections]
+
+    def forward(self, x: Tensor) -> Tensor:
+        dense = self.weight.new_zeros(self.shape)
+        rows = torch.tensor(self.rows, device=x.device)
+        columns = torch.tensor(self.columns, device=x.device)
+        return F.conv2d(x, dense.index_put((rows, columns), self.weight), self.bias)
+
+
+class RadialBasis(nn.Module):
+    """Minus the squared distance from (N, F) to each class's fixed code."""
+
+    weight: Tensor
+
+    def __init__(self, classes: int, features: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.empty(classes, features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return -(x.unsqueeze(1) - self.weight).square().sum(2)
+
+
+class Affine2d(nn.Module):
+    """A coefficient and a bias for each channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels))
+        self.bias = nn.Parameter(torch.empty(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight[:, None, None] + self.bias[:, None, None]
+
+
+class ScaledTanh(nn.Module):
+    """1.7159 tanh(2x / 3): f(1) = 1, f(-1) = -1 (LeCun et al. 1998, appendix A)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 1.7159 * torch.tanh(x * (2 / 3))
+
+
+class StochasticDepth(nn.Module):
+    """Drops the branch of whole images in training, and scales the others up to keep the mean."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        kept = torch.rand(x.shape[0], 1, 1, 1, device=x.device) >= self.p
+        return x * kept.to(x.dtype) / (1 - self.p)
+
+
+class ScalelessBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm with a bias but no weight."""
+
+    def __init__(self, channels: int, eps: float, momentum: float) -> None:
+        super().__init__(channels, eps=eps, momentum=momentum)
+        self.register_parameter("weight", None)
