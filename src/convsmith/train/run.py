@@ -88,8 +88,7 @@ class Run:
         position = self.position
         start, before = time.perf_counter(), position.seen
         for batch in self.loader.epoch(position.epoch, position.step):
-            # Dropout draws from torch's global generator; its state follows from the position, so it is not saved.
-            torch.manual_seed(seed_of(self._recipe.seed, position.epoch, batch.step, DROPOUT_STREAM))
+            self._seed_dropout(batch.step)
             loss = self.learner.step(batch.images, batch.labels, position.epoch * len(self.loader) + batch.step)
             self._loss.add_(loss, alpha=len(batch.labels))
             position.step = batch.step + 1
@@ -138,6 +137,13 @@ class Run:
         self.best = part(saved.tensors, "best/")
         self._loss.copy_(saved.tensors["loss"])
         self.position = Position.from_json(saved.state["position"])
+
+    def _seed_dropout(self, step: int) -> None:
+        """Layers that draw use torch's global generators: their state follows from the position, so it is not saved."""
+        seed = seed_of(self._recipe.seed, self.position.epoch, step, DROPOUT_STREAM)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed visits every backend: 2% of a LeNet-5 step
+        if self._loss.is_cuda:
+            torch.cuda.manual_seed(seed)
 
     def _stop(self) -> list[Event]:
         position, patience = self.position, self._recipe.patience

@@ -1,0 +1,259 @@
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from convsmith.data.dataset import Dataset
+from convsmith.errors import CheckpointError, ConvsmithError, UsageError
+from convsmith.evaluate.inference import predict_logits
+from convsmith.train.checkpoint import CheckpointFolder, read_checkpoint
+from convsmith.train.events import EpochEnded, Event, Noticed
+from convsmith.train.interrupt import TrainingInterruptedError
+from convsmith.train.loop import TrainResult, fit_module
+
+
+def fit(tiny: ModuleType, run_dir: Path, dataset: Dataset | None = None, **changes: object) -> TrainResult:
+    recipe = replace(tiny.recipe(), **changes)
+    return fit_module(tiny.module(), dataset or tiny.in_memory(), tiny.PREPROCESS, recipe, run_dir)
+
+
+def last_tensors(run_dir: Path) -> Mapping[str, Tensor]:
+    """Everything that the newest checkpoint holds: weights, momentum, average, best, loss."""
+    return read_checkpoint(CheckpointFolder(run_dir / "checkpoint").files()[0]).tensors
+
+
+def assert_same_bits(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> None:
+    assert one.keys() == other.keys()
+    different = [name for name in one if not torch.equal(one[name], other[name])]
+    assert different == []
+
+
+def interrupt_at(module: nn.Module, step: int, number: signal.Signals) -> None:
+    """Sends this process a signal during the forward pass of a training step (from 0)."""
+    steps = 0
+
+    def forward(module: nn.Module, inputs: object) -> None:
+        nonlocal steps
+        if module.training:
+            if steps == step:
+                os.kill(os.getpid(), number)
+            steps += 1
+
+    module.register_forward_pre_hook(forward)
+
+
+@pytest.mark.parametrize("source", ["memory", "files"])
+def test_a_run_killed_at_a_random_moment_resumes_to_the_same_bits(
+    tiny: ModuleType, tmp_path: Path, source: str
+) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    dataset = tiny.in_files(images) if source == "files" else tiny.in_memory()
+    recipe = tiny.recipe(epochs=60)
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    process = subprocess.Popen([sys.executable, tiny.__file__, source, str(images), str(killed)])
+    deadline = time.monotonic() + 60
+    while not list(killed.glob("checkpoint/*.safetensors")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    moment = random.uniform(0, 0.5)
+    time.sleep(moment)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL, f"training was over before the kill after {moment} s"
+    resumed = fit_module(tiny.module(), dataset, tiny.PREPROCESS, recipe, killed, resume=True)
+    straight = fit_module(tiny.module(), dataset, tiny.PREPROCESS, recipe, whole)
+    assert_same_bits(resumed.weights, straight.weights)
+    assert_same_bits(last_tensors(killed), last_tensors(whole))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_signal_in_mid_epoch_saves_the_step_and_the_run_resumes_to_the_same_bits(
+    tiny: ModuleType, tmp_path: Path, number: signal.Signals, code: int, optimizer: str
+) -> None:
+    recipe = replace(tiny.recipe(), optimizer=optimizer)
+    module = tiny.module()
+    interrupt_at(module, 17, number)
+    with pytest.raises(TrainingInterruptedError, match=f"{number.name}: saved .*step-000000000018") as stopped:
+        fit_module(module, tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path / "a")
+    assert stopped.value.exit_code == code
+    resumed = fit_module(tiny.module(9), tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path / "a", resume=True)
+    straight = fit_module(tiny.module(), tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path / "b")
+    assert_same_bits(resumed.weights, straight.weights)
+    assert_same_bits(last_tensors(tmp_path / "a"), last_tensors(tmp_path / "b"))
+
+
+def test_signal_handlers_are_put_back(tiny: ModuleType, tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    module = tiny.module()
+    interrupt_at(module, 3, signal.SIGTERM)
+    with pytest.raises(TrainingInterruptedError):
+        fit_module(module, tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(), tmp_path)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_the_log_of_a_resumed_run_has_each_epoch_once(tiny: ModuleType, tmp_path: Path) -> None:
+    module = tiny.module()
+    interrupt_at(module, 30, signal.SIGTERM)
+    with pytest.raises(TrainingInterruptedError):
+        fit_module(module, tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(), tmp_path)
+    with (tmp_path / "log.jsonl").open("a") as log:
+        log.write('{"event": "epochended", "epoch": 3}\n')
+    fit_module(tiny.module(), tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(), tmp_path, resume=True)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines if line["event"] == "epochended"] == [1, 2, 3, 4, 5, 6]
+
+
+def test_history_of_a_resumed_run_equals_the_uninterrupted_one(tiny: ModuleType, tmp_path: Path) -> None:
+    module = tiny.module()
+    interrupt_at(module, 30, signal.SIGTERM)
+    with pytest.raises(TrainingInterruptedError):
+        fit_module(module, tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(), tmp_path / "a")
+    resumed = fit_module(tiny.module(), tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(), tmp_path / "a", resume=True)
+    straight = fit(tiny, tmp_path / "b")
+    untimed = [[replace(e, images_per_second=0) for e in result.history] for result in (resumed, straight)]
+    assert untimed[0] == untimed[1]
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so(tiny: ModuleType, tmp_path: Path) -> None:
+    straight = fit(tiny, tmp_path)
+    newest = CheckpointFolder(tmp_path / "checkpoint").files()[0]
+    newest.write_bytes(newest.read_bytes()[:-100])
+    events: list[Event] = []
+    resumed = fit_module(
+        tiny.module(), tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(), tmp_path, resume=True, on_event=events.append
+    )
+    notices = [event.text for event in events if isinstance(event, Noticed)]
+    assert len(notices) == 1
+    assert newest.name in notices[0]
+    assert_same_bits(resumed.weights, straight.weights)
+
+
+def test_resuming_a_finished_run_gives_its_result_without_training(tiny: ModuleType, tmp_path: Path) -> None:
+    straight = fit(tiny, tmp_path)
+    module = tiny.module(9)
+    interrupt_at(module, 0, signal.SIGTERM)
+    again = fit_module(module, tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(), tmp_path, resume=True)
+    assert again.history == straight.history
+    assert_same_bits(again.weights, straight.weights)
+
+
+def test_a_folder_with_a_run_is_not_overwritten(tiny: ModuleType, tmp_path: Path) -> None:
+    fit(tiny, tmp_path, epochs=1)
+    with pytest.raises(UsageError, match="already holds a run"):
+        fit(tiny, tmp_path, epochs=1)
+
+
+def test_resuming_with_another_recipe_names_the_option(tiny: ModuleType, tmp_path: Path) -> None:
+    fit(tiny, tmp_path)
+    recipe = replace(tiny.recipe(), learning_rate=0.2)
+    with pytest.raises(CheckpointError, match=r"made with learning_rate 0\.05, not 0\.2"):
+        fit_module(tiny.module(), tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path, resume=True)
+
+
+def test_resuming_on_other_data_is_refused(tiny: ModuleType, tmp_path: Path) -> None:
+    fit(tiny, tmp_path, epochs=1)
+    other = replace(tiny.in_memory(), fingerprint="other")
+    with pytest.raises(CheckpointError, match="made with another data"):
+        fit_module(tiny.module(), other, tiny.PREPROCESS, tiny.recipe(epochs=1), tmp_path, resume=True)
+
+
+def test_the_task_is_learned_and_the_module_holds_the_delivered_weights(tiny: ModuleType, tmp_path: Path) -> None:
+    module, dataset = tiny.module(), tiny.in_memory(300)
+    result = fit_module(module, dataset, tiny.PREPROCESS, tiny.recipe(epochs=20), tmp_path)
+    best = max(entry.val_accuracy or 0 for entry in result.history)
+    val = dataset.splits["val"]
+    accuracy = np.mean(predict_logits(module, val, tiny.PREPROCESS).argmax(axis=1) == val.labels)
+    assert best >= 0.9
+    assert accuracy == pytest.approx(best)
+    assert_same_bits(dict(module.state_dict()), result.weights)
+    assert not module.training
+
+
+def test_training_stops_when_patience_is_over(tiny: ModuleType, tmp_path: Path) -> None:
+    events: list[Event] = []
+    recipe = replace(tiny.recipe(epochs=50), patience=2, learning_rate=1e-9, ema_decay=None)
+    dataset = tiny.in_memory(24)
+    result = fit_module(tiny.module(), dataset, tiny.PREPROCESS, recipe, tmp_path, on_event=events.append)
+    best = max(result.history, key=lambda e: (e.val_accuracy or 0, -(e.val_loss or 0)))
+    assert len(result.history) == best.epoch + 2 < 50
+    assert any(isinstance(event, Noticed) and "stopped after epoch" in event.text for event in events)
+
+
+def test_without_a_val_split_the_last_epoch_is_delivered(tiny: ModuleType, tmp_path: Path) -> None:
+    dataset = tiny.in_memory()
+    dataset = replace(dataset, splits={"train": dataset.splits["train"]})
+    result = fit(tiny, tmp_path, dataset, epochs=2)
+    assert "epoch 2, the last" in result.choice
+    assert_same_bits({f"best/{k}": v for k, v in result.weights.items()}, _best(last_tensors(tmp_path)))
+
+
+def _best(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value for name, value in tensors.items() if name.startswith("best/")}
+
+
+def test_a_diverging_run_ends_with_one_line_that_names_the_learning_rate(tiny: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(ConvsmithError, match=r"diverged in epoch \d.*learning_rate 1e\+18 is too high"):
+        fit(tiny, tmp_path, learning_rate=1e18, warmup_epochs=0.0)
+
+
+def test_auxiliary_heads_are_trained_with_their_weight(tiny: ModuleType, tmp_path: Path) -> None:
+    class TwoHeads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.main, self.auxiliary = nn.Linear(432, 3), nn.Linear(432, 3)
+
+        def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+            x = x.flatten(1)
+            return (self.main(x), self.auxiliary(x)) if self.training else self.main(x)
+
+    module = TwoHeads()
+    before = module.auxiliary.weight.detach().clone()
+    recipe = replace(tiny.recipe(epochs=1), learning_rate=1e-3)
+    fit_module(module, tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path, auxiliary_weights=(0.3,))
+    assert not torch.equal(module.auxiliary.weight, before)
+
+
+def test_files_that_vanish_are_left_out_and_named(tiny: ModuleType, tmp_path: Path) -> None:
+    dataset = tiny.in_files(tmp_path)
+    gone = Path(dataset.splits["train"].images.name(5))
+    gone.unlink()
+    events: list[Event] = []
+    recipe = tiny.recipe(epochs=2)
+    result = fit_module(tiny.module(), dataset, tiny.PREPROCESS, recipe, tmp_path / "run", on_event=events.append)
+    assert [finding.subject for finding in result.unreadable] == [str(gone)]
+    assert sum(isinstance(event, Noticed) and gone.name in event.text for event in events) == 1
+    assert len(result.history) == 2
+
+
+def test_a_full_disk_ends_training_in_one_line_and_keeps_the_last_checkpoint(
+    tiny: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill_disk(event: Event) -> None:
+        if isinstance(event, EpochEnded) and event.epoch == 3:
+            monkeypatch.setattr("convsmith.train.checkpoint.save_file", no_space)
+
+    def no_space(tensors: object, path: Path, metadata: object) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(CheckpointError, match="cannot be written .no space left on device") as full:
+        fit_module(
+            tiny.module(), tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(), tmp_path / "a", on_event=fill_disk
+        )
+    assert "\n" not in str(full.value)
+    assert not list((tmp_path / "a").rglob("*.tmp"))
+    monkeypatch.undo()
+    resumed = fit_module(tiny.module(), tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(), tmp_path / "a", resume=True)
+    assert_same_bits(resumed.weights, fit(tiny, tmp_path / "b").weights)

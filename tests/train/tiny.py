@@ -1,0 +1,117 @@
+"""Training small enough for tests; as a script, the process that they kill: tiny.py (memory|files) FOLDER RUN_DIR."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import nn
+
+from convsmith.data.augment import Augment
+from convsmith.data.dataset import Dataset, Split
+from convsmith.network.preprocess import Preprocess
+from convsmith.train.loop import fit_module
+from convsmith.train.recipe import Recipe
+
+PREPROCESS = Preprocess(3, crop=(12, 12), resize=(12, 12), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+
+
+@dataclass
+class ArrayOfImages:
+    array: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        return self.array[index]
+
+    def name(self, index: int) -> str:
+        return f"image {index}"
+
+
+@dataclass
+class Files:
+    paths: list[Path]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        return np.asarray(Image.open(self.paths[index]))
+
+    def name(self, index: int) -> str:
+        return str(self.paths[index])
+
+
+def module(seed: int = 0) -> nn.Module:
+    """Norm, dropout and a convolution: all the kinds of state that a step has."""
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 3, stride=2),
+        nn.BatchNorm2d(6),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(0.2),
+        nn.Linear(24, 3),
+    )
+
+
+def recipe(epochs: int = 6, seed: int = 0) -> Recipe:
+    return Recipe(
+        epochs=epochs,
+        batch_size=8,
+        optimizer="sgd",
+        learning_rate=0.05,
+        weight_decay=1e-3,
+        warmup_epochs=1,
+        label_smoothing=0.1,
+        ema_decay=0.99,
+        augment=Augment(shift=0.1, rotate=10, crop_padding=1, flip=True, resized_crop=0.5),
+        memory_format="channels_last",
+        seed=seed,
+    )
+
+
+def pixels(count: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Noise, brighter in the channel of the class: learned within a few epochs."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(count) % 3
+    images = generator.integers(0, 200, (count, 12, 12, 3), dtype=np.uint8)
+    images[np.arange(count), :, :, labels] += 40
+    return images, labels.astype(np.int64)
+
+
+def in_memory(images: int = 100) -> Dataset:
+    splits = {name: pixels(count, seed) for seed, (name, count) in enumerate((("train", images), ("val", 20)))}
+    return _dataset({name: Split(ArrayOfImages(array), labels) for name, (array, labels) in splits.items()})
+
+
+def in_files(folder: Path, images: int = 100) -> Dataset:
+    splits = {}
+    for name, split in in_memory(images).splits.items():
+        paths = [folder / f"{name}{i}.png" for i in range(len(split))]
+        for path, (image, _) in zip(paths, split, strict=True):
+            if not path.exists():
+                Image.fromarray(image).save(path)
+        splits[name] = Split(Files(paths), split.labels)
+    return _dataset(splits)
+
+
+def _dataset(splits: dict[str, Split]) -> Dataset:
+    return Dataset("tiny", ("red", "green", "blue"), splits, channels=3, size=(12, 12), fingerprint="tiny")
+
+
+def main(source: str, folder: str, run_dir: str) -> None:
+    dataset = in_files(Path(folder)) if source == "files" else in_memory()
+    fit_module(module(), dataset, PREPROCESS, recipe(epochs=60), Path(run_dir))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
