@@ -1,0 +1,9 @@
+"""Network and weights -> ONNX, written node by node from the graph: what is exported is what is described."""
+
+from __future__ import annotations
+
+from convsmith.backend.onnx import convolution, merge, pointwise, pool  # noqa: F401  (they add their rules)
+from convsmith.backend.onnx.emit import emit
+from convsmith.backend.onnx.model import OPSET, to_onnx
+
+__all__ = ["OPSET", "emit", "to_onnx"]

@@ -1,0 +1,62 @@
+"""Rules for convolutions and dense layers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convsmith.backend.onnx.emit import emit
+from convsmith.backend.onnx.graph import Layer
+from convsmith.network.ops import Conv, ConvTranspose, Flatten, Linear, RadialBasis, TableConv, window
+
+
+@emit.register
+def _(op: Conv, layer: Layer) -> None:
+    height, width = layer.shapes[0][1:]
+    top, bottom, left, right = window.resolve(op.padding, (height, width), op.kernel, op.stride, op.dilation)
+    attributes = {
+        "kernel_shape": op.kernel,
+        "strides": op.stride,
+        "pads": (top, left, bottom, right),
+        "dilations": op.dilation,
+        "group": op.groups,
+    }
+    layer.result("Conv", [layer.inputs[0], *_weight_and_bias(layer, op.bias)], attributes)
+
+
+@emit.register
+def _(op: ConvTranspose, layer: Layer) -> None:
+    attributes = {"kernel_shape": op.kernel, "strides": op.stride}
+    layer.result("ConvTranspose", [layer.inputs[0], *_weight_and_bias(layer, op.bias)], attributes)
+
+
+@emit.register
+def _(op: TableConv, layer: Layer) -> None:
+    # ONNX has no connection tables: the missing connections become zeros.
+    dense = np.zeros((len(op.table), layer.shapes[0][0], *op.kernel), np.float32)
+    outputs = [i for i, row in enumerate(op.table) for _ in row]
+    inputs = [j for row in op.table for j in row]
+    dense[outputs, inputs] = layer.array("weight")
+    weight, bias = layer.parameter("weight", dense), layer.parameter("bias")
+    layer.result("Conv", [layer.inputs[0], weight, bias], {"kernel_shape": op.kernel})
+
+
+@emit.register
+def _(op: Flatten, layer: Layer) -> None:
+    layer.result("Flatten", layer.inputs, {"axis": 1})
+
+
+@emit.register
+def _(op: Linear, layer: Layer) -> None:
+    layer.result("Gemm", [layer.inputs[0], *_weight_and_bias(layer, op.bias)], {"transB": 1})
+
+
+@emit.register
+def _(op: RadialBasis, layer: Layer) -> None:
+    rows = layer.step("Unsqueeze", [layer.inputs[0], layer.ints("axis", [1])])
+    difference = layer.step("Sub", [rows, layer.parameter("weight")])
+    squared = layer.step("ReduceSumSquare", [difference, layer.ints("features", [2])], {"keepdims": 0})
+    layer.result("Neg", [squared])
+
+
+def _weight_and_bias(layer: Layer, bias: bool) -> list[str]:
+    return [layer.parameter("weight"), layer.parameter("bias")] if bias else [layer.parameter("weight")]

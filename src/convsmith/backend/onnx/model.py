@@ -1,0 +1,82 @@
+"""The whole ONNX model: boundary, layers, metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+import onnx
+from onnx import TensorProto, helper
+
+import convsmith
+from convsmith.backend.onnx.emit import emit
+from convsmith.backend.onnx.graph import Graph, Layer, Weights
+from convsmith.backend.onnx.preprocess import emit_preprocess
+from convsmith.network import INPUT, Network, Preprocess
+
+OPSET = 20
+"""Has antialiased Resize (18) and Gelu (20); every ONNX Runtime since 1.17 runs it."""
+
+IMAGE, LOGITS, PROBABILITIES = "image", "logits", "probabilities"
+
+
+def to_onnx(
+    network: Network,
+    weights: Weights,
+    preprocess: Preprocess | None = None,
+    *,
+    classes: Sequence[str] = (),
+    metadata: Mapping[str, str] | None = None,
+) -> onnx.ModelProto:
+    """The network as it runs after training, as an ONNX model whose nodes have the layers' names.
+
+    With `preprocess` the input is one decoded RGB image, `image` uint8 (H, W, 3) of any size; without, it is
+    `input` float32 (N, C, H, W). The outputs are `logits` and `probabilities`, float32 (N, classes).
+    `weights` are arrays by state-dict key. `metadata` is written into the model beside the class names, the network,
+    the preprocessing and convsmith's version.
+
+    Raises ExportError if a weight is missing or an op has no rule.
+    """
+    graph = Graph(reserved=(IMAGE, INPUT, LOGITS, PROBABILITIES))
+    if preprocess is None:
+        entry = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", *network.input])
+        first = INPUT
+    else:
+        entry = helper.make_tensor_value_info(IMAGE, TensorProto.UINT8, ["H", "W", 3])
+        first = emit_preprocess(graph, preprocess, IMAGE)
+    _emit_layers(graph, network.inference, weights, first)
+    graph.add("Softmax", graph.unique(PROBABILITIES), [LOGITS], PROBABILITIES, {"axis": 1})
+    shape = ["N" if preprocess is None else 1, *network.shapes[network.output]]
+    exits = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in (LOGITS, PROBABILITIES)]
+    return _model(
+        helper.make_graph(graph.nodes, network.name, [entry], exits, graph.constants),
+        _metadata(network, preprocess, classes) | dict(metadata or {}),
+    )
+
+
+def _emit_layers(graph: Graph, network: Network, weights: Weights, first: str) -> None:
+    values = {INPUT: first}
+    for node in network:
+        output = LOGITS if node.name == network.output else graph.unique(node.name)
+        inputs = [values[source] for source in node.inputs]
+        emit(node.op, Layer(graph, network, node, weights, inputs, output))
+        values[node.name] = output
+
+
+def _metadata(network: Network, preprocess: Preprocess | None, classes: Sequence[str]) -> dict[str, str]:
+    data = {
+        "classes": json.dumps(list(classes), ensure_ascii=False),
+        "network": json.dumps(network.to_json()),
+        "convsmith_version": convsmith.__version__,
+    }
+    return data if preprocess is None else data | {"preprocess": json.dumps(preprocess.to_json())}
+
+
+def _model(graph: onnx.GraphProto, metadata: Mapping[str, str]) -> onnx.ModelProto:
+    opsets = [helper.make_opsetid("", OPSET)]
+    model = helper.make_model(graph, opset_imports=opsets, producer_name="convsmith")
+    # The oldest format that holds this opset, so that older runtimes read it.
+    model.ir_version = helper.find_min_ir_version_for(opsets)
+    model.producer_version = convsmith.__version__
+    helper.set_model_props(model, dict(metadata))
+    return model
