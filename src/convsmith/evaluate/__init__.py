@@ -1,0 +1,1 @@
+"""Measuring: metrics with intervals, on a named split."""
