@@ -34,7 +34,7 @@ class Interval:
 
 
 def wilson(hits: int, count: int) -> Interval:
-    """A proportion with Wilson's score interval (Wilson 1927), good for small counts and for proportions near 0 or 1."""
+    """A proportion with Wilson's score interval (1927), good for small counts and for proportions near 0 or 1."""
     if count == 0:
         return Interval(float("nan"), 0.0, 1.0)
     p = hits / count

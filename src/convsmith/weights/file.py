@@ -70,6 +70,14 @@ class Model:
     def preprocess(self) -> Preprocess:
         return self.header.preprocess
 
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        return self.header.provenance
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        return self.header.metrics
+
 
 def save_model(model: Model, path: Path) -> None:
     """Write a model file; the same model gives the same bytes. An existing file is replaced in one step, or kept.
