@@ -12,10 +12,14 @@ import convsmith
 from convsmith.backend.onnx.emit import emit
 from convsmith.backend.onnx.graph import Graph, Layer, Weights
 from convsmith.backend.onnx.preprocess import emit_preprocess
+from convsmith.errors import ExportError
 from convsmith.network import INPUT, Network, Preprocess
 
 OPSET = 20
 """Has antialiased Resize (18) and Gelu (20); every ONNX Runtime since 1.17 runs it."""
+
+LARGEST = 2**31 - 2**24
+"""Bytes of weights: a protocol buffer is under 2 GiB, and the graph needs some."""
 
 IMAGE, LOGITS, PROBABILITIES = "image", "logits", "probabilities"
 
@@ -35,8 +39,10 @@ def to_onnx(
     `weights` are arrays by state-dict key. `metadata` is written into the model beside the class names, the network,
     the preprocessing and convsmith's version.
 
-    Raises ExportError if a weight is missing or an op has no rule.
+    Raises ExportError if a weight is missing, an op has no rule, or the weights are too large for an ONNX file.
     """
+    if sum(array.nbytes for array in weights.values()) > LARGEST:
+        raise ExportError(f"the weights of {network.name} are over 2 GiB, which an ONNX file cannot hold")
     graph = Graph(reserved=(IMAGE, INPUT, LOGITS, PROBABILITIES))
     if preprocess is None:
         entry = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", *network.input])

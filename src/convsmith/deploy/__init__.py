@@ -1,0 +1,1 @@
+"""Delivery: verified export, prediction from either file, latency on this machine."""

@@ -1,0 +1,78 @@
+"""A model file that answers: the trained one in PyTorch, the exported one in ONNX Runtime."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+import convsmith
+from convsmith.backend.onnx.model import IMAGE, PROBABILITIES
+from convsmith.backend.preprocess import PreprocessModule
+from convsmith.deploy.session import Session
+from convsmith.errors import ModelFileError
+from convsmith.weights.file import Model, load_model
+
+
+class Classifier(Protocol):
+    """From a decoded image of any size to a probability for each class."""
+
+    @property
+    def classes(self) -> Sequence[str]: ...
+
+    def probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """float32 (classes,) for one decoded RGB image, uint8 (H, W, 3)."""
+        ...
+
+
+class TorchClassifier:
+    """A trained model, in PyTorch, on the CPU."""
+
+    def __init__(self, model: Model) -> None:
+        self.classes = model.classes
+        self._preprocess = PreprocessModule(model.preprocess)
+        self._module = convsmith.build(model.network.inference).eval()
+        state = self._module.state_dict()
+        self._module.load_state_dict({key: model.weights.get(key, state[key]) for key in state})
+
+    def probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        answer: NDArray[np.float32] = self.classify([self.prepare(image)])[0]
+        return answer
+
+    def prepare(self, image: NDArray[np.uint8]) -> Tensor:
+        """The network's input, float32 (1, C, h, w), for one decoded RGB image, uint8 (H, W, 3)."""
+        with torch.inference_mode():
+            prepared: Tensor = self._preprocess(torch.tensor(image))
+        return prepared
+
+    def classify(self, prepared: Sequence[Tensor]) -> NDArray[np.float32]:
+        """Probabilities float32 (N, classes) of N prepared images."""
+        with torch.inference_mode():
+            logits: Tensor = self._module(torch.cat(list(prepared)))
+        return logits.softmax(dim=1).numpy()
+
+
+class OnnxClassifier:
+    """An exported model, in ONNX Runtime."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ModelFileError for a file that is damaged or that `convsmith export` did not write."""
+        self._session = Session(path)
+        if self._session.inputs != (IMAGE,) or "classes" not in self._session.metadata:
+            raise ModelFileError(f"{path}: not exported by convsmith: it takes no {IMAGE!r} or names no classes")
+        self.classes: tuple[str, ...] = tuple(json.loads(self._session.metadata["classes"]))
+
+    def probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        answer: NDArray[np.float32] = self._session.run(PROBABILITIES, IMAGE, np.ascontiguousarray(image))[0]
+        return answer
+
+
+def open_classifier(path: Path) -> Classifier:
+    """The model in a file: exported if its name ends in `.onnx`, else a model file. Raises ModelFileError."""
+    return OnnxClassifier(path) if path.suffix.lower() == ".onnx" else TorchClassifier(load_model(path))

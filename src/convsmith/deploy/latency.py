@@ -1,0 +1,38 @@
+"""How long a network takes for one image, here."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+import numpy as np
+
+import convsmith
+from convsmith.backend.onnx import to_onnx
+from convsmith.deploy.session import THREADS, Session
+from convsmith.network import INPUT, Network
+
+WARM_UP = 3
+RUNS = 30
+FEWEST = 5
+SECONDS = 1.0
+"""Slow networks are timed until this has passed, but at least `FEWEST` times."""
+
+
+def latency_ms(network: Network, threads: int = THREADS) -> float:
+    """Milliseconds for one image on this machine: the median of up to 30 runs, after a warm-up.
+
+    Timed is what would be deployed, the exported graph in ONNX Runtime on `threads` threads, from the preprocessed
+    image to the probabilities. The weights are freshly initialised, for time does not depend on them.
+    """
+    weights = {name: tensor.numpy() for name, tensor in convsmith.build(network).state_dict().items()}
+    session = Session(to_onnx(network, weights).SerializeToString(), threads)
+    image = np.random.default_rng(0).standard_normal((1, *network.input), np.float32)
+    for _ in range(WARM_UP):
+        session.run("probabilities", INPUT, image)
+    times: list[float] = []
+    while len(times) < RUNS and (len(times) < FEWEST or sum(times) < SECONDS):
+        start = time.perf_counter()
+        session.run("probabilities", INPUT, image)
+        times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times)

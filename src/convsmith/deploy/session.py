@@ -1,0 +1,54 @@
+"""ONNX Runtime: the one place that opens its sessions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnxruntime  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as state  # type: ignore[import-untyped]
+
+from convsmith.errors import ModelFileError
+
+THREADS = os.cpu_count() or 1
+"""Threads that one run may use: every core."""
+
+FATAL = 4
+UNUSABLE = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
+
+
+class Session:
+    """An ONNX model that ONNX Runtime has loaded, on the CPU."""
+
+    def __init__(self, model: Path | bytes, threads: int = THREADS) -> None:
+        """From a file, or from a serialized model. Raises ModelFileError if it is not one that can be run."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = FATAL  # what matters is raised
+        source = str(model) if isinstance(model, Path) else model
+        name = model if isinstance(model, Path) else "this network"
+        if isinstance(model, Path) and not model.is_file():
+            raise ModelFileError(f"{model}: no such file")
+        try:
+            self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        except UNUSABLE as error:
+            reason = str(error).splitlines()[0]
+            raise ModelFileError(f"{name}: not a model that ONNX Runtime can run ({reason})") from None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return tuple(value.name for value in self._session.get_inputs())
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What the exporter wrote beside the graph."""
+        entries: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
+        return entries
+
+    def run(self, output: str, source: str, value: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float32]:
+        """The output of this name for `value` at the input `source`."""
+        result: NDArray[np.float32] = self._session.run([output], {source: value})[0]
+        return result

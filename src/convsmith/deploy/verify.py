@@ -1,0 +1,122 @@
+"""Whether an exported model gives the trained model's answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convsmith.data.dataset import Images
+from convsmith.deploy.classifier import Classifier, TorchClassifier
+from convsmith.errors import DataError
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """An image whose best class differs; `margin` is how much likelier PyTorch finds its best than its second."""
+
+    image: str
+    torch: str
+    onnx: str
+    margin: float
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How near the exported model's answers are to the trained model's.
+
+    `largest_difference` is that of any probability of any class, and `worst` the image that has it. Within the
+    tolerance t, two models can only disagree on the best class where PyTorch's margin is at most 2 t.
+    """
+
+    images: int
+    largest_difference: float
+    worst: str
+    tolerance: float
+    disagreements: tuple[Disagreement, ...] = ()
+
+    @property
+    def agreement(self) -> float:
+        """The part of the images whose best class is the same."""
+        return 1 - len(self.disagreements) / self.images
+
+    @property
+    def passed(self) -> bool:
+        """Whether every probability is within the tolerance; NaN never is."""
+        return self.largest_difference <= self.tolerance
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"agreement": self.agreement, "passed": self.passed}
+
+    def __str__(self) -> str:
+        same = self.images - len(self.disagreements)
+        return (
+            f"top-1 agrees on {same:,} of {self.images:,} images, "
+            f"largest difference in probability {self.largest_difference:.1e} (tolerance {self.tolerance:g})"
+        )
+
+
+def verify(
+    reference: TorchClassifier,
+    exported: Classifier,
+    images: Images,
+    *,
+    tolerance: float,
+    limit: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Verification:
+    """Both models' answers on every image, or on `limit` of them, evenly spread.
+
+    `on_progress` is told (images done, images in all). Raises DataError if there is no image or one cannot be read.
+    """
+    rows = spread(len(images), limit)
+    if not rows:
+        raise DataError("there is no image to verify the export on")
+    expected, actual = [], []
+    for start in range(0, len(rows), BATCH):
+        prepared = []
+        for row in rows[start : start + BATCH]:
+            image = images[row]
+            prepared.append(reference.prepare(image))
+            actual.append(exported.probabilities(image))
+        expected.append(reference.classify(prepared))
+        if on_progress is not None:
+            on_progress(len(actual), len(rows))
+    names = [images.name(row) for row in rows]
+    return compare(np.concatenate(expected), np.stack(actual), names, reference.classes, tolerance)
+
+
+def spread(count: int, limit: int | None) -> list[int]:
+    """Rows of a set of `count`, at most `limit`: evenly spread, for sets are often in the order of their classes."""
+    kept = count if limit is None else min(limit, count)
+    return [i * count // kept for i in range(kept)]
+
+
+def compare(
+    expected: NDArray[np.float32],
+    actual: NDArray[np.float32],
+    names: Sequence[str],
+    classes: Sequence[str],
+    tolerance: float,
+) -> Verification:
+    """Of two models' probabilities, (N, classes): PyTorch's and the exported model's."""
+    differences = np.abs(expected - actual).max(axis=1)
+    best, exported = expected.argmax(axis=1), actual.argmax(axis=1)
+    ranked = np.sort(expected, axis=1)
+    margins = ranked[:, -1] - ranked[:, -2]
+    worst = int(differences.argmax())
+    return Verification(
+        images=len(names),
+        largest_difference=float(differences[worst]),
+        worst=names[worst],
+        tolerance=tolerance,
+        disagreements=tuple(
+            Disagreement(names[i], classes[int(best[i])], classes[int(exported[i])], float(margins[i]))
+            for i in np.flatnonzero(best != exported).tolist()
+        ),
+    )
