@@ -34,9 +34,11 @@ def place(outline: Outline) -> Layout:
     sources: list[list[int]] = [[] for _ in outline.boxes]
     for source, target in outline.arrows:
         sources[target].append(source)
-    cells: list[Cell] = []
+    cells: dict[int, Cell] = {}
     taken: set[Cell] = set()
-    for inputs in sources:
+    trunk = _ancestors(sources, outline.output)
+    for index in (*trunk, *(i for i in range(len(sources)) if i not in trunk)):
+        inputs = sources[index]
         row = 1 + max((cells[i][0] for i in inputs), default=-1)
         column = _column(row, [cells[i] for i in inputs], taken)
         # A branch that waits for a longer one keeps its column until they join.
@@ -44,9 +46,18 @@ def place(outline: Outline) -> Layout:
             above, side = cells[i]
             if side != column:
                 taken.update((between, side) for between in range(above + 1, row))
-        cells.append((row, column))
+        cells[index] = (row, column)
         taken.add((row, column))
-    return Layout(tuple(cells))
+    return Layout(tuple(cells[i] for i in range(len(sources))))
+
+
+def _ancestors(sources: Sequence[Sequence[int]], output: int) -> list[int]:
+    """Boxes that the output needs, in order: auxiliary heads must not take the trunk's column."""
+    needed = {output}
+    for index in range(output, -1, -1):
+        if index in needed:
+            needed.update(sources[index])
+    return sorted(needed)
 
 
 def _column(row: int, inputs: Sequence[Cell], taken: set[Cell]) -> int:

@@ -54,6 +54,8 @@ class Box:
     lines: tuple[str, ...]
     frame: str = ""
     repeats: int = 1
+    shortcut: bool = False
+    """Whether a block drawn as one box adds what enters it."""
 
     @property
     def name(self) -> str:
@@ -66,11 +68,12 @@ Block: TypeAlias = list[Box]
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """Boxes in order, the arrows between them by index, the size of the feature map that leaves each box."""
+    """Boxes in order, the arrows between them by index, the size of the feature map that leaves each, the output."""
 
     boxes: tuple[Box, ...]
     arrows: tuple[tuple[int, int], ...]
     sizes: tuple[str, ...]
+    output: int
 
 
 def outline(net: Network, most: int = MOST_BOXES) -> Outline:
@@ -170,7 +173,8 @@ def _summary(block: Block, name: str, repeats: int) -> Box:
     hidden = len(counted) - MOST_LINES
     shown = [*counted[:MOST_LINES], f"and {hidden} more"] if hidden > 1 else counted
     layers = tuple(name for box in block for name in box.layers)
-    return Box(layers, "block", (name, *shown), repeats=repeats)
+    shortcut = any(box.lines[0] == "add" for box in block)
+    return Box(layers, "block", (name, *shown), repeats=repeats, shortcut=shortcut)
 
 
 def _connected(net: Network, boxes: Sequence[Box], runs: Sequence[Sequence[Block]]) -> Outline:
@@ -188,4 +192,4 @@ def _connected(net: Network, boxes: Sequence[Box], runs: Sequence[Sequence[Block
     arrows = {(home[source], home[node.name]) for node in net if node.name in shown for source in node.inputs}
     arrows |= {(home[name], home[f"{name}/output"]) for name in ends}
     sizes = tuple(text(net.shapes[box.layers[-1]]) if box not in outer else "" for box in drawn)
-    return Outline(drawn, tuple(sorted((a, b) for a, b in arrows if a != b)), sizes)
+    return Outline(drawn, tuple(sorted((a, b) for a, b in arrows if a != b)), sizes, home[f"{net.output}/output"])

@@ -29,6 +29,7 @@ STYLE = (
     "text{font-family:Helvetica,Arial,sans-serif;font-size:12px;fill:#1c2733}"
     ".small{font-size:10px;fill:#5a6774}.bold{font-weight:bold}.title{font-size:18px;font-weight:bold}"
     ".box{stroke:#5a6774;stroke-width:1}.frame{fill:#f7f9fb;stroke:#aab6c2;stroke-dasharray:4 3}"
+    ".size{paint-order:stroke;stroke:#ffffff;stroke-width:3px;stroke-linejoin:round}"
     ".edge{fill:none;stroke:#5a6774;stroke-width:1.3}"
 )
 
@@ -78,7 +79,7 @@ class _Page:
         SubElement(root, "rect", {**size, "fill": "#ffffff"})
         self._frames(root)
         for source, target in self.outline.arrows:
-            SubElement(root, "path", {"class": "edge", "d": self._path(source, target), "marker-end": "url(#tip)"})
+            _arrow(root, self._path(source, target))
         for index, one in enumerate(self.outline.boxes):
             self._box(root, index, one)
         return root
@@ -94,11 +95,16 @@ class _Page:
             _text(group, x + width / 2, y + 17 + LINE * i, line, style, anchor="middle")
         if box.repeats > 1 and not box.frame:
             _text(group, x + width + 6, y + 17, f"x {box.repeats}", "bold")
+        if box.shortcut:
+            _arrow(
+                group, f"M{x:g} {y + 9:g}C{x - ARC:g} {y + 9:g} {x - ARC:g} {y + height - 9:g} {x:g} {y + height - 9:g}"
+            )
         if self.outline.sizes[index]:
-            _text(group, x + width / 2 + 6, y + height + 12, self.outline.sizes[index], "small")
+            _text(group, x + width / 2 + 6, y + height + 12, self.outline.sizes[index], "small size")
 
     def _frames(self, root: Element) -> None:
         numbered = [(box.frame, box.repeats, i) for i, box in enumerate(self.outline.boxes) if box.frame]
+        labels: list[tuple[float, float, str, str]] = []
         for (frame, repeats), group in groupby(numbered, key=lambda item: item[:2]):
             corners = [self.rectangle(i) for _, _, i in group]
             left, top = min(x for x, *_ in corners) - FRAME, min(y for _, y, *_ in corners) - FRAME
@@ -106,9 +112,11 @@ class _Page:
             bottom = max(y + height for _, y, _, height in corners) + FRAME
             place = {"x": f"{left:g}", "y": f"{top:g}", "width": f"{right - left:g}", "height": f"{bottom - top:g}"}
             SubElement(root, "rect", {"class": "frame", **place, "rx": "8"})
-            _text(root, right + 7, top + 14, frame, "small")
+            labels.append((right + 7, top + 14, frame, "small size"))
             if repeats > 1:
-                _text(root, right + 7, top + 31, f"x {repeats}", "bold")
+                labels.append((right + 7, top + 31, f"x {repeats}", "bold size"))
+        for label in labels:  # over all frames: a neighbour's may begin here
+            _text(root, *label)
 
     def _path(self, source: int, target: int) -> str:
         """Straight down where nothing stands in the way, through a free column, or in an arc around the left side."""
@@ -152,6 +160,10 @@ def _header(root: Element, net: Network, page: _Page) -> None:
             )
             _text(root, x + 14, 69, kind, "small")
             x += 28 + LETTER * len(kind)
+
+
+def _arrow(parent: Element, path: str) -> None:
+    SubElement(parent, "path", {"class": "edge", "d": path, "marker-end": "url(#tip)"})
 
 
 def _text(parent: Element, x: float, y: float, words: str, style: str = "", anchor: str = "start") -> None:

@@ -1,0 +1,60 @@
+"""The network that a command line means: a name, a model file, or a network's JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import convsmith
+from convsmith.errors import UsageError
+from convsmith.network import Network
+from convsmith.network.dims import Shape
+
+if TYPE_CHECKING:
+    from convsmith.zoo import Published
+
+SUFFIXES = (".json", ".safetensors", ".pt", ".pth", ".onnx", ".h5")
+
+
+def network_of(
+    source: str, classes: int | None = None, input: str | None = None, width: float | None = None
+) -> Network:
+    """The network of this name, for these classes, input ("CxHxW") and width multiplier, or the one in this file.
+
+    Raises UsageError for an unknown name or a file that holds no network, ModelFileError for a damaged model file.
+    """
+    path = Path(source)
+    if not path.is_file():
+        if path.suffix in SUFFIXES:
+            raise UsageError(f"{source}: no such file")
+        settings = {} if width is None else {"width": width}
+        return convsmith.create(source, classes=classes, input=None if input is None else shape_of(input), **settings)
+    if (classes, input, width) != (None, None, None):
+        raise UsageError(f"--classes, --input and --width change a network by name; {source} is a file")
+    return _read(path)
+
+
+def published(name: str) -> Published | None:
+    """The paper's figures, for the paper's own network only: none for a file, another width or a library's version."""
+    from convsmith.zoo.registry import VARIANTS
+
+    return VARIANTS[name].published if name in VARIANTS else None
+
+
+def _read(path: Path) -> Network:
+    if path.suffix == ".json":
+        try:
+            return Network.from_json(path.read_text(encoding="utf-8"))
+        except (UsageError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path}: {error}") from None
+    from convsmith.weights.file import read_header
+
+    return read_header(path).network
+
+
+def shape_of(words: str) -> Shape:
+    """(C, H, W) of "3x224x224". Raises UsageError."""
+    parts = words.split("x")
+    if len(parts) != 3 or not all(part.isdecimal() and int(part) for part in parts):
+        raise UsageError(f"--input is channels x height x width such as 3x224x224, not {words!r}")
+    return tuple(int(part) for part in parts)
