@@ -44,7 +44,8 @@ def _figures(name: str, classes: int | None, input: str | None) -> dict[str, Any
 
 def _printed(figures: dict[str, Any]) -> dict[str, str]:
     """Row title -> cell."""
-    from convsmith.cost.table import short, size
+    from convsmith.cost.table import size
+    from convsmith.network.describe import short
     from convsmith.network.dims import text
 
     top1 = figures["published_top1"]

@@ -52,7 +52,8 @@ def _row(name: str) -> dict[str, Any]:
 
 def _sections(rows: list[dict[str, Any]]) -> list[str]:
     """A title and a table for each family; a library's names are a family of their own."""
-    from convsmith.cost.table import aligned, short
+    from convsmith.cost.table import aligned
+    from convsmith.network.describe import short
     from convsmith.network.dims import text
 
     header = ("model", "input", "classes", "parameters", "MACs", "paper's top-1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from convsmith.train.events import EpochEnded, Event, Started
+from convsmith.train.events import EpochEnded, Event, Noticed, Started
 
 
 class LiveBar:
@@ -40,3 +40,13 @@ def summary(event: EpochEnded) -> str:
     """One epoch in a line."""
     val = "" if event.val_accuracy is None else f", val accuracy {event.val_accuracy:.2%}"
     return f"epoch {event.epoch}: loss {event.train_loss:.4f}{val}, {event.images_per_second:,.0f} images/s"
+
+
+def described(event: Event) -> str:
+    """An event in a line."""
+    if isinstance(event, EpochEnded):
+        return summary(event)
+    if isinstance(event, Noticed):
+        return event.text
+    begun = f", from epoch {event.epoch + 1}" if event.epoch or event.step else ""
+    return f"training on {event.train_images:,} images, {event.epochs} epochs{begun}; {event.plan}"

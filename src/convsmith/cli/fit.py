@@ -1,0 +1,66 @@
+"""`convsmith fit`: the main job."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def fit(
+    data: Annotated[str, typer.Argument(help="Folder, manifest (CSV, Parquet), IDX or npz file, or a data set's name.")],
+    model: Annotated[str | None, typer.Option(help="Network by name, or a model file to go on from.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the run.")] = Path("runs/latest"),
+    max_params: Annotated[int | None, typer.Option(min=1, help="Most parameters.")] = None,
+    max_macs: Annotated[int | None, typer.Option(min=1, help="Most multiply-adds for one image.")] = None,
+    max_size: Annotated[int | None, typer.Option(min=1, help="Most bytes of the model file.")] = None,
+    max_latency: Annotated[float | None, typer.Option(min=0, help="Most ms for one image on this machine.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data. Default: by its size.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Images in a step. Default: by the data's size.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak rate. Default: by network and batch.")] = None,
+    patience: Annotated[int | None, typer.Option(min=1, help="Stop after so many epochs without gain.")] = None,
+    side: Annotated[int | None, typer.Option(min=8, max=1024, help="Side of the network's input in pixels.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="For initial weights, split and order.")] = 0,
+    strict: Annotated[bool, typer.Option(help="Refuse the data if any file is unreadable.")] = False,
+    resume: Annotated[bool, typer.Option(help="Go on with the run in --out.")] = False,
+    float32: Annotated[bool, typer.Option(help="Plain float32, whatever a probe would find.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Choose a network for your images, train it, test it, and export it, verified.
+
+    Writes model.safetensors and model.onnx, a log, TensorBoard events and checkpoints into the run's folder.
+
+    Example: convsmith fit photos/ --max-size 2000000 --max-latency 5 --out runs/photos
+    """
+    from convsmith.design.choose import Limits
+    from convsmith.fit import fit as run
+    from convsmith.train.events import Event
+    from convsmith.train.progress import described
+
+    def tell(event: Event) -> None:
+        typer.echo(described(event), err=True)
+
+    asked = {
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "patience": patience,
+        "precision": "float32" if float32 else None,
+    }
+    result = run(
+        data,
+        out,
+        model=model,
+        limits=Limits(max_params, max_macs, max_size, max_latency),
+        epochs=epochs,
+        side=side,
+        seed=seed,
+        strict=strict,
+        resume=resume,
+        changes={name: value for name, value in asked.items() if value is not None},
+        on_event=tell,
+    )
+    for finding in result.dataset.skipped:
+        typer.echo(f"skipped {finding}", err=True)
+    typer.echo(json.dumps(result.to_json()) if as_json else str(result))

@@ -1,0 +1,43 @@
+"""The `convsmith` command: verbs, and how errors reach the person at the keyboard."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from convsmith.cli import compare, data, evaluate, export, fit, models, predict, show
+from convsmith.errors import ConvsmithError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="From a folder of images and a budget to a trained, measured and verified convolutional network.",
+)
+app.command()(fit.fit)
+app.command()(evaluate.evaluate)
+app.command()(predict.predict)
+app.command()(export.export)
+app.command()(models.models)
+app.command()(show.show)
+app.command()(compare.compare)
+app.add_typer(data.app, name="data")
+
+
+def main() -> None:
+    """Entry point: one line on stderr for an error, exit code 2 for bad usage, 1 for failure."""
+    try:
+        app()
+    except ConvsmithError as error:
+        print(f"convsmith: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("convsmith: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader (head, less) has gone; Python would complain once more while closing stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
