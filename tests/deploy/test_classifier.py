@@ -30,3 +30,13 @@ def test_an_onnx_file_that_takes_no_image_is_refused(model: Model, tmp_path: Pat
     path.write_bytes(to_onnx(model.network, weights).SerializeToString())
     with pytest.raises(ModelFileError, match=r"bare\.onnx: not exported by convsmith"):
         OnnxClassifier(path)
+
+
+@pytest.mark.parametrize("classes", ["not json", '"ant"', '["ant", "bee"]', "null"])
+def test_an_onnx_file_whose_class_names_are_damaged_is_refused(model: Model, tmp_path: Path, classes: str) -> None:
+    path = tmp_path / "damaged.onnx"
+    weights = {name: tensor.numpy() for name, tensor in model.weights.items()}
+    graph = to_onnx(model.network, weights, model.preprocess, metadata={"classes": classes})
+    path.write_bytes(graph.SerializeToString())
+    with pytest.raises(ModelFileError, match=r"damaged\.onnx.*classes"):
+        OnnxClassifier(path)

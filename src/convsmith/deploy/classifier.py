@@ -64,13 +64,24 @@ class OnnxClassifier:
     def __init__(self, path: Path) -> None:
         """Raises ModelFileError for a file that is damaged or that `convsmith export` did not write."""
         self._session = Session(path)
-        if self._session.inputs != (IMAGE,) or "classes" not in self._session.metadata:
-            raise ModelFileError(f"{path}: not exported by convsmith: it takes no {IMAGE!r} or names no classes")
-        self.classes: tuple[str, ...] = tuple(json.loads(self._session.metadata["classes"]))
+        if self._session.inputs != (IMAGE,):
+            raise ModelFileError(f"{path}: not exported by convsmith: its input is not {IMAGE!r}, a decoded image")
+        self.classes = _class_names(path, self._session)
 
     def probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         answer: NDArray[np.float32] = self._session.run(PROBABILITIES, IMAGE, np.ascontiguousarray(image))[0]
         return answer
+
+
+def _class_names(path: Path, session: Session) -> tuple[str, ...]:
+    try:
+        names = json.loads(session.metadata["classes"])
+    except (KeyError, ValueError):
+        raise ModelFileError(f"{path}: not exported by convsmith: its metadata lists no classes") from None
+    outputs = session.shape(PROBABILITIES)[-1]
+    if not isinstance(names, list) or len(names) != outputs:
+        raise ModelFileError(f"{path}: its metadata does not name its {outputs} classes")
+    return tuple(str(name) for name in names)
 
 
 def open_classifier(path: Path) -> Classifier:

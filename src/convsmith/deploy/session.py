@@ -42,6 +42,10 @@ class Session:
     def inputs(self) -> tuple[str, ...]:
         return tuple(value.name for value in self._session.get_inputs())
 
+    def shape(self, output: str) -> tuple[int | str, ...]:
+        """The shape of an output; a size that is only known when it runs is a name."""
+        return next(tuple(value.shape) for value in self._session.get_outputs() if value.name == output)
+
     @property
     def metadata(self) -> Mapping[str, str]:
         """What the exporter wrote beside the graph."""

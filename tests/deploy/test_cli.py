@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+from convsmith.cli import export, predict
+from convsmith.data.dataset import Images
+
+RUNNER = CliRunner()
+APP = typer.Typer()
+APP.command()(export.export)
+APP.command()(predict.predict)
+
+
+@pytest.fixture
+def data(tmp_path: Path, images: Images) -> Path:
+    """A folder of two splits, two classes, two images each."""
+    folder = tmp_path / "data"
+    for i in range(8):
+        file = folder / ("train", "test")[i // 4] / ("ant", "bee")[i % 2] / f"{i}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(images[i]).save(file)
+    return folder
+
+
+def test_export_writes_beside_the_model_and_says_how_well_it_agrees(model_path: Path, data: Path) -> None:
+    result = RUNNER.invoke(APP, ["export", str(model_path), "--data", str(data)], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert model_path.with_suffix(".onnx").exists()
+    assert "top-1 agrees on 4 of 4 images" in result.stdout
+
+
+def test_export_prints_json_alone_on_stdout(model_path: Path, data: Path, tmp_path: Path) -> None:
+    target = tmp_path / "other.onnx"
+    arguments = ["export", str(model_path), "--data", str(data), "-o", str(target), "--limit", "2", "--json"]
+    result = json.loads(RUNNER.invoke(APP, arguments, catch_exceptions=False).stdout)
+    assert result["onnx"] == str(target)
+    assert result["bytes"] == target.stat().st_size
+    assert result["images"] == 2
+    assert result["passed"] is True
+
+
+def test_predict_prints_a_line_for_each_image(model_path: Path, data: Path) -> None:
+    files = [str(path) for path in sorted(data.rglob("*.png"))[:2]]
+    result = RUNNER.invoke(APP, ["predict", *files, "--model", str(model_path), "--top", "1"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert [line.partition(": ")[0] for line in result.stdout.splitlines()] == files
+
+
+def test_predict_goes_on_after_a_bad_image_and_exits_with_1(model_path: Path, data: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"not an image")
+    good = next(data.rglob("*.png"))
+    result = RUNNER.invoke(APP, ["predict", str(bad), str(good), "--model", str(model_path), "--json"])
+    assert result.exit_code == 1
+    first, second = json.loads(result.stdout)
+    assert first["guesses"] == []
+    assert "bad.png" in first["error"]
+    assert second["error"] is None
+    assert len(second["guesses"]) == 3
+    assert result.stderr.startswith("error: ")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_the_help_of_each_verb_has_an_example() -> None:
+    for verb in ("export", "predict"):
+        assert f"convsmith {verb}" in RUNNER.invoke(APP, [verb, "--help"]).stdout
