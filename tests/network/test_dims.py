@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convsmith.errors import UsageError
 from convsmith.network import dims
 
 naturals = st.integers(0, 10_000)
@@ -38,8 +40,13 @@ def test_divisible_is_the_rule_of_mobilenet():
 
 def test_equal_compares_every_candidate():
     assert dims.equal((np.array([1, 2]), 3), (np.array([1, 2]), 3))
-    assert not dims.equal((np.array([1, 2]), 3), (np.array([1, 3]), 3))
+    assert not dims.equal((np.array([1, 2]), 3), (np.array([2, 3]), 3))
     assert not dims.equal((1, 2), (1,))
+
+
+def test_candidates_that_agree_only_in_part_are_no_one_network():
+    with pytest.raises(UsageError, match="cost them apart"):
+        dims.equal((np.array([1, 2]), 3), (np.array([1, 3]), 3))
 
 
 def test_elements_is_the_product():

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from convsmith.cost.cost import CONVENTION, Cost, LayerCost
-from convsmith.network.describe import describe
+from convsmith.network.describe import describe, short
 from convsmith.network.dims import text
 
 WIDTH = 120
@@ -62,15 +62,6 @@ def aligned(header: Sequence[str], rows: Iterable[Sequence[str]], sides: str) ->
     if header:
         padded.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(padded)
-
-
-def short(count: float) -> str:
-    """Three significant digits and K, M, G or T: 25.6 M."""
-    for unit in ("", " K", " M", " G"):
-        if abs(count) < 999.5:
-            return f"{count:.3g}{unit}"
-        count /= 1000
-    return f"{count:.3g} T"
 
 
 def size(count: int) -> str:

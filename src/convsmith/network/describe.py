@@ -1,4 +1,4 @@
-"""An op in a few words, as rows of tables and labels of pictures have it: `conv 3x3 / 2, 64`."""
+"""Ops and counts in a few words, as tables and pictures have them: `conv 3x3 / 2, 64`, `25.6 M`."""
 
 from __future__ import annotations
 
@@ -87,6 +87,15 @@ def _(op: ops.ChannelShuffle) -> str:
 @describe.register
 def _(op: ops.Upsample) -> str:
     return f"upsample {op.factor[0]}x{op.factor[1]}"
+
+
+def short(count: float) -> str:
+    """Three significant digits and K, M, G or T: 25.6 M."""
+    for unit in ("", " K", " M", " G"):
+        if abs(count) < 999.5:
+            return f"{count:.3g}{unit}"
+        count /= 1000
+    return f"{count:.3g} T"
 
 
 def _window(kernel: Pair, stride: Pair = (1, 1)) -> str:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+from convsmith.errors import UsageError
+
 Dim: TypeAlias = Any
 """An int, or an integer array with one entry for each candidate network."""
 
@@ -27,7 +29,23 @@ def always(condition: Any) -> bool:
 
 
 def equal(a: Shape, b: Shape) -> bool:
-    return len(a) == len(b) and all(x is y or always(x == y) for x, y in zip(a, b, strict=True))
+    """Whether two shapes are the same, for every candidate.
+
+    Raises UsageError where they are for some candidates only: a shortcut that only some of them have makes
+    different networks of them, which one pass would cost wrongly.
+    """
+    if len(a) != len(b):
+        return False
+    same = True
+    for x, y in zip(a, b, strict=True):
+        if x is y or always(x == y):
+            continue
+        if not always(x != y):
+            raise UsageError(
+                "these candidates differ in more than their sizes (shapes equal in some only): cost them apart"
+            )
+        same = False
+    return same
 
 
 def maximum(a: Dim, b: Dim) -> Dim:

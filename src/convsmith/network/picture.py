@@ -6,6 +6,7 @@ from itertools import groupby
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from convsmith.network.describe import short
 from convsmith.network.dims import elements, text
 from convsmith.network.layout import Layout, place
 from convsmith.network.network import Network
@@ -147,9 +148,7 @@ def _header(root: Element, net: Network, page: _Page) -> None:
     params = sum(elements(p.shape) for p in net.parameters.values() if p.trainable)
     running = net.inference
     macs = sum(node.op.macs(running.shapes[node.name], *running.inputs_of(node)) for node in running)
-    totals = (
-        f"{len(net)} layers, {params / 1e6:,.3g} M parameters, {macs / 1e9:,.3g} G multiply-adds at {text(net.input)}"
-    )
+    totals = f"{len(net)} layers, {short(params)} parameters, {short(macs)} multiply-adds at {text(net.input)}"
     _text(root, MARGIN, 32, net.name, "title")
     _text(root, MARGIN, 50, totals, "small")
     x = float(MARGIN)
