@@ -23,6 +23,9 @@ from convsmith.train.events import EpochEnded, Event, Noticed
 from convsmith.train.interrupt import TrainingInterruptedError
 from convsmith.train.loop import TrainResult, fit_module
 
+EPOCHS = {"memory": 30, "files": 12}
+"""Long enough that a kill within half a second of the first checkpoint comes before the end."""
+
 
 def fit(tiny: ModuleType, run_dir: Path, dataset: Dataset | None = None, **changes: object) -> TrainResult:
     recipe = replace(tiny.recipe(), **changes)
@@ -61,9 +64,9 @@ def test_a_run_killed_at_a_random_moment_resumes_to_the_same_bits(
     images = tmp_path / "images"
     images.mkdir()
     dataset = tiny.in_files(images) if source == "files" else tiny.in_memory()
-    recipe = tiny.recipe(epochs=60)
+    recipe = tiny.recipe(epochs=EPOCHS[source])
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    process = subprocess.Popen([sys.executable, tiny.__file__, source, str(images), str(killed)])
+    process = subprocess.Popen([sys.executable, tiny.__file__, source, str(EPOCHS[source]), str(images), str(killed)])
     deadline = time.monotonic() + 60
     while not list(killed.glob("checkpoint/*.safetensors")) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -85,7 +88,9 @@ def test_a_signal_in_mid_epoch_saves_the_step_and_the_run_resumes_to_the_same_bi
     recipe = replace(tiny.recipe(), optimizer=optimizer)
     module = tiny.module()
     interrupt_at(module, 17, number)
-    with pytest.raises(TrainingInterruptedError, match=f"{number.name}: saved .*step-000000000018") as stopped:
+    with pytest.raises(
+        TrainingInterruptedError, match=f"{number.name}: training saved as .*step-000000000018"
+    ) as stopped:
         fit_module(module, tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path / "a")
     assert stopped.value.exit_code == code
     resumed = fit_module(tiny.module(9), tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path / "a", resume=True)
@@ -248,10 +253,8 @@ def test_a_full_disk_ends_training_in_one_line_and_keeps_the_last_checkpoint(
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(CheckpointError, match="cannot be written .no space left on device") as full:
-        fit_module(
-            tiny.module(), tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(), tmp_path / "a", on_event=fill_disk
-        )
+    with pytest.raises(CheckpointError, match=r"cannot be written \(no space left on device\)") as full:
+        fit_module(tiny.module(), tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(), tmp_path / "a", on_event=fill_disk)
     assert "\n" not in str(full.value)
     assert not list((tmp_path / "a").rglob("*.tmp"))
     monkeypatch.undo()

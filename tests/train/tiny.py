@@ -1,4 +1,7 @@
-"""Training small enough for tests; as a script, the process that they kill: tiny.py (memory|files) FOLDER RUN_DIR."""
+"""Training small enough for tests; as a script, the process that they kill.
+
+Usage: tiny.py (memory|files) EPOCHS FOLDER RUN_DIR
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,9 @@ from convsmith.data.dataset import Dataset, Split
 from convsmith.network.preprocess import Preprocess
 from convsmith.train.loop import fit_module
 from convsmith.train.recipe import Recipe
+
+# More threads do nothing for images of 12x12, and on a busy machine they wait for each other.
+torch.set_num_threads(1)
 
 PREPROCESS = Preprocess(3, crop=(12, 12), resize=(12, 12), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 
@@ -108,9 +114,9 @@ def _dataset(splits: dict[str, Split]) -> Dataset:
     return Dataset("tiny", ("red", "green", "blue"), splits, channels=3, size=(12, 12), fingerprint="tiny")
 
 
-def main(source: str, folder: str, run_dir: str) -> None:
+def main(source: str, epochs: str, folder: str, run_dir: str) -> None:
     dataset = in_files(Path(folder)) if source == "files" else in_memory()
-    fit_module(module(), dataset, PREPROCESS, recipe(epochs=60), Path(run_dir))
+    fit_module(module(), dataset, PREPROCESS, recipe(int(epochs)), Path(run_dir))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -90,7 +89,7 @@ class Loader:
         self._device = device or torch.device("cpu")
         self._preprocess = PreprocessModule(preprocess).to(self._device)
         self._batch_size = min(batch_size, len(split)) if training else batch_size
-        self._files = None if isinstance(split.images, InMemory) else self._file_batches(preprocess, workers)
+        self._workers = workers
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -121,12 +120,21 @@ class Loader:
         if isinstance(self._split.images, InMemory):
             array = self._split.images.array
             return ((rows, torch.from_numpy(array[rows])) for rows in plan)
-        assert self._files is not None
-        self._files.plan(epoch, plan)
-        return self._from_files(self._files)
+        return self._from_files(epoch, plan)
 
-    def _from_files(self, files: _FileBatches) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
-        for read in files.loader:
+    def _from_files(self, epoch: int, plan: list[NDArray[np.int64]]) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+        # Workers live for an epoch: a fork takes milliseconds, and validation's then cost nothing while training.
+        loader = torch_data.DataLoader(
+            _Files(self._split.images, self._preprocess.preprocess, self._training),
+            batch_sampler=([(epoch, row) for row in rows.tolist()] for rows in plan),
+            num_workers=self._workers,
+            collate_fn=_collate,
+            worker_init_fn=_start_worker,
+            prefetch_factor=PREFETCH if self._workers else None,
+            # A fork shares the parent's torch and list of files; starting afresh would cost seconds and 200 MB each.
+            multiprocessing_context="fork" if self._workers and sys.platform == "linux" else None,
+        )
+        for read in loader:
             self._unreadable |= {finding.subject: finding for finding in read.unreadable}
             yield read.rows.numpy(), read.images
 
@@ -134,13 +142,10 @@ class Loader:
         if self._training is None:
             return self._preprocess(images) if images.dtype == torch.uint8 else images
         floats = self._preprocess.to_channels(images)
-        if self._files is None:
+        if isinstance(self._split.images, InMemory):
             floats = self._preprocess.resize_and_crop(floats)
         generator = torch.Generator().manual_seed(seed_of(self._training.seed, epoch, step))
         return self._preprocess.normalize(augment_batch(floats, self._training.augment, generator))
-
-    def _file_batches(self, preprocess: Preprocess, workers: int) -> _FileBatches:
-        return _FileBatches(_Files(self._split.images, preprocess, self._training), workers)
 
 
 def epoch_order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -205,35 +210,6 @@ class _Files(torch_data.Dataset[_Sample]):
         return self._images.decode(row, (round(size[0] * enlarge), round(size[1] * enlarge)))
 
 
-class _FileBatches(torch_data.Sampler[list[tuple[int, int]]]):
-    """A DataLoader whose workers outlive the epoch, and the plan of the epoch that it reads."""
-
-    def __init__(self, files: _Files, workers: int) -> None:
-        self._epoch = 0
-        self._rows: Sequence[NDArray[np.int64]] = ()
-        self.loader: torch_data.DataLoader[_Sample] = torch_data.DataLoader(
-            files,
-            batch_sampler=self,
-            num_workers=workers,
-            collate_fn=_collate,
-            worker_init_fn=_start_worker,
-            persistent_workers=workers > 0,
-            prefetch_factor=PREFETCH if workers else None,
-            # A fork shares the parent's torch and list of files; starting afresh would cost seconds and 200 MB each.
-            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
-        )
-
-    def plan(self, epoch: int, rows: Sequence[NDArray[np.int64]]) -> None:
-        """What the loader reads when it is next iterated over."""
-        self._epoch, self._rows = epoch, rows
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        return ([(self._epoch, row) for row in batch.tolist()] for batch in self._rows)
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-
 def _collate(samples: list[_Sample]) -> _Read:
     readable = [sample for sample in samples if sample.image is not None]
     images = [sample.image for sample in readable if sample.image is not None]
@@ -245,6 +221,5 @@ def _collate(samples: list[_Sample]) -> _Read:
 
 
 def _start_worker(worker: int) -> None:
-    """A signal to the process group is for the trainer: it finishes its step, saves, and ends the workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    """Ctrl-C goes to the whole process group, and is for the trainer alone: it finishes its step, then ends workers."""
+    os.setpgid(0, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,14 +126,12 @@ def _train(run: Run, diary: _Diary) -> None:
     """Epoch after epoch until the run is finished or a signal comes."""
     with diary.bar.progress, Interruption() as interruption:
         while not run.position.finished:
-            for _ in run.train_epoch():
-                diary.bar.advance()
-                if interruption.received is not None:
-                    path = diary.save()
-                    raise TrainingInterruptedError(
-                        f"{interruption.received.name}: saved {path}; --resume goes on from there",
-                        interruption.received,
-                    )
+            # Closed as soon as it is left, for the processes that read files live as long as the generator.
+            with closing(run.train_epoch()) as steps:
+                for _ in steps:
+                    diary.bar.advance()
+                    if interruption.received is not None:
+                        raise TrainingInterruptedError(diary.save(), interruption.received)
             for event in run.end_epoch():
                 diary.tell(event)
             diary.save()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import torch
@@ -83,7 +83,7 @@ class Run:
             step=self.position.step,
         )
 
-    def train_epoch(self) -> Iterator[None]:
+    def train_epoch(self) -> Generator[None]:
         """Trains what is left of the epoch. Yields after each step: there the run can be saved."""
         position = self.position
         start, before = time.perf_counter(), position.seen

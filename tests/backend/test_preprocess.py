@@ -1,0 +1,117 @@
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+from PIL import Image
+
+from convsmith.backend.preprocess import PreprocessModule, centre_crop, resize
+from convsmith.errors import UsageError
+from convsmith.network.preprocess import Interpolation, Preprocess
+
+IMAGENET = Preprocess(3, (224, 224), 256, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+SIDE = st.integers(2, 90)
+
+
+def noise(*shape: int, seed: int = 0) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def smooth(height: int, width: int) -> NDArray[np.uint8]:
+    return np.array(Image.fromarray(noise(9, 9, 3)).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def onnx_resize(mode: str) -> onnxruntime.InferenceSession:
+    options = {"antialias": 1, "exclude_outside": 1, "coordinate_transformation_mode": "half_pixel"}
+    node = helper.make_node("Resize", ["x", "", "", "size"], ["y"], mode=mode, cubic_coeff_a=-0.5, **options)
+    inputs = [
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", "c", "h", "w"]),
+        helper.make_tensor_value_info("size", TensorProto.INT64, [4]),
+    ]
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, [None] * 4)
+    model = helper.make_model(helper.make_graph([node], "resize", inputs, [output]))
+    model.opset_import[0].version, model.ir_version = 18, 9
+    onnx.checker.check_model(model)
+    return onnxruntime.InferenceSession(model.SerializeToString())
+
+
+SESSIONS = {"bilinear": onnx_resize("linear"), "bicubic": onnx_resize("cubic")}
+
+
+@settings(max_examples=60, deadline=None)
+@given(SIDE, SIDE, SIDE, SIDE, st.sampled_from(["bilinear", "bicubic"]))
+def test_onnx_runtime_resizes_as_torch_does(
+    height: int, width: int, to_height: int, to_width: int, mode: Interpolation
+) -> None:
+    images = noise(1, 3, height, width).astype(np.float32)
+    ours = resize(torch.from_numpy(images), (to_height, to_width), mode).numpy()
+    theirs = SESSIONS[mode].run(None, {"x": images, "size": np.array([1, 3, to_height, to_width])})[0]
+    np.testing.assert_allclose(ours, theirs.clip(0, 255), atol=0.1)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize("size", [(40, 31), (120, 200)])
+def test_resize_is_pillows_up_to_its_rounding(mode: Interpolation, size: tuple[int, int]) -> None:
+    image = smooth(77, 91)
+    resampling = Image.Resampling[mode.upper()]
+    pillow = np.asarray(Image.fromarray(image).resize(size[::-1], resampling)).astype(np.float32)
+    ours = resize(torch.from_numpy(image).permute(2, 0, 1)[None].float(), size, mode)[0].permute(1, 2, 0).numpy()
+    # Pillow rounds to whole numbers, and cuts at 0 and 255, after each of its two passes.
+    np.testing.assert_allclose(ours, pillow, atol=0 if mode == "nearest" else 1.5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 400), st.integers(1, 400), st.integers(1, 64), st.sampled_from([1, 3]))
+def test_every_size_of_image_comes_out_at_the_crops_size(height: int, width: int, side: int, channels: int) -> None:
+    preprocess = Preprocess(channels, (side, side), side + 3, (0.5,) * channels, (0.5,) * channels)
+    out = PreprocessModule(preprocess)(torch.from_numpy(noise(height, width, 3)))
+    assert out.shape == (1, channels, side, side)
+    assert out.dtype == torch.float32
+    assert out.abs().max() <= 1 + 1e-5
+
+
+def test_a_batch_gives_what_its_images_give_one_by_one() -> None:
+    images = torch.from_numpy(noise(4, 60, 50, 3))
+    module = PreprocessModule(Preprocess(1, (24, 24), 30, (0.4,), (0.3,)))
+    torch.testing.assert_close(module(images), torch.cat([module(image) for image in images]), rtol=0, atol=1e-5)
+
+
+def test_images_of_the_right_size_are_only_normalized() -> None:
+    image = noise(224, 224, 3)
+    module = PreprocessModule(Preprocess(3, (224, 224), (224, 224), IMAGENET.mean, IMAGENET.std))
+    expected = (image / 255 - np.array(IMAGENET.mean)) / np.array(IMAGENET.std)
+    np.testing.assert_allclose(module(torch.from_numpy(image))[0].permute(1, 2, 0), expected, atol=1e-5)
+
+
+def test_one_channel_is_pillows_luma_before_rounding() -> None:
+    image = smooth(20, 30)
+    module = PreprocessModule(Preprocess(1, (20, 30), (20, 30), (0.0,), (1 / 255,)))
+    pillow = np.asarray(Image.fromarray(image).convert("L")).astype(np.float32)
+    np.testing.assert_allclose(module(torch.from_numpy(image))[0, 0], pillow, atol=0.51)
+
+
+def test_a_grey_array_and_its_rgb_copy_give_the_same() -> None:
+    grey = torch.from_numpy(noise(2, 28, 28, 1))
+    for channels in (1, 3):
+        module = PreprocessModule(Preprocess(channels, (28, 28), (28, 28), (0.5,) * channels, (0.5,) * channels))
+        torch.testing.assert_close(module(grey), module(grey.expand(-1, -1, -1, 3)), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("have", "first"), [(10, 3), (11, 4), (9, 2), (13, 4)])
+def test_half_a_pixel_is_rounded_to_the_even_side(have: int, first: int) -> None:
+    row = torch.arange(have, dtype=torch.float32).expand(1, 1, 4, have)
+    assert centre_crop(row, (4, 4))[0, 0, 0, 0] == first
+
+
+def test_a_crop_larger_than_the_resize_is_refused() -> None:
+    with pytest.raises(UsageError, match="resize must be at least the crop"):
+        PreprocessModule(Preprocess(3, (224, 224), 200, IMAGENET.mean, IMAGENET.std))
+
+
+def test_a_mean_for_another_number_of_channels_is_refused() -> None:
+    with pytest.raises(UsageError, match="each of 1 channels"):
+        PreprocessModule(Preprocess(1, (8, 8), 8, IMAGENET.mean, IMAGENET.std))

@@ -1,0 +1,140 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from convsmith.data.augment import (
+    Augment,
+    augment_batch,
+    flip_keeps_class,
+    random_resized_crop,
+    written_characters,
+)
+
+EVERYTHING = Augment(shift=0.1, rotate=15, scale=0.1, crop_padding=2, flip=True, erase=0.5)
+
+
+def photos(count: int = 16, channels: int = 3, size: tuple[int, int] = (20, 24)) -> Tensor:
+    return 255 * torch.rand(count, channels, *size, generator=torch.Generator().manual_seed(7))
+
+
+def apply(augment: Augment, images: Tensor, seed: int = 0) -> Tensor:
+    return augment_batch(images, augment, torch.Generator().manual_seed(seed))
+
+
+def test_the_same_seed_gives_the_same_images_and_another_does_not() -> None:
+    images = photos()
+    assert torch.equal(apply(EVERYTHING, images), apply(EVERYTHING, images))
+    assert not torch.equal(apply(EVERYTHING, images), apply(EVERYTHING, images, seed=1))
+
+
+def test_nothing_hidden_is_drawn_from() -> None:
+    before = torch.get_rng_state()
+    apply(EVERYTHING, photos())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_no_augmentation_leaves_the_images_as_they_are() -> None:
+    assert apply(Augment(), images := photos()) is images
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 5), st.sampled_from([1, 3]), st.integers(4, 40), st.integers(4, 40), st.integers(0, 4), st.booleans()
+)
+def test_shape_and_range_are_kept(count: int, channels: int, height: int, width: int, pad: int, flip: bool) -> None:
+    images = photos(count, channels, (height, width))
+    out = apply(replace(EVERYTHING, crop_padding=pad, flip=flip), images)
+    assert out.shape == images.shape
+    assert out.min() >= 0
+    assert out.max() <= 255.01
+
+
+def test_about_half_of_the_images_are_flipped() -> None:
+    images = photos(400, 1)
+    out = apply(Augment(flip=True), images)
+    flipped = (out == images.flip(3)).flatten(1).all(1)
+    kept = (out == images).flatten(1).all(1)
+    assert bool((flipped ^ kept).all())
+    assert 150 < int(flipped.sum()) < 250
+
+
+def test_a_padded_crop_is_the_image_shifted_by_at_most_the_padding() -> None:
+    images = photos(50, 1, (8, 8)) + 1
+    padded = torch.nn.functional.pad(images, [2] * 4)
+    for image, out in zip(padded, apply(Augment(crop_padding=2), images), strict=True):
+        windows = [image[:, top : top + 8, left : left + 8] for top in range(5) for left in range(5)]
+        assert any(torch.equal(out, window) for window in windows)
+
+
+def test_a_shift_moves_the_image_by_that_fraction_of_its_side() -> None:
+    ramp = torch.arange(100.0).expand(200, 1, 10, 100)
+    moved = apply(Augment(shift=0.1), ramp)[:, 0, 5, 50] - 50
+    assert moved.abs().max() <= 10.01
+    assert moved.abs().max() > 9
+    assert moved.abs().min() < 0.5
+
+
+def test_rotation_keeps_circles_round_in_images_that_are_not_square() -> None:
+    y, x = torch.meshgrid(torch.arange(40.0) - 19.5, torch.arange(80.0) - 39.5, indexing="ij")
+    disc = (255.0 * (x**2 + y**2 < 100)).expand(20, 1, 40, 80)
+    rotated = apply(Augment(rotate=45), disc)
+    assert (rotated - disc).abs().mean() < 3
+
+
+def test_erasing_paints_a_rectangle_in_the_chosen_fraction_of_images() -> None:
+    images = photos(500, 1)
+    changed = (apply(Augment(erase=0.25), images) != images).flatten(1).float().mean(1)
+    assert 0.18 < float((changed > 0).float().mean()) < 0.32
+    assert float(changed.max()) < 0.45
+
+
+def test_a_resized_crop_has_the_size_and_follows_from_its_generator() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+    crops = [random_resized_crop(image, (32, 24), 0.3, np.random.default_rng(seed)) for seed in (1, 1, 2)]
+    assert crops[0].shape == (32, 24, 3)
+    assert crops[0].dtype == np.uint8
+    assert np.array_equal(crops[0], crops[1])
+    assert not np.array_equal(crops[0], crops[2])
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(0, 1000))
+def test_images_of_every_shape_can_be_cropped(height: int, width: int, seed: int) -> None:
+    image = np.full((height, width, 3), 200, np.uint8)
+    crop = random_resized_crop(image, (16, 16), 0.08, np.random.default_rng(seed))
+    assert crop.shape == (16, 16, 3)
+    assert np.all(crop == 200)
+
+
+@pytest.mark.parametrize(
+    ("classes", "flips"),
+    [
+        (["0", "1", "2"], False),
+        (["a", "b", "C"], False),
+        (["Zero", "one"], False),
+        (["10", "11", "12"], False),
+        (["turn left", "turn-right"], False),
+        (["cat", "dog"], True),
+        (["T-shirt/top", "Trouser", "Ankle boot"], True),
+        (["a", "cat"], True),
+        (["copyright", "cleft"], True),
+    ],
+)
+def test_flipping_is_for_classes_that_survive_it(classes: list[str], flips: bool) -> None:
+    assert flip_keeps_class(classes) is flips
+
+
+def test_digits_and_letters_are_recognised_as_written_characters() -> None:
+    assert written_characters("0123456789")
+    assert not written_characters(["left", "right"])
+
+
+def test_an_augmentation_survives_json() -> None:
+    for augment in (EVERYTHING, Augment(resized_crop=0.25), Augment()):
+        assert Augment.from_json(json.loads(json.dumps(augment.to_json()))) == augment
