@@ -87,7 +87,10 @@ class FitResult:
             ("network", f"{self.reason}; input {text(self.network.input)}"),
             ("cost", f"{cost.params:,} parameters, {cost.macs:,} multiply-adds (MACs), {cost.flops:,} FLOPs"),
             ("training", f"{len(self.training.history)} epochs, {self.training.images_per_second:,.0f} images/s"),
-            ("accuracy", f"{self.metrics.top1} top-1 on {self.metrics.images:,} {self.metrics.split} images, 95% interval"),
+            (
+                "accuracy",
+                f"{self.metrics.top1} top-1 on {self.metrics.images:,} {self.metrics.split} images, 95% interval",
+            ),
             ("latency", f"{self.latency:.2f} ms for one image here (ONNX Runtime)"),
             ("model", f"{self.model_file} ({self.model_file.stat().st_size:,} bytes)"),
             ("export", f"{self.onnx_file} ({self.onnx_file.stat().st_size:,} bytes)"),
@@ -151,9 +154,7 @@ def fit(
         raise LimitError(f"{model_file} has {model_file.stat().st_size:,} bytes, over --max-size {limits.max_size:,}")
     verification = export(model_file, onnx_file, images.images)
     latency = latency_ms(plan.network)
-    return FitResult(
-        dataset, plan.network, plan.reason, metrics, latency, result, verification, model_file, onnx_file
-    )
+    return FitResult(dataset, plan.network, plan.reason, metrics, latency, result, verification, model_file, onnx_file)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ import typer
 
 
 def fit(
-    data: Annotated[str, typer.Argument(help="Folder, manifest (CSV, Parquet), IDX or npz file, or a data set's name.")],
+    data: Annotated[
+        str, typer.Argument(help="Folder, manifest (CSV, Parquet), IDX or npz file, or a data set's name.")
+    ],
     model: Annotated[str | None, typer.Option(help="Network by name, or a model file to go on from.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the run.")] = Path("runs/latest"),
     max_params: Annotated[int | None, typer.Option(min=1, help="Most parameters.")] = None,
@@ -18,7 +20,9 @@ def fit(
     max_size: Annotated[int | None, typer.Option(min=1, help="Most bytes of the model file.")] = None,
     max_latency: Annotated[float | None, typer.Option(min=0, help="Most ms for one image on this machine.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data. Default: by its size.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Images in a step. Default: by the data's size.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Images in a step. Default: by the data's size.")
+    ] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak rate. Default: by network and batch.")] = None,
     patience: Annotated[int | None, typer.Option(min=1, help="Stop after so many epochs without gain.")] = None,
     side: Annotated[int | None, typer.Option(min=8, max=1024, help="Side of the network's input in pixels.")] = None,

@@ -51,7 +51,7 @@ def to_onnx(
         entry = helper.make_tensor_value_info(IMAGE, TensorProto.UINT8, ["H", "W", 3])
         first = emit_preprocess(graph, preprocess, IMAGE)
     _emit_layers(graph, network.inference, weights, first)
-    graph.add("Softmax", graph.unique(PROBABILITIES), [LOGITS], PROBABILITIES, {"axis": 1})
+    graph.add("Softmax", PROBABILITIES, [LOGITS], PROBABILITIES, {"axis": 1})
     shape = ["N" if preprocess is None else 1, *network.shapes[network.output]]
     exits = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in (LOGITS, PROBABILITIES)]
     return _model(

@@ -24,9 +24,10 @@ def emit_preprocess(graph: Graph, preprocess: Preprocess, image: str) -> str:
     Returns the name of that value. Raises ExportError for a network whose input is neither grey nor colour.
     """
     scope = Scope(graph, "preprocess")
-    floats = scope.step("Cast", [image], {"to": FLOAT})
-    planes = scope.step("Transpose", [floats], {"perm": (2, 0, 1)})
-    batch = scope.step("Unsqueeze", [planes, scope.ints("batch", [0])])
+    # Bytes are moved before they become four times as many.
+    planes = scope.step("Transpose", [image], {"perm": (2, 0, 1)})
+    floats = scope.step("Cast", [planes], {"to": FLOAT})
+    batch = scope.step("Unsqueeze", [floats, scope.ints("batch", [0])])
     original = scope.step("Shape", [image], {"start": 0, "end": 2})
     size = _size(scope, preprocess, original)
     resized = _resize(scope, preprocess, _channels(scope, preprocess, batch), original, size)

@@ -1,0 +1,66 @@
+import pytest
+
+import convsmith
+from convsmith import create
+from convsmith.errors import ShapeError, UnknownNameError, UsageError
+
+
+def test_an_unknown_name_gives_the_nearest():
+    with pytest.raises(UnknownNameError, match=r"unknown model 'resnet51'; nearest: .*resnet50"):
+        create("resnet51")
+
+
+def test_an_unknown_hyperparameter_gives_the_nearest():
+    with pytest.raises(UnknownNameError, match=r"hyperparameter of mobilenet_v1 'widht'; nearest: width"):
+        create("mobilenet_v1", widht=0.5)
+
+
+def test_too_small_an_input_says_the_smallest_that_is_not():
+    with pytest.raises(ShapeError, match=r"vgg16 cannot take an input of 1x28x28: .*smallest square input is 32x32"):
+        create("vgg16", input=(1, 28, 28))
+    create("vgg16", input=(1, 32, 32))
+
+
+@pytest.mark.parametrize("side", [1, 2, 5, 28, 33, 64, 225])
+@pytest.mark.parametrize("name", ["resnet50", "resnet20", "mobilenet_v1", "mobilenet_v2", "keras/MobileNet"])
+def test_networks_with_global_pooling_take_any_size(name, side):
+    assert create(name, input=(3, side, side)).classes in (10, 1000)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v1:", "mobilenet_v1:wide", "mobilenet_v1:-1", "mobilenet_v1:0"])
+def test_a_width_that_is_no_number_is_refused(name):
+    if name.endswith(":"):
+        assert create(name).name == name
+    else:
+        with pytest.raises(UsageError, match="width multiplier"):
+            create(name)
+
+
+def test_a_width_is_refused_by_a_family_that_has_none():
+    with pytest.raises(UnknownNameError, match="width"):
+        create("vgg16:0.5")
+
+
+@pytest.mark.parametrize("shape", [(3, 224), (3, 0, 224), (0, 32, 32)])
+def test_an_input_that_is_no_feature_map_is_refused(shape):
+    with pytest.raises(UsageError, match="input must be"):
+        create("resnet18", input=shape)
+
+
+def test_models_can_be_filtered_like_files():
+    assert convsmith.models("resnet1*") == ["resnet18", "resnet101", "resnet152"] + [
+        name for name in convsmith.models() if name.startswith("resnet1") and name[6:] not in ("18", "101", "152")
+    ]
+    assert all(name.startswith("keras/") for name in convsmith.models("keras/*"))
+    assert convsmith.models("nothing*") == []
+
+
+def test_the_three_versions_of_resnet50_stride_in_different_places():
+    strides = {version: create(f"resnet50{version}")["layer2.0.conv1"].op.stride for version in ("", "_v1_5", "_v2")}
+    assert strides == {"": (2, 2), "_v1_5": (1, 1), "_v2": (1, 1)}
+
+
+def test_creating_is_reproducible_and_networks_are_hashable():
+    assert create("resnet50") == create("resnet50")
+    assert hash(create("mobilenet_v2")) == hash(create("mobilenet_v2"))
+    assert create("resnet50") != create("torchvision/resnet50")
