@@ -8,13 +8,16 @@ import sys
 from xml.etree import ElementTree
 
 import pytest
+import torch
 import typer
 from typer.testing import CliRunner
 
 import convsmith
 from convsmith.cli import compare, models, show
 from convsmith.cli.source import network_of
-from convsmith.errors import UsageError
+from convsmith.errors import ModelFileError, UsageError
+from convsmith.network import Preprocess
+from convsmith.weights import Header, Model, save_model
 
 app = typer.Typer()
 app.command()(show.show)
@@ -49,6 +52,20 @@ def test_show_reads_a_networks_json(tmp_path):
     file = tmp_path / "net.json"
     file.write_text(json.dumps(convsmith.create("lenet5").to_json()))
     assert run("show", str(file)) == run("show", "lenet5")
+
+
+def test_show_reads_a_model_file(tmp_path):
+    net = convsmith.create("lenet5")
+    header = Header(net, tuple("0123456789"), Preprocess(1, (32, 32), (32, 32), (0.5,), (0.5,)))
+    save_model(Model(header, convsmith.build(net).state_dict()), tmp_path / "model.safetensors")
+    assert run("show", str(tmp_path / "model.safetensors")) == run("show", "lenet5")
+
+
+def test_a_pickle_is_never_loaded(tmp_path):
+    file = tmp_path / "model.pt"
+    torch.save({}, file)
+    with pytest.raises(ModelFileError, match=r"model\.pt"):
+        run("show", str(file))
 
 
 def test_show_writes_a_picture_and_leaves_json_alone_on_stdout(tmp_path):

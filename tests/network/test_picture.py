@@ -83,6 +83,11 @@ def test_the_shortcut_is_an_arrow():
     assert ("conv1", "layer1.0.add1") in arrows(outline(residual(1)))
 
 
+def test_sizes_are_those_before_flattening():
+    net = nn.write("net", (1, 8, 8), lambda x: nn.linear(nn.max_pool(x, 2), 10))
+    assert outline(net).sizes == ("1x8x8", "1x4x4", "10", "")
+
+
 def test_a_small_network_is_drawn_layer_by_layer():
     assert all(box.repeats == 1 for box in outline(residual(8)).boxes)
 

@@ -191,5 +191,13 @@ def _connected(net: Network, boxes: Sequence[Box], runs: Sequence[Sequence[Block
     shown = {layer for box in boxes for layer in box.layers}
     arrows = {(home[source], home[node.name]) for node in net if node.name in shown for source in node.inputs}
     arrows |= {(home[name], home[f"{name}/output"]) for name in ends}
-    sizes = tuple(text(net.shapes[box.layers[-1]]) if box not in outer else "" for box in drawn)
+    sizes = tuple(_size(net, box) if box not in outer else "" for box in drawn)
     return Outline(drawn, tuple(sorted((a, b) for a, b in arrows if a != b)), sizes, home[f"{net.output}/output"])
+
+
+def _size(net: Network, box: Box) -> str:
+    """What leaves a box; before it is flattened, because 16x5x5 says more than 400."""
+    last = box.layers[-1]
+    if last != INPUT and isinstance(net[last].op, ops.Flatten):
+        last = net[last].inputs[0]
+    return text(net.shapes[last])
