@@ -194,9 +194,11 @@ def test_auxiliary_heads_are_not_exported() -> None:
     assert not [node.name for node in model.graph.node if "head" in node.name or "dropout" in node.name]
 
 
-def test_layers_may_have_the_names_of_inputs_and_outputs() -> None:
+def test_layers_may_have_names_that_the_graph_uses() -> None:
     def family(x: b.Tensor) -> b.Tensor:
         x = b.relu(b.linear(x, 3, name="logits"), name="image")
+        x = b.activation(x, "silu", name="act")
+        x = b.relu(b.linear(x, 3, name="act/Sigmoid"), name="probabilities_2")
         return b.linear(x, 4, name="probabilities")
 
     assert_same(b.write("names", (1, 2, 2), family))

@@ -82,9 +82,16 @@ class Layer(Scope):
     """One node of the network while it is written: names and shapes (C, H, W) of its inputs and output."""
 
     def __init__(
-        self, graph: Graph, network: Network, node: Node, weights: Weights, inputs: Sequence[str], output: str
+        self,
+        graph: Graph,
+        name: str,
+        network: Network,
+        node: Node,
+        weights: Weights,
+        inputs: Sequence[str],
+        output: str,
     ) -> None:
-        super().__init__(graph, node.name)
+        super().__init__(graph, name)
         self.inputs = inputs
         self.shapes = network.inputs_of(node)
         self.shape = network.shapes[node.name]

@@ -51,7 +51,7 @@ def to_onnx(
         entry = helper.make_tensor_value_info(IMAGE, TensorProto.UINT8, ["H", "W", 3])
         first = emit_preprocess(graph, preprocess, IMAGE)
     _emit_layers(graph, network.inference, weights, first)
-    graph.add("Softmax", PROBABILITIES, [LOGITS], PROBABILITIES, {"axis": 1})
+    graph.add("Softmax", graph.unique(PROBABILITIES), [LOGITS], PROBABILITIES, {"axis": 1})
     shape = ["N" if preprocess is None else 1, *network.shapes[network.output]]
     exits = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in (LOGITS, PROBABILITIES)]
     return _model(
@@ -63,9 +63,10 @@ def to_onnx(
 def _emit_layers(graph: Graph, network: Network, weights: Weights, first: str) -> None:
     values = {INPUT: first}
     for node in network:
-        output = LOGITS if node.name == network.output else graph.unique(node.name)
+        name = graph.unique(node.name)
+        output = LOGITS if node.name == network.output else name
         inputs = [values[source] for source in node.inputs]
-        emit(node.op, Layer(graph, network, node, weights, inputs, output))
+        emit(node.op, Layer(graph, name, network, node, weights, inputs, output))
         values[node.name] = output
 
 
