@@ -43,7 +43,7 @@ def test_alexnet_has_the_units_that_the_paper_prints():
     # The paper prints 253,440 for its first layer, whose 55x55 maps of 96 channels have 290,400.
     assert int(np.prod(net.shapes["conv1"])) == 290_400 != printed[1]
     # 224x224x3 as printed; 55x55 maps need 227.
-    assert 224 * 224 * 3 == printed[0]
+    assert printed[0] == 224 * 224 * 3
 
 
 @pytest.mark.parametrize("name", ["vgg19", "plain34", "resnet18", "resnet101", "resnet152"])
@@ -116,7 +116,7 @@ def test_mobilenets_cost_falls_with_the_squares_of_both_multipliers():
     full = cost_of(create("mobilenet_v1")).macs
     assert cost_of(create("mobilenet_v1:0.5")).macs / full == pytest.approx(0.25, abs=0.03)
     half = cost_of(create("mobilenet_v1", input=(3, 112, 112))).macs
-    assert half / full == pytest.approx(0.25, abs=0.01)
+    assert half / full == pytest.approx(0.25, abs=0.02)
 
 
 def test_depthwise_separable_example_costs_what_the_lesson_says():
