@@ -1,0 +1,82 @@
+"""The two ways to hold images: all of them as one array, or as files that are decoded when asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convsmith.data.decode import decode
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayImages:
+    """Images in memory: `array` uint8 (N, H, W, C), C 1 (grey) or 3 (RGB); `names` as `packed` makes them."""
+
+    array: NDArray[np.uint8]
+    names: NDArray[np.bytes_]
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        """(H, W, 3), a copy."""
+        return np.array(np.broadcast_to(self.array[index], (*self.array.shape[1:3], 3)))
+
+    def name(self, index: int) -> str:
+        return printable(os.fsdecode(self.names[index]))
+
+    def take(self, rows: NDArray[np.int64]) -> ArrayImages:
+        """The images at `rows`, in that order, copied."""
+        return ArrayImages(self.array[rows], self.names[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class FileImages:
+    """Images in files: `names` are paths relative to the folder `root`, as `packed` makes them.
+
+    An array of bytes rather than a list of paths: 100,000 take 10 MB or less, and worker processes share them.
+    """
+
+    root: Path
+    names: NDArray[np.bytes_]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        """(H, W, 3). Raises DataError if the file is not, or no longer, an image."""
+        return decode(self.path(index))
+
+    def decode(self, index: int, at_least: tuple[int, int]) -> NDArray[np.uint8]:
+        """As `[index]`, but perhaps reduced to a size that is still `at_least` (height, width); see `decode`."""
+        return decode(self.path(index), at_least)
+
+    def path(self, index: int) -> Path:
+        return self.root / os.fsdecode(self.names[index])
+
+    def name(self, index: int) -> str:
+        return printable(str(self.path(index)))
+
+    def take(self, rows: NDArray[np.int64]) -> FileImages:
+        """The images at `rows`, in that order."""
+        return FileImages(self.root, self.names[rows])
+
+
+def packed(names: Iterable[str]) -> NDArray[np.bytes_]:
+    """Names as one array of their bytes, for a million strings are a million objects."""
+    return np.array([os.fsencode(name) for name in names], dtype=np.bytes_)
+
+
+def numbered(origin: str, count: int) -> NDArray[np.bytes_]:
+    """Names for the images of one file: `origin[0]`, `origin[1]`, ..."""
+    return packed(f"{origin}[{index}]" for index in range(count))
+
+
+def printable(text: str) -> str:
+    """The text on one line: line breaks, control characters and undecodable bytes escaped."""
+    return text if text.isprintable() else repr(text)[1:-1]
