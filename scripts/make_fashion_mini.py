@@ -8,15 +8,13 @@ with the same zlib.
 
 from __future__ import annotations
 
-import gzip
-import struct
 import sys
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convsmith.data.idx import read_array
+from convsmith.data.idx import read_array, write_array
 
 SOURCE = Path("/usr/share/datasets/fashion-mnist")
 OUT = Path(__file__).parents[1] / "src/convsmith/data/bundled/fashion-mini"
@@ -41,11 +39,6 @@ def balanced_rows(labels: NDArray[np.uint8], per_class: int) -> NDArray[np.int64
     generator = np.random.default_rng(SEED)
     chosen = [generator.choice(np.flatnonzero(labels == c), per_class, replace=False) for c in np.unique(labels)]
     return np.sort(np.concatenate(chosen))
-
-
-def write_array(path: Path, array: NDArray[np.uint8]) -> None:
-    header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
-    path.write_bytes(gzip.compress(header + array.tobytes(), mtime=0))
 
 
 if __name__ == "__main__":

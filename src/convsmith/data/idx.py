@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import struct
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -66,6 +67,12 @@ def read_array(path: Path) -> NDArray[np.uint8]:
     if len(data) != size or len(shape) != dimensions:
         raise DataError(f"{path} holds {len(data):,} bytes of data where its header says {size:,}")
     return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def write_array(path: Path, array: NDArray[np.uint8]) -> None:
+    """Writes one gzipped IDX file; the same array gives the same bytes."""
+    header = struct.pack(f">HBB{array.ndim}I", 0, UNSIGNED_BYTE, array.ndim, *array.shape)
+    path.write_bytes(gzip.compress(header + array.tobytes(), mtime=0))
 
 
 def _find(path: Path, part: str, what: str, dimensions: int) -> Path | None:

@@ -8,10 +8,12 @@ from pathlib import Path
 from convsmith.data.folder import read_folder
 from convsmith.data.idx import is_idx, read_idx
 from convsmith.data.listing import Listing
+from convsmith.data.manifest import read_manifest
 from convsmith.data.named import NAMED, read_named
+from convsmith.data.npz import read_npz
 from convsmith.errors import DataError, UnknownNameError
 
-READERS: dict[str, Callable[[Path], Listing]] = {}
+READERS: dict[str, Callable[[Path], Listing]] = {".csv": read_manifest, ".parquet": read_manifest, ".npz": read_npz}
 """Readers of single files, by suffix."""
 
 
