@@ -160,7 +160,7 @@ def radial_basis(x: Tensor, classes: int, *, name: str | None = None) -> Tensor:
 def batch_norm(x: Tensor, *, scale: bool = True, init: Init = ONES, name: str | None = None) -> Tensor:
     """Batch normalisation with the dialect's epsilon and momentum."""
     speech = dialect.current()
-    op = ops.BatchNorm(speech.norm_eps, speech.norm_momentum, scale, init)
+    op = ops.BatchNorm(speech.norm_eps, speech.norm_momentum, scale and speech.norm_scale, init)
     return x.builder.add("bn", op, (x,), name, None)
 
 
@@ -220,7 +220,8 @@ def avg_pool(
     count_padding: bool = False,
     name: str | None = None,
 ) -> Tensor:
-    op = ops.AvgPool(pair(kernel), pair(stride) if stride else pair(kernel), padding, ceil, count_padding)
+    counted = count_padding or dialect.current().pool_counts_padding
+    op = ops.AvgPool(pair(kernel), pair(stride) if stride else pair(kernel), padding, ceil, counted)
     return x.builder.add("pool", op, (x,), name, None)
 
 

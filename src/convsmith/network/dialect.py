@@ -21,6 +21,10 @@ class Dialect:
     norm_momentum: float = 0.1
     bias_before_norm: bool = False
     """A bias in convolutions that a norm follows."""
+    norm_scale: bool = True
+    """A weight (gamma) in batch norms; Keras' Inception networks have none."""
+    pool_counts_padding: bool = False
+    """Averages count the zeros of padding, as PyTorch's do unless told."""
 
 
 PLAIN = Dialect()

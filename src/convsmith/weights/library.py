@@ -14,6 +14,7 @@ from convsmith.errors import ModelFileError
 from convsmith.network.network import Network, Node
 from convsmith.network.ops import Conv, Flatten, Linear
 from convsmith.weights.naming import naming
+from convsmith.weights.numbering import renumbered
 
 KERAS_PARAMETERS = {
     "weight": ("kernel", "depthwise_kernel", "gamma"),
@@ -32,6 +33,8 @@ def from_library(network: Network, state: Mapping[str, Any], source: str) -> dic
     dtypes are kept. Raises ModelFileError listing every key that is missing, left over or of the wrong shape.
     """
     prefixes = naming(source, network)
+    if source == "keras":
+        prefixes = renumbered(prefixes, state)
     weights: dict[str, Tensor] = {}
     used: set[str] = set()
     problems: list[str] = []
@@ -61,7 +64,8 @@ def from_library(network: Network, state: Mapping[str, Any], source: str) -> dic
 def _key(state: Mapping[str, Any], prefix: str, parameter: str, source: str) -> str:
     if source != "keras":
         return f"{prefix}.{parameter}"
-    keys = [f"{prefix}/{name}" for name in KERAS_PARAMETERS[parameter]]
+    separator = "_" if "/" in prefix else "/"  # a separable layer has two kernels: NAME/depthwise_kernel
+    keys = [f"{prefix}{separator}{name}" for name in KERAS_PARAMETERS[parameter]]
     return next((key for key in keys if key in state), keys[0])
 
 

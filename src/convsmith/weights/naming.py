@@ -7,6 +7,7 @@ from collections.abc import Callable
 from convsmith.errors import UnknownNameError, UsageError
 from convsmith.network.network import Network
 from convsmith.network.ops import Conv, Linear
+from convsmith.weights.naming_inception import NAMINGS_INCEPTION
 from convsmith.zoo.registry import find
 
 Naming = Callable[[Network], dict[str, str]]
@@ -148,6 +149,8 @@ NAMINGS: dict[str, dict[str, Naming]] = {
         "mobilenet_v2": mobilenet_v2_keras,
     },
 }
+for _source, _namings in NAMINGS_INCEPTION.items():
+    NAMINGS[_source].update(_namings)
 
 
 def _blocks(network: Network) -> list[str]:

@@ -3,7 +3,25 @@
 from __future__ import annotations
 
 # Importing a family registers its variants.
-from convsmith.zoo import alexnet, lenet, libraries, mobilenet, resnet, vgg  # noqa: F401
+from convsmith.zoo import (  # noqa: F401
+    alexnet,
+    densenet,
+    googlenet,
+    inception_resnet,
+    inception_v2,
+    inception_v3,
+    inception_v4,
+    lenet,
+    libraries,
+    libraries_inception,
+    mobilenet,
+    resnet,
+    shufflenet,
+    squeezenet,
+    unet,
+    vgg,
+    xception,
+)
 from convsmith.zoo.paper import Paper, Published
 from convsmith.zoo.registry import Variant, create, family, find, models
 
