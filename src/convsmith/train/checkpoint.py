@@ -98,8 +98,9 @@ def _write(path: Path, checkpoint: Checkpoint) -> None:
     seen: set[int] = set()
     for name, tensor in checkpoint.tensors.items():
         value = tensor.detach().cpu().contiguous()
-        plain[name] = value.clone() if value.data_ptr() in seen else value
-        seen.add(value.data_ptr())
+        memory = value.untyped_storage().data_ptr()
+        plain[name] = value.clone() if memory in seen else value
+        seen.add(memory)
     state = json.dumps(checkpoint.state)
     save_file(plain, path, {"format": FORMAT, "state": state, "sha256": _digest(plain, state)})
     _sync(path)

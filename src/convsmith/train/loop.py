@@ -32,9 +32,9 @@ from convsmith.train.step import Objective, class_weights
 class TrainResult:
     """What training gives. The module that was trained holds `weights` too, and is in evaluation mode.
 
-    `weights` are the moving average's if the recipe has one, else the optimizer's own; of the epoch with the best
-    val accuracy, or the last epoch where there is no val split. `choice` says which. `images_per_second` is the
-    median over epochs. `unreadable` lists files that failed during training and were left out.
+    `weights` are the moving average's if the recipe has one, else the optimizer's own; of the last epoch whose val
+    accuracy is within a standard error of the best, or simply the last without a val split. `choice` says which.
+    `images_per_second` is the median over epochs. `unreadable` lists files that failed and were left out.
     """
 
     weights: Mapping[str, Tensor]
@@ -172,18 +172,15 @@ def _check_identity(folder: Path, saved: Mapping[str, Any], wanted: Mapping[str,
 
 
 def _result(run: Run, recipe: Recipe, plan: Plan) -> TrainResult:
-    weights, history, best = run.weights(), tuple(run.position.history), run.position.best
+    weights, history, epoch = run.weights(), tuple(run.position.history), run.position.delivered
     run.learner.module.load_state_dict(weights)
     run.learner.module.eval()
     whose = "moving average" if recipe.ema_decay else "weights"
-    why = (
-        f"epoch {best.epoch}, the best val accuracy"
-        if best
-        else f"epoch {len(history)}, the last: there is no val split"
-    )
+    accuracy = history[epoch - 1].val_accuracy
+    val = "no val split" if accuracy is None else f"val accuracy {accuracy:.2%}"
     return TrainResult(
         weights=weights,
-        choice=f"{whose} of {why}",
+        choice=f"{whose} of epoch {epoch} of {len(history)}, {val}",
         history=history,
         plan=plan,
         images_per_second=statistics.median(entry.images_per_second for entry in history),

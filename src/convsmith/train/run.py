@@ -29,7 +29,7 @@ DROPOUT_STREAM = 1
 
 
 class Run:
-    """A learner, its loaders, its position, and the best weights so far."""
+    """A learner, its loaders, its position, and the weights that it would deliver now."""
 
     def __init__(
         self,
@@ -55,8 +55,9 @@ class Run:
             warmup_steps=round(recipe.warmup_epochs * len(self.loader)),
         )
         self.position = Position()
-        self.best: dict[str, Tensor] = {}
-        self._recipe, self._plan, self._train_images = recipe, plan, len(train)
+        self.delivered: dict[str, Tensor] = {}
+        self._recipe, self._plan = recipe, plan
+        self._train_images, self._val_images = len(train), 0 if val is None else len(val)
         self._loss = torch.zeros((), dtype=torch.float64, device=device)
         self._told: set[str] = set()
         self._speed = 0.0
@@ -100,7 +101,7 @@ class Run:
         self._speed = (position.seen - before) / (time.perf_counter() - start)
 
     def end_epoch(self) -> list[Event]:
-        """Evaluates, keeps the best weights, decides whether to stop, and moves on to the next epoch.
+        """Evaluates, keeps the weights if they are to be delivered, decides whether to stop; turns to the next epoch.
 
         Raises ConvsmithError if the loss is no longer finite.
         """
@@ -117,24 +118,25 @@ class Run:
         position.history.append(ended)
         position.epoch, position.step, position.seen = number, 0, 0
         self._loss.zero_()
-        if position.best is ended or self._val is None:
-            self.best = {name: value.detach().clone() for name, value in self._evaluated_weights().items()}
+        if position.chosen(self._val_images):
+            position.delivered = number
+            self.delivered = {name: value.detach().clone() for name, value in self._evaluated_weights().items()}
         return [ended, *self._unreadable_since(), *self._stop()]
 
     def weights(self) -> dict[str, Tensor]:
         """The weights to deliver, on the CPU."""
-        return {name: value.cpu().contiguous() for name, value in self.best.items()}
+        return {name: value.cpu().contiguous() for name, value in self.delivered.items()}
 
     def checkpoint(self) -> Checkpoint:
         """All of the run; see `restore`."""
-        tensors = learner_tensors(self.learner) | {f"best/{name}": value for name, value in self.best.items()}
+        tensors = learner_tensors(self.learner) | {f"delivered/{name}": value for name, value in self.delivered.items()}
         state: dict[str, Any] = {"position": self.position.to_json(), "plan": self._plan.to_json()}
         return Checkpoint({**tensors, "loss": self._loss}, state)
 
     def restore(self, saved: Checkpoint) -> None:
         """Continues where `saved` was made. Raises CheckpointError if it is of another network."""
         load_learner(self.learner, saved.tensors)
-        self.best = part(saved.tensors, "best/")
+        self.delivered = part(saved.tensors, "delivered/")
         self._loss.copy_(saved.tensors["loss"])
         self.position = Position.from_json(saved.state["position"])
 

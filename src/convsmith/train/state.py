@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
@@ -16,12 +17,16 @@ from convsmith.train.step import Learner
 
 @dataclass
 class Position:
-    """Where a run is: `epoch` whole epochs and `step` steps of the next, with the images these steps have seen."""
+    """Where a run is: `epoch` whole epochs and `step` steps of the next, with the images these steps have seen.
+
+    `delivered` is the epoch (from 1) whose weights would be delivered if the run ended now.
+    """
 
     epoch: int = 0
     step: int = 0
     seen: int = 0
     finished: bool = False
+    delivered: int = 0
     history: list[EpochEnded] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -34,6 +39,7 @@ class Position:
             step=data["step"],
             seen=data["seen"],
             finished=data["finished"],
+            delivered=data["delivered"],
             history=[EpochEnded(**entry) for entry in data["history"]],
         )
 
@@ -42,6 +48,18 @@ class Position:
         """The epoch of the highest val accuracy, of equals the one with the lower val loss, of equals the first."""
         rated = [entry for entry in self.history if entry.val_accuracy is not None]
         return max(rated, key=lambda e: (e.val_accuracy or 0.0, -(e.val_loss or 0.0)), default=None)
+
+    def chosen(self, val_images: int) -> bool:
+        """Whether the last epoch's weights are to be delivered: val accuracy within a standard error of the best.
+
+        Smaller differences are chance, and later weights have been annealed further; the highest figure alone would
+        pick an epoch by luck (the one-standard-error rule: Breiman et al. 1984, section 3.4.3). Without a val split
+        it is always the last epoch.
+        """
+        last, best = self.history[-1].val_accuracy, self.best
+        if last is None or best is None or best.val_accuracy is None:
+            return True
+        return last >= best.val_accuracy - math.sqrt(best.val_accuracy * (1 - best.val_accuracy) / val_images)
 
 
 def learner_tensors(learner: Learner) -> dict[str, Tensor]:

@@ -1,0 +1,96 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from convsmith.train.recipe import Recipe
+from convsmith.train.step import Learner, Objective, class_weights, make_optimizer
+
+RECIPE = Recipe(1, 8, "sgd", learning_rate=0.1, weight_decay=0.01)
+
+
+def module() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 5))
+
+
+def batch() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return torch.rand(8, 3, 8, 8, generator=generator), torch.randint(5, (8,), generator=generator)
+
+
+@pytest.mark.parametrize("memory_format", ["contiguous", "channels_last"])
+def test_a_step_is_what_torch_does_by_hand(memory_format: str) -> None:
+    images, labels = batch()
+    ours, by_hand = module(), module()
+    learner = Learner(ours, RECIPE, Objective(0.1), memory_format, "float32", total_steps=10)
+    optimizer = torch.optim.SGD(
+        [
+            {"params": [p for p in by_hand.parameters() if p.ndim > 1], "weight_decay": 0.01},
+            {"params": [p for p in by_hand.parameters() if p.ndim == 1]},
+        ],
+        lr=0.1,
+        momentum=0.9,
+        nesterov=True,
+    )
+    for number in range(3):
+        for group in optimizer.param_groups:
+            group["lr"] = learner.learning_rate(number)
+        optimizer.zero_grad()
+        loss = F.cross_entropy(by_hand(images), labels, label_smoothing=0.1)
+        loss.backward()
+        optimizer.step()
+        torch.testing.assert_close(learner.step(images, labels, number), loss.detach())
+    for one, other in zip(ours.parameters(), by_hand.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_norms_and_biases_do_not_decay(optimizer: str) -> None:
+    made = make_optimizer(module(), replace(RECIPE, optimizer=optimizer))
+    decays = {p.ndim: group["weight_decay"] for group in made.param_groups for p in group["params"]}
+    assert decays == {4: 0.01, 2: 0.01, 1: 0.0}
+
+
+def test_frozen_parameters_are_left_out() -> None:
+    frozen = module()
+    frozen[0].requires_grad_(False)
+    made = make_optimizer(frozen, RECIPE)
+    assert sum(len(group["params"]) for group in made.param_groups) == 4
+
+
+def test_auxiliary_losses_count_their_weight() -> None:
+    _, labels = batch()
+    main, first, second = torch.randn(3, 8, 5)
+    expected = F.cross_entropy(main, labels) + 0.3 * (F.cross_entropy(first, labels) + F.cross_entropy(second, labels))
+    loss = Objective(auxiliary_weights=(0.3, 0.3))((main, first, second), labels)
+    torch.testing.assert_close(loss, expected)
+
+
+def test_a_head_without_a_weight_is_an_error() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        Objective()((torch.zeros(2, 5), torch.zeros(2, 5)), torch.zeros(2, dtype=torch.int64))
+
+
+def test_class_weights_make_all_classes_count_the_same() -> None:
+    weights = class_weights(np.array([0] * 6 + [1] * 3 + [2]), 3)
+    np.testing.assert_allclose(weights * [6, 3, 1], 10 / 3)
+
+
+def test_a_class_without_images_has_a_finite_weight() -> None:
+    assert np.isfinite(class_weights(np.array([0, 0]), 3)).all()
+
+
+def test_bfloat16_changes_the_arithmetic_and_not_the_weights_type() -> None:
+    images, labels = batch()
+    exact, rounded = module(), module()
+    losses = [
+        Learner(net, RECIPE, Objective(), "contiguous", precision, total_steps=1).step(images, labels, 0)
+        for net, precision in ((exact, "float32"), (rounded, "bfloat16"))
+    ]
+    assert losses[0] != losses[1]
+    torch.testing.assert_close(losses[0], losses[1], rtol=0.03, atol=0)
+    assert all(p.dtype == torch.float32 for p in rounded.parameters())
