@@ -65,6 +65,8 @@ def test_has_the_references_logits(path):
     image = torch.from_numpy(np.random.RandomState(0).standard_normal((1, *net.input)))
     with torch.inference_mode():
         logits = module(image)[0].numpy()
-    assert np.allclose(logits[:8], reference["logits_first8"], rtol=1e-6, atol=1e-9 * reference["logits_l2"])
+    # Keras takes means and dense layers in float32 even where the model is float64.
+    noise = 3e-7 if reference["source"] == "keras" else 1e-9
+    assert np.allclose(logits[:8], reference["logits_first8"], rtol=1e-6, atol=noise * reference["logits_l2"])
     assert np.linalg.norm(logits) == pytest.approx(reference["logits_l2"], rel=1e-6)
     assert int(logits.argmax()) == reference["logits_argmax"]
