@@ -91,7 +91,12 @@ def deep_stem(x: Tensor, maps: Dim) -> Tensor:
         "densenet121": Published(top1=74.98, top5=92.29, protocol="single crop (table 3)"),
         "densenet169": Published(top1=76.20, top5=93.15, protocol="single crop (table 3)"),
         "densenet201": Published(top1=77.42, top5=93.66, protocol="single crop (table 3)"),
-        "densenet264": Published(top1=77.85, top5=93.88, protocol="single crop (table 3)"),
+        "densenet264": Published(
+            top1=77.85,
+            top5=93.88,
+            protocol="single crop (table 3)",
+            note="table 1's blocks (6, 12, 64, 48) have 265 layers, counted as for the others",
+        ),
         "densenet161": Published(top1=77.8, protocol="single crop", note="figures of the authors' repository"),
     },
 )
