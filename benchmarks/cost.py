@@ -76,7 +76,9 @@ def compare(name: str) -> tuple[float, dict[str, float]]:
 
 def main() -> int:
     logging.disable(logging.WARNING)
-    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}")
+    print(
+        f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}"
+    )
     print(f"{'network':<14}{'convsmith':>12}" + "".join(f"{tool:>12}" for tool in COUNTERS) + f"{'ratio':>9}")
     failed = False
     for name, limit in MODELS.items():

@@ -42,7 +42,7 @@ def test_a_bottleneck_is_four_times_the_growth():
 
 
 def test_the_four_kinds_differ_as_the_paper_says():
-    assert KINDS == {"": (plain, 1.0), "b": (bottleneck, 1.0), "c": (plain, 0.5), "bc": (bottleneck, 0.5)}
+    assert {"": (plain, 1.0), "b": (bottleneck, 1.0), "c": (plain, 0.5), "bc": (bottleneck, 0.5)} == KINDS
     params = {kind: cost_of(create(cifar_name(100, kind, 12))).params for kind in KINDS}
     assert params["bc"] < params["b"] < params["c"] < params[""]
 

@@ -196,18 +196,17 @@ class NetworkModule(fx.GraphModule):
     def __init__(self, root: dict[str, nn.Module], graph: fx.Graph, evaluation: fx.Graph | None) -> None:
         super().__init__(root, graph, class_name="NetworkModule")
         self._layers = tuple(root)
-        self._by_mode = {True: graph, False: evaluation} if evaluation else None
+        self._graphs = (graph, evaluation)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> NetworkModule:
         # fx copies into a bare GraphModule, which would forget the evaluation graph.
         layers = {name: copy.deepcopy(self.get_submodule(name), memo) for name in self._layers}
-        graphs = self._by_mode or {True: self.graph, False: None}
-        copied = NetworkModule(layers, copy.deepcopy(graphs[True]), copy.deepcopy(graphs[False]))
-        return copied.train(self.training)
+        return NetworkModule(layers, *copy.deepcopy(self._graphs)).train(self.training)
 
     def train(self, mode: bool = True) -> Self:
-        if self._by_mode is not None and mode != self.training:
-            self.graph = self._by_mode[mode]
+        training, evaluation = self._graphs
+        if evaluation is not None and mode != self.training:
+            self.graph = training if mode else evaluation
         return super().train(mode)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import statistics
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from convsmith.train.step import Learner, Objective
 PROBE_SECONDS = 4.0
 """What all measurements together may take."""
 
-ROUNDS = 7
+ROUNDS = 40
 """Measurements of each candidate, at most; slow steps get fewer."""
 
 
@@ -105,13 +104,13 @@ def _measure(
         _seconds(learner, images)
     deadline = time.perf_counter() + PROBE_SECONDS / 2
     seconds: list[list[float]] = [[] for _ in learners]
-    # Interleaved, so that another process on the machine disturbs every candidate alike.
+    # Interleaved, and the best of each taken: what else runs on the machine can only make a step slower.
     for _ in range(ROUNDS):
         for learner, times in zip(learners, seconds, strict=True):
             times.append(_seconds(learner, images))
         if time.perf_counter() > deadline:
             break
-    speeds = [len(images) / statistics.median(times) for times in seconds]
+    speeds = [len(images) / min(times) for times in seconds]
     return [Measured(*candidate, speed) for candidate, speed in zip(candidates, speeds, strict=True)]
 
 
