@@ -20,7 +20,7 @@ WIDTHS = (1.0, 0.75, 0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.0625, 0.03125)
 SMALL_SIDE = 48
 """Inputs up to this side get a network made for such: larger ones' early strides would leave nothing to see."""
 
-TRAINING_MACS = 1.2e12
+TRAINING_MACS = 1.0e12
 """Without limits the network is the largest whose training takes at most about so many multiply-adds in the forward
 passes: 10 to 20 minutes on two cores, of which such networks use some 10 G multiply-adds/s, forward and backward."""
 
