@@ -22,7 +22,7 @@ SMALL_SIDE = 48
 
 TRAINING_MACS = 1.0e12
 """Without limits the network is the largest whose training takes at most about so many multiply-adds in the forward
-passes: 10 to 20 minutes on two cores, of which such networks use some 10 G multiply-adds/s, forward and backward."""
+passes: a few minutes on two cores, for small networks train at some 5 G of them a second there."""
 
 METADATA_BYTES = 24_000
 """Room in the model file for class names, preprocessing, provenance and metrics."""
@@ -59,7 +59,7 @@ def choose(
 ) -> Choice:
     """The widest candidate within all limits: of `model`, or of the best-known family for this input size.
 
-    ResNet-18 narrowed for sides up to 48, MobileNetV2 above; without limits, the widest that trains in reasonable
+    ResNet-20 (He et al. 2015, section 4.2) narrowed for sides up to 48, MobileNetV2 above; without limits, the widest that trains in reasonable
     time on two cores. `latency_of` measures ms for one image and is only asked where there is a limit for it.
 
     Raises LimitError naming the limit that cannot be met and the smallest value that can; ShapeError, UnknownNameError.
@@ -144,4 +144,4 @@ def _reason(name: str, width: float, named: bool, limits: Limits) -> str:
     at = f"{name} at width {width:g}" if width != 1 else name
     if any(value is not None for value in vars(limits).values()):
         return f"{at}: the widest within {_named(limits)}"
-    return f"{at}: as asked" if named else f"{at}: the widest that trains in about 15 minutes on two cores"
+    return f"{at}: as asked" if named else f"{at}: the widest that trains in a few minutes on two cores"

@@ -11,15 +11,18 @@ from convsmith.network.ops import BatchNorm
 from convsmith.network.preprocess import Preprocess
 from convsmith.train.recipe import Recipe
 
-IMAGES_SHOWN = 200_000
+IMAGES_SHOWN = 150_000
 """Image presentations in a whole training: enough for small sets to converge, in minutes on two cores."""
 
 EPOCHS = (8, 60)
 BATCH = 128
 
+STEPS = 100
+"""Updates in an epoch, at least: half as many images see as many updates as batches of 128 give them."""
+
 
 def default_epochs(train_images: int) -> int:
-    """Epochs that show about 200,000 images, between 8 and 60."""
+    """Epochs that show about 150,000 images, between 8 and 60."""
     return int(np.clip(round(IMAGES_SHOWN / train_images), *EPOCHS))
 
 
@@ -27,12 +30,12 @@ def default_recipe(network: Network, dataset: Dataset, preprocess: Preprocess, *
     """SGD with Nesterov momentum, one warm-up epoch, then a cosine (He et al. 2019, Bag of tricks, section 3).
 
     The peak rate is 0.1 for a batch of 128 with batch norm (He et al. 2015, section 4.2) and 0.05 without, scaled
-    linearly with the batch (Goyal et al. 2017). Batches are smaller where an epoch would have under 20 of them.
+    linearly with the batch (Goyal et al. 2017). Batches are smaller where an epoch would have under 100 of them.
     Characters shift, turn and scale a little; other images are cropped at random, and flipped where a mirror image
     keeps its class. Classes count by their inverse frequency where one has over three times another's images.
     """
     train = dataset.split("train")
-    batch = int(np.clip(2 ** int(np.log2(max(1, len(train) / 20))), 8, BATCH))
+    batch = int(np.clip(2 ** int(np.log2(max(1, len(train) / STEPS))), 8, BATCH))
     normed = any(isinstance(node.op, BatchNorm) for node in network)
     counts = np.bincount(train.labels, minlength=len(dataset.classes))
     return Recipe(
