@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 import convsmith
-from convsmith.backend.torch import build
+from convsmith.backend.torch import NetworkModule, build
 from convsmith.cost import cost_of
 from convsmith.data import open_dataset
 from convsmith.data.dataset import Dataset
@@ -111,6 +111,7 @@ def fit(
     strict: bool = False,
     resume: bool = False,
     changes: Mapping[str, Any] | None = None,
+    on_check: Callable[[int, int], None] = lambda done, total: None,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> FitResult:
     """Train a network for a data set within limits, test it, and write `model.safetensors` and a verified
@@ -118,20 +119,18 @@ def fit(
 
     `data` is a folder, manifest or name (see `open_dataset`); `model` a zoo name or model file, whose network (and,
     where the shapes fit, weights) is the start; `changes` sets fields of the default recipe. With `resume`, a run
-    that was stopped goes on, to bit-for-bit the same weights.
+    that was stopped goes on, to bit-for-bit the same weights. `on_check` is told (files checked, files in all).
 
     Raises ConvsmithError of every kind: see `open_dataset`, `choose`, `fit_module`, `export`.
     """
-    dataset = open_dataset(data, seed=seed, strict=strict)
+    dataset = open_dataset(data, seed=seed, strict=strict, progress=on_check)
     tested = "test" if "test" in dataset.splits else "val"
     dataset.split(tested)
-    plan = _read_plan(out) if resume else None
-    if plan is None:
-        plan = _plan(dataset, model, limits, epochs, side, seed, changes or {})
+    begun = _read_plan(out) if resume else None
+    plan = begun or _plan(dataset, model, limits, epochs, side, seed, changes or {})
+    module = _module(plan, model, seed)
+    if begun is None:
         _start(out, plan)
-    module = build(plan.network, seed)
-    if model is not None and _is_file(model):
-        module.load_state_dict(load_model(Path(model)).weights, strict=False)
     result = fit_module(
         module,
         dataset,
@@ -203,6 +202,14 @@ def _choice(
     train_images = len(dataset.split("train"))
     choice = choose(len(dataset.classes), shape, train_images, limits, latency_ms, epochs=epochs, model=model)
     return choice, preprocess
+
+
+def _module(plan: RunPlan, model: str | None, seed: int) -> NetworkModule:
+    """The network to train, with the weights of a model file if one was given."""
+    module = build(plan.network, seed)
+    if model is not None and _is_file(model):
+        module.load_state_dict(load_model(Path(model)).weights, strict=False)
+    return module
 
 
 def _is_file(model: str) -> bool:

@@ -38,13 +38,26 @@ def fit(
 
     Example: convsmith fit photos/ --max-size 2000000 --max-latency 5 --out runs/photos
     """
+    from rich.console import Console
+    from rich.progress import Progress
+
     from convsmith.design.choose import Limits
     from convsmith.fit import fit as run
     from convsmith.train.events import Event
     from convsmith.train.progress import described
 
+    console = Console(stderr=True)
+    checking = Progress(console=console, transient=True, disable=not console.is_terminal)
+    task = checking.add_task("checking images")
+
+    def tell_checked(done: int, total: int) -> None:
+        checking.start()
+        checking.update(task, completed=done, total=total)
+        if done == total:
+            checking.stop()
+
     def tell(event: Event) -> None:
-        typer.echo(described(event), err=True)
+        console.print(described(event), highlight=False, soft_wrap=True)
 
     asked = {
         "batch_size": batch_size,
@@ -63,6 +76,7 @@ def fit(
         strict=strict,
         resume=resume,
         changes={name: value for name, value in asked.items() if value is not None},
+        on_check=tell_checked,
         on_event=tell,
     )
     for finding in result.dataset.skipped:

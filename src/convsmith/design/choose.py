@@ -17,11 +17,11 @@ from convsmith.zoo import create
 WIDTHS = (1.0, 0.75, 0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.0625, 0.03125)
 """Multipliers tried, from the published network down."""
 
-SMALL_SIDE = 48
-"""Inputs up to this side get a network made for such: larger ones' early strides would leave nothing to see."""
+SMALL_SIDE, TINY_SIDE = 48, 32
+"""Inputs up to these sides get networks made for such: larger ones' early strides would leave nothing to see."""
 
-TRAINING_MACS = 1.0e12
-"""Without limits the network is the largest whose training takes at most about so many multiply-adds in the forward
+TRAINING_MACS = 1.5e12
+"""Without limits the network is the first whose training takes at most about so many multiply-adds in the forward
 passes: a few minutes on two cores, for small networks train at some 5 G of them a second there."""
 
 METADATA_BYTES = 24_000
@@ -57,50 +57,71 @@ def choose(
     epochs: int,
     model: str | None = None,
 ) -> Choice:
-    """The widest candidate within all limits: of `model`, or of the best-known family for this input size.
+    """The first candidate within all limits: of `model`'s widths, or of the best-known families for this input.
 
-    ResNet-20 (He et al. 2015, section 4.2) narrowed for sides up to 48, MobileNetV2 above; without limits, the widest that trains in reasonable
-    time on two cores. `latency_of` measures ms for one image and is only asked where there is a limit for it.
+    Candidates come widest first, see `families`. Without limits, the first that trains in reasonable time on two
+    cores. `latency_of` measures ms for one image and is only asked where there is a limit for it.
 
     Raises LimitError naming the limit that cannot be met and the smallest value that can; ShapeError, UnknownNameError.
     """
-    named = model is not None
-    name = model or ("resnet20" if min(shape[1:]) <= SMALL_SIDE else "mobilenet_v2")
-    ladder = [(width, net, cost_of(net)) for width, net in _ladder(name, classes, shape)]
+    names = (model,) if model is not None else families(shape)
+    candidates = list(_candidates(names, classes, shape))
     for limit, figure in _figures(limits).items():
-        bound = getattr(limits, limit)
-        if not any(figure(cost) <= bound for _, _, cost in ladder):
-            smallest = min(figure(cost) for _, _, cost in ladder)
-            raise LimitError(_impossible(limit, bound, f"{smallest:,}", name, shape))
-    affordable = [step for step in ladder if _within(limits, step[2])]
+        bound, smallest = getattr(limits, limit), min(figure(candidate.cost) for candidate in candidates)
+        if smallest > bound:
+            raise LimitError(_impossible(limit, bound, f"{smallest:,}", names, shape))
+    affordable = [candidate for candidate in candidates if _within(limits, candidate.cost)]
     if not affordable:
-        raise LimitError(f"no width of {name} meets all limits together; loosen one of {_named(limits)}")
-    if not named and not any((limits.max_params, limits.max_macs, limits.max_size, limits.max_latency)):
-        trainable = [s for s in affordable if s[2].macs * train_images * epochs <= TRAINING_MACS]
+        raise LimitError(f"no width of {_either(names)} meets all limits together; loosen one of {_named(limits)}")
+    if limits == Limits() and model is None:
+        trainable = [c for c in affordable if c.cost.macs * train_images * epochs <= TRAINING_MACS]
         affordable = trainable or affordable[-1:]
     if limits.max_latency is None:
-        width, net, _ = affordable[0]
-        return Choice(net, _reason(name, width, named, limits))
+        first = affordable[0]
+        return Choice(first.cost.network, _reason(first, model is not None, limits))
     measured = []
-    for width, net, _ in affordable:
-        measured.append(latency_of(net))
+    for candidate in affordable:
+        measured.append(latency_of(candidate.cost.network))
         if measured[-1] <= limits.max_latency:
-            return Choice(net, _reason(name, width, named, limits), measured[-1])
-    raise LimitError(_impossible("max_latency", limits.max_latency, f"{min(measured):.2f}", name, shape))
+            return Choice(candidate.cost.network, _reason(candidate, model is not None, limits), measured[-1])
+    raise LimitError(_impossible("max_latency", limits.max_latency, f"{min(measured):.2f}", names, shape))
 
 
-def _ladder(name: str, classes: int, shape: Shape) -> Iterator[tuple[float, Network]]:
-    """The network at each width that it can have, widest first."""
-    net = create(name, classes=classes, input=shape)
-    seen = set()
-    for width in WIDTHS:
-        try:
-            scaled = scale_width(net, width)
-        except ShapeError:
-            continue  # a connection table, say, fixes the number of maps
-        if scaled.nodes not in seen:
-            seen.add(scaled.nodes)
-            yield width, scaled
+def families(shape: Shape) -> tuple[str, ...]:
+    """Zoo members to choose from for an input (C, H, W), those that are tried first first.
+
+    Grey images up to 32 pixels get LeNet-5, wide (LeCun et al. 1998, as in Caffe) then narrow: on two cores it learns
+    fashion-mini at least as well as ResNet-20 does in twice the time. Up to 48, ResNet-20 (He et al. 2015, section 4.2)
+    comes first. Larger images get MobileNetV2 (Sandler et al. 2018), then v1, whose narrowest is smaller.
+    """
+    side = min(shape[1:])
+    if side <= TINY_SIDE and shape[0] == 1:
+        return "lenet5_caffe", "lenet5"
+    return ("resnet20", "lenet5") if side <= SMALL_SIDE else ("mobilenet_v2", "mobilenet_v1")
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A zoo member at a width."""
+
+    name: str
+    width: float
+    cost: Cost
+
+
+def _candidates(names: tuple[str, ...], classes: int, shape: Shape) -> Iterator[Candidate]:
+    """Each network at each width that it can have, widest first."""
+    for name in names:
+        net = create(name, classes=classes, input=shape)
+        seen = set()
+        for width in WIDTHS:
+            try:
+                scaled = scale_width(net, width)
+            except ShapeError:
+                continue  # a connection table, say, fixes the number of maps
+            if scaled.nodes not in seen:
+                seen.add(scaled.nodes)
+                yield Candidate(name, width, cost_of(scaled))
 
 
 def file_bytes(cost: Cost) -> int:
@@ -132,16 +153,20 @@ def _option(limit: str) -> str:
     return "--" + limit.replace("_", "-")
 
 
-def _impossible(limit: str, bound: Any, smallest: str, name: str, shape: Shape) -> str:
+def _either(names: tuple[str, ...]) -> str:
+    return " or ".join(names)
+
+
+def _impossible(limit: str, bound: Any, smallest: str, names: tuple[str, ...], shape: Shape) -> str:
     unit = {"max_params": "parameters", "max_macs": "multiply-adds", "max_size": "bytes", "max_latency": "ms"}[limit]
     return (
-        f"{_option(limit)} {bound:,} cannot be met: the smallest {name} for an input of {text(shape)} "
+        f"{_option(limit)} {bound:,} cannot be met: the smallest {_either(names)} for an input of {text(shape)} "
         f"takes {smallest} {unit}"
     )
 
 
-def _reason(name: str, width: float, named: bool, limits: Limits) -> str:
-    at = f"{name} at width {width:g}" if width != 1 else name
-    if any(value is not None for value in vars(limits).values()):
+def _reason(chosen: Candidate, named: bool, limits: Limits) -> str:
+    at = f"{chosen.name} at width {chosen.width:g}" if chosen.width != 1 else chosen.name
+    if limits != Limits():
         return f"{at}: the widest within {_named(limits)}"
     return f"{at}: as asked" if named else f"{at}: the widest that trains in a few minutes on two cores"

@@ -23,6 +23,7 @@ FORMAT = 1
 KEY = "convsmith"
 LARGEST_HEADER = 100_000_000
 """Bytes; safetensors' own limit."""
+FLOAT_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
@@ -115,22 +116,21 @@ def write_bytes(path: Path, data: bytes) -> None:
 def read_header(path: Path) -> Header:
     """Network, classes, preprocessing and the rest, without reading tensors or importing torch.
 
-    Raises ModelFileError naming the file and what is wrong with it.
+    Raises ModelFileError naming the file and what is wrong with it: it was cut short, or a tensor is missing, left
+    over or of the wrong shape.
     """
-    return _header(path, _raw_header(path))
+    raw, stored = _raw_header(path)
+    header = _header(path, raw)
+    _check_tensors(path, header.network, {k: v for k, v in raw.items() if k != "__metadata__"}, stored)
+    return header
 
 
 def load_model(path: Path) -> Model:
-    """The model of a file. Every tensor is checked against the network.
-
-    Raises ModelFileError naming the file and the tensor that is missing, left over or of the wrong shape.
-    """
+    """The model of a file. Raises ModelFileError as `read_header` does."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    raw = _raw_header(path)
-    header = _header(path, raw)
-    _check_tensors(path, header.network, {name: entry for name, entry in raw.items() if name != "__metadata__"})
+    header = read_header(path)
     try:
         weights = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
@@ -138,15 +138,16 @@ def load_model(path: Path) -> Model:
     return Model(header, weights)
 
 
-def _raw_header(path: Path) -> dict[str, Any]:
-    """The JSON at the start of a safetensors file: 8 bytes of length, then text."""
+def _raw_header(path: Path) -> tuple[dict[str, Any], int]:
+    """The JSON at the start of a safetensors file (8 bytes of length, then text), and the bytes of tensors after it."""
     try:
         with path.open("rb") as file:
             start = file.read(8)
             if start.startswith(PICKLES):
                 raise ModelFileError(f"{path} is a pickle (.pt, .pth); those can run code and are never loaded here")
             length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-            if not 2 <= length <= min(LARGEST_HEADER, path.stat().st_size - 8):
+            stored = path.stat().st_size - 8 - length
+            if not 2 <= length <= LARGEST_HEADER or stored < 0:
                 raise ModelFileError(f"{path} is not a safetensors file, or was cut short")
             raw = json.loads(file.read(length))
     except OSError as error:
@@ -155,7 +156,7 @@ def _raw_header(path: Path) -> dict[str, Any]:
         raise ModelFileError(f"{path} is not a safetensors file, or is damaged") from None
     if not isinstance(raw, dict):
         raise ModelFileError(f"{path} is not a safetensors file, or is damaged")
-    return raw
+    return raw, stored
 
 
 def _header(path: Path, raw: Mapping[str, Any]) -> Header:
@@ -184,18 +185,22 @@ def _header(path: Path, raw: Mapping[str, Any]) -> Header:
     return header
 
 
-def _check_tensors(path: Path, network: Network, tensors: Mapping[str, Any]) -> None:
+def _check_tensors(path: Path, network: Network, tensors: Mapping[str, Any], stored: int) -> None:
+    expected = 0
     for name, parameter in network.parameters.items():
         if name not in tensors:
             raise ModelFileError(f"{path}: tensor {name} of its network is missing")
         shape, wanted = tensors[name].get("shape"), list(parameter.shape)
         if shape != wanted:
             raise ModelFileError(f"{path}: tensor {name} has shape {shape}, its network needs {wanted}")
-        if not str(tensors[name].get("dtype")).startswith(("F", "BF")):
+        if tensors[name].get("dtype") not in FLOAT_BYTES:
             raise ModelFileError(f"{path}: tensor {name} is {tensors[name].get('dtype')}, not floating point")
+        expected += math.prod(wanted) * FLOAT_BYTES[tensors[name]["dtype"]]
     for name in tensors:
         if name not in network.parameters:
             raise ModelFileError(f"{path}: tensor {name} is not of its network")
+    if stored != expected:
+        raise ModelFileError(f"{path} was cut short: it holds {stored:,} bytes of tensors and should hold {expected:,}")
 
 
 def _finite(value: Any) -> Any:

@@ -1,0 +1,138 @@
+"""The main job on real photographs, of the kinds that people's folders hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from command import QUICK, Command
+from safetensors.torch import load_file
+
+FILES = ("model.safetensors", "model.onnx", "log.jsonl", "run.json")
+
+
+def test_a_folder_of_photographs_goes_the_whole_way(convsmith: Command, photo_folder: Path, tmp_path: Path) -> None:
+    """Grey, palette, RGBA, CMYK and EXIF-rotated files are used, and the truncated one is named and left out."""
+    out = tmp_path / "run"
+    fitted = convsmith("fit", photo_folder, *QUICK, "--out", out)
+    assert fitted.code == 0, fitted.err
+    assert all((out / file).stat().st_size for file in FILES)
+    for title in ("data", "network", "cost", "accuracy", "latency", "model", "export", "verified"):
+        assert any(line.startswith(title) for line in fitted.out.splitlines()), title
+    skipped = [line for line in fitted.err.splitlines() if line.startswith("skipped")]
+    assert len(skipped) == 1
+    assert "truncated.jpg" in skipped[0]
+
+    evaluated = convsmith("evaluate", out / "model.safetensors", photo_folder, "--json")
+    assert evaluated.code == 0, evaluated.err
+    assert json.loads(evaluated.out)["top1"] == json.loads(convsmith_metrics(out))["top1"]
+
+    cat = photo_folder / "cat"
+    odd = [cat / name for name in ("grey.png", "palette.png", "rgba.png", "cmyk.jpg", "rotated.jpg")]
+    answers = []
+    for model in ("model.safetensors", "model.onnx"):
+        predicted = convsmith("predict", *odd, "--model", out / model, "--json")
+        assert predicted.code == 0, predicted.err
+        answers.append([(one["image"], one["guesses"][0]["label"]) for one in json.loads(predicted.out)])
+    assert len(answers[0]) == len(odd)
+    assert answers[0] == answers[1]
+
+
+def convsmith_metrics(out: Path) -> str:
+    from convsmith.weights import read_header
+
+    return json.dumps(read_header(out / "model.safetensors").metrics)
+
+
+def test_strict_refuses_before_training(convsmith: Command, photo_folder: Path, tmp_path: Path) -> None:
+    refused = convsmith("fit", photo_folder, *QUICK, "--strict", "--out", tmp_path / "run")
+    assert refused.code == 1
+    assert "truncated.jpg" in refused.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_json_is_alone_on_stdout(convsmith: Command, photo_folder: Path, tmp_path: Path) -> None:
+    fitted = convsmith("fit", photo_folder, *QUICK, "--out", tmp_path / "run", "--json")
+    summary = json.loads(fitted.out)
+    assert summary["verification"]["passed"] is True
+    assert summary["data"]["skipped"]
+    assert "epoch 1" in fitted.err
+
+
+def test_going_on_from_a_model_file_keeps_its_network(
+    convsmith: Command, photo_folder: Path, trained: Path, tmp_path: Path
+) -> None:
+    from convsmith.weights import read_header
+
+    model = trained / "model.safetensors"
+    fitted = convsmith("fit", photo_folder, "--model", model, "--epochs", 1, "--out", tmp_path / "on")
+    assert fitted.code == 0, fitted.err
+    assert read_header(tmp_path / "on/model.safetensors").network == read_header(model).network
+
+
+@pytest.mark.parametrize(
+    ("limit", "bound"), [("--max-params", 70_000), ("--max-macs", 500_000), ("--max-size", 150_000)]
+)
+def test_limits_are_honoured(convsmith: Command, photo_folder: Path, tmp_path: Path, limit: str, bound: int) -> None:
+    out = tmp_path / "run"
+    fitted = convsmith(
+        "fit", photo_folder, "--side", 32, "--epochs", 1, "--float32", limit, bound, "--out", out, "--json"
+    )
+    assert fitted.code == 0, fitted.err
+    summary = json.loads(fitted.out)
+    figure = {
+        "--max-params": summary["network"]["params"],
+        "--max-macs": summary["network"]["macs"],
+        "--max-size": (out / "model.safetensors").stat().st_size,
+    }[limit]
+    assert 0 < figure <= bound
+
+
+def fit_process(data: Path, out: Path, *options: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", "from convsmith.cli.main import main; main()", "fit", str(data), *QUICK]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [*command, "--epochs", "12", "--out", str(out), *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+    )
+
+
+def test_a_killed_fit_resumes_to_the_same_bits(photo_folder: Path, tmp_path: Path) -> None:
+    """SIGKILL at a random moment after the start of training, again and again until the run gets through."""
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert fit_process(photo_folder, whole).wait(300) == 0
+    kills, options = 0, ()
+    generator = random.Random(os.urandom(8))
+    while True:
+        seen = {file.name for file in (broken / "checkpoint").glob("*.safetensors")}
+        process = fit_process(photo_folder, broken, *options)
+        while process.poll() is None and {f.name for f in (broken / "checkpoint").glob("*.safetensors")} == seen:
+            time.sleep(0.005)
+        if kills < 3:
+            time.sleep(generator.uniform(0, 0.4))
+            kills += process.poll() is None
+            process.send_signal(signal.SIGKILL)
+        if process.wait(300) == 0:
+            break
+        options = ("--resume",)
+    assert kills
+    one, other = load_file(whole / "model.safetensors"), load_file(broken / "model.safetensors")
+    assert one.keys() == other.keys()
+    assert all(one[name].numpy().tobytes() == other[name].numpy().tobytes() for name in one)
+
+
+def test_a_finished_run_is_not_overwritten(convsmith: Command, photo_folder: Path, trained: Path) -> None:
+    before = (trained / "model.safetensors").read_bytes()
+    refused = convsmith("fit", photo_folder, *QUICK, "--out", trained)
+    assert refused.code == 2
+    assert "--resume" in refused.err
+    assert (trained / "model.safetensors").read_bytes() == before
