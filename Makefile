@@ -24,6 +24,8 @@ lint: .venv/dev
 bench: .venv/bench
 	$(BIN)/python benchmarks/cost.py
 	$(BIN)/python benchmarks/train_step.py
+	$(BIN)/python benchmarks/show.py
+	$(BIN)/python benchmarks/fit_memory.py
 
 docs: .venv/dev
 	$(BIN)/zensical build --strict

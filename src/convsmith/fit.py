@@ -20,7 +20,7 @@ from convsmith.deploy.export import export
 from convsmith.deploy.latency import latency_ms
 from convsmith.deploy.verify import Verification
 from convsmith.design.choose import Choice, Limits, choose
-from convsmith.design.evidence import preprocess_for
+from convsmith.design.evidence import own_side, preprocess_for
 from convsmith.errors import LimitError, ModelFileError, UsageError
 from convsmith.evaluate.inference import predict_logits
 from convsmith.evaluate.metrics import Metrics, measure
@@ -197,7 +197,7 @@ def _choice(
         if header.classes != dataset.classes:
             raise ModelFileError(f"{model} knows other classes than {dataset.name}; train its network by name instead")
         return Choice(header.network, f"{header.network.name}: from {model}"), header.preprocess
-    preprocess = preprocess_for(dataset, side)
+    preprocess = preprocess_for(dataset, side or (own_side(model, dataset.size) if model else None))
     shape = (preprocess.channels, *preprocess.crop)
     train_images = len(dataset.split("train"))
     choice = choose(len(dataset.classes), shape, train_images, limits, latency_ms, epochs=epochs, model=model)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from convsmith.cost import Cost, cost_of
+from convsmith.design.evidence import SMALL_SIDE
 from convsmith.errors import LimitError, ShapeError
 from convsmith.network.dims import Shape, text
 from convsmith.network.network import Network
@@ -17,8 +18,8 @@ from convsmith.zoo import create
 WIDTHS = (1.0, 0.75, 0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.0625, 0.03125)
 """Multipliers tried, from the published network down."""
 
-SMALL_SIDE, TINY_SIDE = 48, 32
-"""Inputs up to these sides get networks made for such: larger ones' early strides would leave nothing to see."""
+TINY_SIDE = 32
+"""Grey inputs up to this side are like those that LeNet-5 was made for."""
 
 TRAINING_MACS = 1.5e12
 """Without limits the network is the first whose training takes at most about so many multiply-adds in the forward

@@ -6,6 +6,10 @@ import numpy as np
 
 from convsmith.data.dataset import Dataset
 from convsmith.network.preprocess import Preprocess
+from convsmith.zoo import create
+
+SMALL_SIDE = 48
+"""Inputs up to this side get a network made for such: larger ones' early strides would leave nothing to see."""
 
 SAMPLED = 1000
 """Images that mean and standard deviation are measured on."""
@@ -26,13 +30,23 @@ def preprocess_for(dataset: Dataset, side: int | None = None) -> Preprocess:
     """
     height, width = dataset.size
     short = min(height, width)
-    if side is None and short <= 48:
+    if side is None and short <= SMALL_SIDE:
         crop, resize = (height, width), short
     else:
         side = side or max(32, min(LARGEST_SIDE, short // 32 * 32))
-        crop, resize = (side, side), round(side * RESIZE) if side > 48 else side
+        crop, resize = (side, side), round(side * RESIZE) if side > SMALL_SIDE else side
     mean, std = _statistics(dataset)
     return Preprocess(dataset.channels, crop, resize, mean, std)
+
+
+def own_side(model: str, size: tuple[int, int]) -> int | None:
+    """The side of the named network's own input, if that is made for small images and these are not larger.
+
+    LeNet-5's input is 32 pixels for digits of 28, so that strokes at the edge reach the middle of a filter (LeCun et
+    al. 1998, section II.B). None: the images keep their size. Raises UnknownNameError.
+    """
+    own = min(create(model).input[1:])
+    return own if min(size) <= own <= SMALL_SIDE else None
 
 
 def _statistics(dataset: Dataset) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -1,0 +1,46 @@
+"""Claim: `convsmith show resnet50` as a whole process takes at most 0.4 s and 80 MB.
+
+Prints the median wall time and the largest resident set of some runs, and, for scale, the time that `import torch`
+alone takes. Exit code 1 if the claim fails. Linux and macOS.
+
+    python benchmarks/show.py
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+ROUNDS = 11
+SECONDS, BYTES = 0.4, 80e6
+SHOW = "import sys; sys.argv = ['convsmith', 'show', 'resnet50']; from convsmith.cli.main import main; main()"
+
+
+def run(code: str) -> tuple[float, int]:
+    """Seconds and the largest resident set in bytes of a Python process."""
+    start = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    if status:
+        raise SystemExit(f"exit status {status}")
+    return seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def main() -> int:
+    sides = {"convsmith show resnet50": SHOW, "import torch": "import torch"}
+    medians, memory = {}, {}
+    for name, code in sides.items():
+        figures = [run(code) for _ in range(ROUNDS)]
+        medians[name] = statistics.median(seconds for seconds, _ in figures)
+        memory[name] = max(peak for _, peak in figures)
+        print(f"{name:<26}{medians[name]:>7.2f} s {memory[name] / 1e6:>7.0f} MB")
+    name = "convsmith show resnet50"
+    return int(medians[name] > SECONDS or memory[name] > BYTES)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

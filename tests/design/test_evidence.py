@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convsmith.data.dataset import Dataset, Split
+from convsmith.data.images import ArrayImages, packed
+from convsmith.design.evidence import own_side, preprocess_for
+from convsmith.errors import UnknownNameError
+
+
+def dataset(size: tuple[int, int], channels: int = 3) -> Dataset:
+    generator = np.random.default_rng(0)
+    array = generator.normal(100, 20, (40, *size, channels)).clip(0, 255).astype(np.uint8)
+    split = Split(ArrayImages(array, packed(map(str, range(40)))), np.arange(40) % 2)
+    return Dataset("made", ("a", "b"), {"train": split, "test": split}, channels, size, "")
+
+
+@pytest.mark.parametrize(
+    ("size", "side", "crop", "resize"),
+    [
+        ((28, 28), None, (28, 28), 28),
+        ((40, 30), None, (40, 30), 30),
+        ((100, 140), None, (96, 96), 110),
+        ((600, 400), None, (128, 128), 146),
+        ((600, 400), 224, (224, 224), 256),
+        ((28, 28), 32, (32, 32), 32),
+    ],
+)
+def test_small_images_keep_their_size_and_large_ones_are_cropped(
+    size: tuple[int, int], side: int | None, crop: tuple[int, int], resize: int
+) -> None:
+    preprocess = preprocess_for(dataset(size), side)
+    assert (preprocess.crop, preprocess.resize) == (crop, resize)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_mean_and_deviation_are_those_of_the_training_images(channels: int) -> None:
+    made = dataset((28, 28), channels)
+    preprocess = preprocess_for(made)
+    assert preprocess.channels == len(preprocess.mean) == channels
+    assert preprocess.mean == pytest.approx([100 / 255] * channels, abs=0.01)
+    assert preprocess.std == pytest.approx([20 / 255] * channels, abs=0.01)
+
+
+def test_a_network_for_small_images_gets_its_own_input_size() -> None:
+    assert own_side("lenet5", (28, 28)) == 32
+    assert own_side("resnet20", (32, 32)) == 32
+    assert own_side("lenet5", (40, 40)) is None
+    assert own_side("resnet50", (28, 28)) is None
+    with pytest.raises(UnknownNameError):
+        own_side("lenet6", (28, 28))
