@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import onnx
@@ -147,6 +148,13 @@ def test_uneven_padding_counts_in_a_mean_only_when_it_should() -> None:
     for counted, corner in ((False, 1.0), (True, 0.25)):
         net = single(AvgPool((2, 2), (2, 2), (1, 0, 1, 0), count_padding=counted), (1, 3, 3))
         assert run(to_onnx(net, {}), image)[0, 0, 0, 0] == corner
+
+
+@pytest.mark.parametrize("ceil", [False, True])
+@pytest.mark.parametrize("pool", [MaxPool, partial(AvgPool, count_padding=True), partial(AvgPool, count_padding=False)])
+def test_uneven_padding_is_the_same_in_onnx_runtime_and_torch(pool: Callable[..., MaxPool], ceil: bool) -> None:
+    for padding in ((1, 0, 1, 0), (0, 1, 1, 0), "same"):
+        assert_same(single(pool((3, 3), (2, 2), padding, ceil=ceil), (2, 8, 7)))
 
 
 @given(st.integers(1, 12), st.integers(1, 12))

@@ -30,20 +30,32 @@ class UnevenConv2d(nn.Conv2d):
         return super().forward(padded(input, self.uneven, kernel, stride, dilation))
 
 
-class UnevenPool2d(nn.Module):
-    """Pooling with uneven or "same" padding: padding never wins a maximum and never counts in a mean."""
+class UnevenMaxPool2d(nn.MaxPool2d):
+    """Max pooling with uneven or "same" padding, which never wins."""
 
-    def __init__(self, kernel: Pair, stride: Pair, uneven: Padding, *, largest: bool) -> None:
-        super().__init__()
-        self.kernel, self.stride, self.uneven, self.largest = kernel, stride, uneven, largest
+    def __init__(self, kernel: Pair, stride: Pair, uneven: Padding, *, ceil: bool) -> None:
+        super().__init__(kernel, stride, ceil_mode=ceil)
+        self.uneven = uneven
 
-    def forward(self, x: Tensor) -> Tensor:
-        if self.largest:
-            x = padded(x, self.uneven, self.kernel, self.stride, (1, 1), float("-inf"))
-            return F.max_pool2d(x, self.kernel, self.stride)
-        inside = padded(torch.ones_like(x[:1, :1]), self.uneven, self.kernel, self.stride, (1, 1))
-        x = padded(x, self.uneven, self.kernel, self.stride, (1, 1))
-        return F.avg_pool2d(x, self.kernel, self.stride) / F.avg_pool2d(inside, self.kernel, self.stride)
+    def forward(self, input: Tensor) -> Tensor:
+        kernel, stride = cast("tuple[Pair, Pair]", (self.kernel_size, self.stride))
+        largest: Tensor = super().forward(padded(input, self.uneven, kernel, stride, (1, 1), float("-inf")))
+        return largest
+
+
+class UnevenAvgPool2d(nn.AvgPool2d):
+    """Mean pooling with uneven or "same" padding, which counts in the mean if `count_padding`."""
+
+    def __init__(self, kernel: Pair, stride: Pair, uneven: Padding, *, ceil: bool, count_padding: bool) -> None:
+        super().__init__(kernel, stride, ceil_mode=ceil)
+        self.uneven, self.count_padding = uneven, count_padding
+
+    def forward(self, input: Tensor) -> Tensor:
+        kernel, stride = cast("tuple[Pair, Pair]", (self.kernel_size, self.stride))
+        mean = super().forward(padded(input, self.uneven, kernel, stride, (1, 1)))
+        if self.count_padding:
+            return mean
+        return mean / super().forward(padded(torch.ones_like(input[:1, :1]), self.uneven, kernel, stride, (1, 1)))
 
 
 class TableConv2d(nn.Module):

@@ -114,7 +114,7 @@ def _(op: ops.Activation, inputs: list[Shape]) -> nn.Module:
 def _(op: ops.MaxPool, inputs: list[Shape]) -> nn.Module:
     even = _even(op.padding)
     if even is None:
-        return layers.UnevenPool2d(op.kernel, op.stride, op.padding, largest=True)
+        return layers.UnevenMaxPool2d(op.kernel, op.stride, op.padding, ceil=op.ceil)
     return nn.MaxPool2d(op.kernel, op.stride, even, ceil_mode=op.ceil)
 
 
@@ -122,7 +122,8 @@ def _(op: ops.MaxPool, inputs: list[Shape]) -> nn.Module:
 def _(op: ops.AvgPool, inputs: list[Shape]) -> nn.Module:
     even = _even(op.padding)
     if even is None:
-        return layers.UnevenPool2d(op.kernel, op.stride, op.padding, largest=False)
+        settings = {"ceil": op.ceil, "count_padding": op.count_padding}
+        return layers.UnevenAvgPool2d(op.kernel, op.stride, op.padding, **settings)
     return nn.AvgPool2d(op.kernel, op.stride, even, op.ceil, op.count_padding)
 
 
