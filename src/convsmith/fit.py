@@ -28,12 +28,14 @@ from convsmith.network.dims import text
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
 from convsmith.train.defaults import default_epochs, default_recipe
-from convsmith.train.events import Event
+from convsmith.train.events import Event, Noticed
 from convsmith.train.loop import TrainResult, fit_module
 from convsmith.train.recipe import Recipe
 from convsmith.weights.file import Header, Model, load_model, read_header, save_model, write_bytes
 
 PLAN_FILE = "run.json"
+SHOWN = 20
+"""Unusable files that are listed before training; `data inspect` lists all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +133,9 @@ def fit(
     module = _module(plan, model, seed)
     if begun is None:
         _start(out, plan)
+    for line in _left_out(dataset):
+        on_event(Noticed(line))
+    on_event(Noticed(f"network: {plan.reason}; input {text(plan.network.input)}"))
     result = fit_module(
         module,
         dataset,
@@ -154,6 +159,13 @@ def fit(
     verification = export(model_file, onnx_file, images.images)
     latency = latency_ms(plan.network)
     return FitResult(dataset, plan.network, plan.reason, metrics, latency, result, verification, model_file, onnx_file)
+
+
+def _left_out(dataset: Dataset) -> list[str]:
+    """A line for each file that cannot be used, as far as a screen holds."""
+    lines = [f"skipped {finding}" for finding in dataset.skipped[:SHOWN]]
+    more = len(dataset.skipped) - SHOWN
+    return lines if more <= 0 else [*lines, f"skipped {more:,} more; `convsmith data inspect` lists all"]
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def fit(
             checking.stop()
 
     def tell(event: Event) -> None:
-        console.print(described(event), highlight=False, soft_wrap=True)
+        typer.echo(described(event), err=True)
 
     asked = {
         "batch_size": batch_size,
@@ -79,6 +79,4 @@ def fit(
         on_check=tell_checked,
         on_event=tell,
     )
-    for finding in result.dataset.skipped:
-        typer.echo(f"skipped {finding}", err=True)
     typer.echo(json.dumps(result.to_json()) if as_json else str(result))

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import convsmith
+from convsmith.data.dataset import Dataset, Split
+from convsmith.data.images import ArrayImages, packed
+from convsmith.network import Preprocess
+from convsmith.train.defaults import default_augment, default_epochs, default_recipe
+
+GREY = Preprocess(1, (28, 28), 28, (0.5,), (0.5,))
+PHOTO = Preprocess(3, (96, 96), 110, (0.5,) * 3, (0.5,) * 3)
+
+
+def dataset(classes: tuple[str, ...], counts: tuple[int, ...]) -> Dataset:
+    labels = np.repeat(np.arange(len(classes)), counts)
+    array = np.zeros((len(labels), 4, 4, 1), np.uint8)
+    split = Split(ArrayImages(array, packed(map(str, range(len(labels))))), labels)
+    return Dataset("made", classes, {"train": split}, 1, (28, 28), "")
+
+
+def test_epochs_show_the_same_number_of_images_within_bounds() -> None:
+    assert default_epochs(100) == 60
+    assert default_epochs(60_000) == default_epochs(10**6) == 12
+    assert 300_000 < 20_000 * default_epochs(20_000) < 500_000
+
+
+@pytest.mark.parametrize(("images", "batch"), [(40, 8), (1600, 16), (9_000, 64), (60_000, 128)])
+def test_batches_are_small_where_data_are_few(images: int, batch: int) -> None:
+    recipe = default_recipe(convsmith.create("lenet5"), dataset(("a", "b"), (images // 2,) * 2), GREY, epochs=9, seed=0)
+    assert recipe.batch_size == batch
+
+
+def test_the_rate_follows_the_batch_and_the_norm() -> None:
+    few, many = dataset(("a", "b"), (800, 800)), dataset(("a", "b"), (40_000, 40_000))
+    rates = {
+        name: [
+            default_recipe(convsmith.create(name), data, GREY, epochs=9, seed=0).learning_rate for data in (few, many)
+        ]
+        for name in ("lenet5", "resnet20")
+    }
+    assert rates["resnet20"] == pytest.approx([0.1 * 16 / 128, 0.1])
+    assert rates["lenet5"] == pytest.approx([0.05 * (16 / 128) ** 0.5, 0.05])
+
+
+def test_classes_are_balanced_where_one_has_far_more_images() -> None:
+    net = convsmith.create("lenet5")
+    assert default_recipe(net, dataset(("a", "b"), (300, 100)), GREY, epochs=1, seed=0).class_weighting == "none"
+    assert default_recipe(net, dataset(("a", "b"), (301, 100)), GREY, epochs=1, seed=0).class_weighting == "balanced"
+
+
+def test_images_change_only_in_ways_that_keep_their_class() -> None:
+    digits = default_augment(dataset(("0", "1"), (9, 9)), GREY)
+    assert digits.rotate
+    assert digits.shift
+    assert not digits.flip
+    clothes = default_augment(dataset(("coat", "bag"), (9, 9)), GREY)
+    assert clothes.flip
+    assert clothes.crop_padding == 1
+    assert not default_augment(dataset(("left hand", "right hand"), (9, 9)), GREY).flip
+    photos = default_augment(dataset(("cat", "dog"), (9, 9)), PHOTO)
+    assert photos.resized_crop
+    assert not photos.crop_padding
