@@ -16,7 +16,7 @@ from convsmith.train.recipe import Recipe
 IMAGES_SHOWN = 400_000
 """Image presentations in a whole training: enough for small sets to converge, in minutes on two cores."""
 
-EPOCHS = (12, 60)
+EPOCHS = (24, 60)
 BATCH = 128
 
 STEPS = 100
@@ -24,7 +24,7 @@ STEPS = 100
 
 
 def default_epochs(train_images: int) -> int:
-    """Epochs that show about 400,000 images, between 12 and 60."""
+    """Epochs that show about 400,000 images, between 24 and 60."""
     return int(np.clip(round(IMAGES_SHOWN / train_images), *EPOCHS))
 
 
