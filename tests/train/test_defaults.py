@@ -10,6 +10,7 @@ from convsmith.network import Preprocess
 from convsmith.train.defaults import default_augment, default_epochs, default_recipe
 
 GREY = Preprocess(1, (28, 28), 28, (0.5,), (0.5,))
+LENET = convsmith.create("lenet5")
 PHOTO = Preprocess(3, (96, 96), 110, (0.5,) * 3, (0.5,) * 3)
 
 
@@ -51,14 +52,17 @@ def test_classes_are_balanced_where_one_has_far_more_images() -> None:
 
 
 def test_images_change_only_in_ways_that_keep_their_class() -> None:
-    digits = default_augment(dataset(("0", "1"), (9, 9)), GREY)
+    digits = default_augment(LENET, dataset(("0", "1"), (9, 9)), GREY)
     assert digits.rotate
     assert digits.shift
     assert not digits.flip
-    clothes = default_augment(dataset(("coat", "bag"), (9, 9)), GREY)
+    clothes = default_augment(LENET, dataset(("coat", "bag"), (9, 9)), GREY)
     assert clothes.flip
     assert clothes.crop_padding == 1
-    assert not default_augment(dataset(("left hand", "right hand"), (9, 9)), GREY).flip
-    photos = default_augment(dataset(("cat", "dog"), (9, 9)), PHOTO)
+    many = default_augment(LENET, dataset(("coat", "bag"), (10_000, 10_000)), GREY)
+    assert many.flip
+    assert not many.crop_padding
+    assert not default_augment(LENET, dataset(("left hand", "right hand"), (9, 9)), GREY).flip
+    photos = default_augment(LENET, dataset(("cat", "dog"), (9, 9)), PHOTO)
     assert photos.resized_crop
     assert not photos.crop_padding
