@@ -56,7 +56,7 @@ def memory(process: int) -> int:
 
 def peak(data: Path, out: Path) -> int:
     command = "from convsmith.cli.main import main; main()"
-    words = ["fit", str(data), "--model", "resnet20", "--side", "32", "--epochs", "1", "--out", str(out)]
+    words = ["fit", str(data), "--model", "lenet5", "--side", "32", "--epochs", "1", "--out", str(out)]
     process = subprocess.Popen([sys.executable, "-c", command, *words], stderr=subprocess.DEVNULL)
     highest = 0
     while process.poll() is None:
