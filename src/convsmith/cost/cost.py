@@ -157,7 +157,7 @@ def cost_of(net: Network) -> Cost:
     Raises UsageError for an op that has no rule, ShapeError where layers do not fit.
     """
     shapes = net.shapes
-    kept = {node.name for node in net.inference}
+    kept = net.ancestors(net.output)
     rows = []
     for node in net.nodes:
         op = node.op
@@ -165,12 +165,13 @@ def cost_of(net: Network) -> Cost:
         output = shapes[node.name]
         params: Dim = 0
         buffers: Dim = 0
-        for parameter in net.parameters_of(node):
+        for parameter in () if node.shares else op.parameters(*inputs):
             if parameter.trainable:
                 params = params + elements(parameter.shape)
             else:
                 buffers = buffers + elements(parameter.shape)
         macs = op.macs(output, *inputs)
         flops = 2 * macs + op.elementwise(output, *inputs)
-        rows.append(LayerCost(node, inputs, output, params, buffers, macs, flops, node.name in kept))
+        inference = node.name in kept and not op.training_only
+        rows.append(LayerCost(node, inputs, output, params, buffers, macs, flops, inference))
     return Cost(net, tuple(rows))

@@ -183,6 +183,7 @@ def infer(name: str, op: Op, inputs: list[Shape]) -> Shape:
     except ShapeError as error:
         raise ShapeError(f"{name}: {error}") from None
     for dim in shape:
-        if not always(dim > 0):
+        positive = dim > 0
+        if positive is not True and not always(positive):
             raise ShapeError(f"{name}: the output {text(shape)} is empty")
     return shape
