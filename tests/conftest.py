@@ -12,7 +12,9 @@ from hypothesis import settings
 from PIL import Image
 
 # The first example of a test imports or compiles what it needs, so a time limit for single examples says nothing.
-settings.register_profile("convsmith", deadline=None)
+# A change is judged by the same examples everywhere; `pytest --hypothesis-profile=explore` looks for new ones.
+settings.register_profile("convsmith", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=5000)
 settings.load_profile("convsmith")
 
 

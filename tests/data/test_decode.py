@@ -186,6 +186,21 @@ def test_a_decompression_bomb_is_refused_by_its_header(size: tuple[int, int]) ->
             decode(png_header(*size))
 
 
+def test_a_bomb_inside_a_small_image_is_refused() -> None:
+    canvas = bytearray(encoded(Image.new("L", (8, 8)), "GIF"))
+    frame = canvas.index(b"\x2c\0\0\0\0\x08\0\x08\0")
+    canvas[frame + 5 : frame + 9] = b"\xff\xff\xff\xff"
+    with pytest.raises(DataError, match="damaged image .*4294836225 pixels"):
+        decode(bytes(canvas))
+
+
+def test_what_the_avif_decoder_finds_is_an_error_of_its_own_kind() -> None:
+    data = encoded(Image.fromarray(PHOTO), "AVIF")
+    for place in (data.index(b"iloc") + 16, len(data) - len(data) // 4):
+        with pytest.raises(DataError, match=r"image: damaged image \(Failed to decode"):
+            decode(data[:place] + b"\xff\0\xff\0" + data[place + 4 :])
+
+
 SOUND = [encoded(Image.fromarray(PHOTO), kind) for kind in FORMATS]
 
 

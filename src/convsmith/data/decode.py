@@ -48,9 +48,10 @@ TRANSPOSE = {
 
 DAMAGE = (
     *(OSError, SyntaxError, ValueError, IndexError, TypeError, KeyError, EOFError, OverflowError, MemoryError),
-    *(struct.error, zlib.error),
+    *(struct.error, zlib.error, RuntimeError, Image.DecompressionBombError),
 )
-"""What Pillow's readers and decoders raise on damaged files."""
+"""What Pillow's readers and decoders raise on damaged files; RuntimeError comes from its AVIF decoder, and GIF and WebP
+check the size of their frames against Pillow's own limit."""
 
 Image.preinit()
 
