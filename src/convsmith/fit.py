@@ -31,6 +31,7 @@ from convsmith.train.defaults import default_epochs, default_recipe
 from convsmith.train.events import Event, Noticed
 from convsmith.train.loop import TrainResult, fit_module
 from convsmith.train.recipe import Recipe
+from convsmith.transform.commute import pool_before_rectifier
 from convsmith.weights.file import Header, Model, load_model, read_header, save_model, write_bytes
 
 PLAN_FILE = "run.json"
@@ -218,7 +219,7 @@ def _choice(
 
 def _module(plan: RunPlan, model: str | None, seed: int) -> NetworkModule:
     """The network to train, with the weights of a model file if one was given."""
-    module = build(plan.network, seed)
+    module = build(pool_before_rectifier(plan.network), seed)
     if model is not None and _is_file(model):
         module.load_state_dict(load_model(Path(model)).weights, strict=False)
     return module

@@ -190,7 +190,7 @@ def test_a_bomb_inside_a_small_image_is_refused() -> None:
     canvas = bytearray(encoded(Image.new("L", (8, 8)), "GIF"))
     frame = canvas.index(b"\x2c\0\0\0\0\x08\0\x08\0")
     canvas[frame + 5 : frame + 9] = b"\xff\xff\xff\xff"
-    with pytest.raises(DataError, match="damaged image .*4294836225 pixels"):
+    with pytest.raises(DataError, match=r"damaged image .*4294836225 pixels"):
         decode(bytes(canvas))
 
 
