@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from convsmith.cost import memory
 from convsmith.cost.field import Field, fields_of
@@ -19,8 +19,7 @@ CONVENTION = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class LayerCost:
+class LayerCost(NamedTuple):
     """One row: figures for one image.
 
     `params` counts trainable parameters, `buffers` those that are not (running statistics); both are 0 where the
