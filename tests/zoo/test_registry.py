@@ -27,13 +27,23 @@ def test_networks_with_global_pooling_take_any_size(name, side):
     assert create(name, input=(3, side, side)).classes in (10, 1000)
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v1:", "mobilenet_v1:wide", "mobilenet_v1:-1", "mobilenet_v1:0"])
+@pytest.mark.parametrize(
+    "name",
+    ["mobilenet_v1:", "mobilenet_v1:wide", "mobilenet_v1:-1", "mobilenet_v1:0", "mobilenet_v1:1-", "mobilenet_v1:1-x"],
+)
 def test_a_width_that_is_no_number_is_refused(name):
     if name.endswith(":"):
         assert create(name).name == name
     else:
         with pytest.raises(UsageError, match="width multiplier"):
             create(name)
+
+
+def test_a_side_may_follow_the_width():
+    net = create("mobilenet_v1:0.5-160")
+    assert net.input == (3, 160, 160)
+    assert net.nodes == create("mobilenet_v1", width=0.5).nodes
+    assert create("mobilenet_v1:0.5-160", input=(1, 64, 64)).input == (1, 64, 64)
 
 
 def test_a_width_is_refused_by_a_family_that_has_none():

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from convsmith.cli import compare, data, evaluate, export, fit, models, predict, show
+from convsmith.cli import certify, compare, data, evaluate, export, fit, models, predict, show
 from convsmith.errors import ConvsmithError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command()(export.export)
 app.command()(models.models)
 app.command()(show.show)
 app.command()(compare.compare)
+app.command()(certify.certify)
 app.add_typer(data.app, name="data")
 
 

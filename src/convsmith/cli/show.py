@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from convsmith.cli.source import network_of
+from convsmith.errors import UsageError
 
 
 def show(
@@ -17,6 +18,7 @@ def show(
     input: Annotated[str | None, typer.Option(metavar="CxHxW", help="Input instead of the paper's.")] = None,
     width: Annotated[float | None, typer.Option(help="Width multiplier, for families that have one.")] = None,
     svg: Annotated[Path | None, typer.Option(help="Write a picture of the architecture to this file.")] = None,
+    paper: Annotated[bool, typer.Option("--paper", help="The paper's card instead: its figures beside ours.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The figures and the network as JSON.")] = False,
 ) -> None:
     """Show a network: its layers with parameters, multiply-adds and receptive field, the totals, what they mean.
@@ -25,6 +27,9 @@ def show(
     """
     from convsmith.cost import cost_of
 
+    if paper:
+        _show_card(network, as_json)
+        return
     net = network_of(network, classes, input, width)
     cost = cost_of(net)
     if svg is not None:
@@ -39,3 +44,11 @@ def show(
         from convsmith.cost.table import table
 
         typer.echo(table(cost))
+
+
+def _show_card(name: str, as_json: bool) -> None:
+    from convsmith.zoo import card
+
+    if Path(name).is_file():
+        raise UsageError(f"--paper is for a network by name; {name} is a file")
+    typer.echo(json.dumps(card.card_json(name)) if as_json else card.card(name))

@@ -35,10 +35,10 @@ def network_of(
 
 
 def published(name: str) -> Published | None:
-    """The paper's figures, for the paper's own network only: none for a file, another width or a library's version."""
-    from convsmith.zoo.registry import VARIANTS
+    """The paper's figures, for the paper's own networks only: none for a file or a library's version."""
+    from convsmith.zoo.registry import POINTS, VARIANTS
 
-    return VARIANTS[name].published if name in VARIANTS else None
+    return VARIANTS[name].published if name in VARIANTS else POINTS.get(name)
 
 
 def _read(path: Path) -> Network:

@@ -97,8 +97,11 @@ def stages(x: Tensor, classes: Dim, unit: Unit, wide: int, last_pool: int, aux: 
             top1=69.8,
             top5=89.93,
             protocol="single crop (table 3; top-1 as MobileNet's table 8 has it)",
-            note="table 1 counts in units of 1024: its last layer's 1000 K are 1,024,000; ours without the heads are "
-            "6,826 such K and 1,509 such M (7.00 M and 1.58 G in decimal); the heads pool to 4x4 cells whatever the "
+            deviations={
+                "params_m": "table 1 counts in units of 1024 (its last 1000 K are 1,024,000): 6,826 K are 7.00 M",
+                "gmacs": "table 1 counts in units of 1024: 1,509 M are 1.58 G",
+            },
+            note="the heads pool to 4x4 cells whatever the "
             "input's size, the paper's by 5x5 at stride 3; the paper gives no constants of the response "
             "normalisation, these are AlexNet's",
         )

@@ -77,7 +77,7 @@ def reduction(x: Tensor, maps: tuple[int, ...]) -> Tensor:
             top1=74.8,
             top5=92.18,
             protocol="single crop (fig. 4)",
-            note="the paper prints 13.6 M parameters; the layers of its figure 5 have 11.2 M",
+            deviations={"params_m": "the paper prints 13.6 M; the layers of its figure 5 have 11.2 M"},
         )
     },
 )

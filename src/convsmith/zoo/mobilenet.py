@@ -30,6 +30,9 @@ def separable(x: Tensor, channels: Dim, stride: int) -> Tensor:
     return conv_norm_act(x, channels, 1, function="relu6")
 
 
+RELEASED = "single crop, the authors' released weights"
+UNSTATED = "the release page does not say how it counts; the layers have {} M"
+
 # Table 1: (maps, blocks, stride of the first).
 V1_STAGES = ((64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2))
 
@@ -44,7 +47,33 @@ V1_STAGES = ((64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2))
             top1=70.6,
             protocol="single crop (table 8)",
             note="ReLU6, as the authors' code has it; the paper says ReLU",
-        )
+        ),
+        "mobilenet_v1:1.0-224": Published(
+            params_m=4.24, gmacs=0.569, top1=70.9, protocol=RELEASED, deviations={"params_m": UNSTATED.format("4.23")}
+        ),
+        "mobilenet_v1:0.75-224": Published(
+            params_m=2.59,
+            gmacs=0.317,
+            top1=68.4,
+            protocol=RELEASED,
+            deviations={
+                "gmacs": "the release page prints 317 M; table 6 of the paper has the 325 M that the layers give"
+            },
+        ),
+        "mobilenet_v1:0.5-224": Published(
+            params_m=1.34, gmacs=0.150, top1=63.3, protocol=RELEASED, deviations={"params_m": UNSTATED.format("1.33")}
+        ),
+        "mobilenet_v1:0.5-160": Published(
+            params_m=1.32,
+            gmacs=0.076,
+            top1=60.2,
+            protocol="single crop (table 9)",
+            deviations={
+                "params_m": "1.33 M, of which 0.01 M are batch norm's: table 9 counts without them",
+                "gmacs": "76.5 M, cut off rather than rounded",
+            },
+        ),
+        "mobilenet_v1:0.25-128": Published(params_m=0.47, gmacs=0.014, top1=41.5, protocol=RELEASED),
     },
 )
 def mobilenet_v1(image: Tensor, classes: Dim, *, width: float = 1.0, drop: float = 0.001) -> Tensor:
@@ -80,7 +109,17 @@ V2_STAGES = (
 @family(
     paper=SANDLER_2018,
     variants={"mobilenet_v2": {}},
-    published={"mobilenet_v2": Published(params_m=3.4, gmacs=0.300, top1=72.0, protocol="single crop (table 4)")},
+    published={
+        "mobilenet_v2": Published(
+            params_m=3.4,
+            gmacs=0.300,
+            top1=72.0,
+            protocol="single crop (table 4)",
+            deviations={
+                "params_m": "3.50 M, of which 0.03 M are batch norm's; 3.47 M without them, cut off rather than rounded"
+            },
+        )
+    },
 )
 def mobilenet_v2(image: Tensor, classes: Dim, *, width: float = 1.0, drop: float = 0.2) -> Tensor:
     """Seventeen inverted residuals between two full convolutions (table 2)."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +20,17 @@ class Paper:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Figures as printed. Accuracies are percent on ImageNet validation; `protocol` says how they were measured."""
+    """Figures to the digits that are printed. Accuracies are percent on ImageNet validation; `protocol` says how they
+    were measured. Parameters are those that remain after training: auxiliary heads do not count."""
 
     params_m: float | None = None
+    """Million parameters."""
     gmacs: float | None = None
+    """Billion multiply-adds for one image."""
     top1: float | None = None
     top5: float | None = None
     protocol: str = ""
     note: str = ""
     """Where the paper and common implementations differ."""
+    deviations: Mapping[str, str] = field(default_factory=dict)
+    """Field ("params_m", "gmacs") -> why the paper's own layers do not give the figure that it prints."""

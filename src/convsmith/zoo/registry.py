@@ -57,6 +57,8 @@ class Alias:
 VARIANTS: dict[str, Variant] = {}
 ALIASES: dict[str, Alias] = {}
 """By "library/name"."""
+POINTS: dict[str, Published] = {}
+"""Figures published for a variant at another width or resolution, by its name: `mobilenet_v1:0.25-128`."""
 
 
 def family(
@@ -68,7 +70,10 @@ def family(
     classes: int = 1000,
     published: Mapping[str, Published] | None = None,
 ) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
-    """Register a family's variants: name -> hyperparameters. `inputs` overrides `input` for single variants."""
+    """Register a family's variants: name -> hyperparameters. `inputs` overrides `input` for single variants.
+
+    `published` has figures by name; a name may have a width and a side after a colon (see `find`).
+    """
 
     def register(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         for name, hyperparameters in variants.items():
@@ -77,6 +82,7 @@ def family(
             shape = (inputs or {}).get(name, input)
             figures = (published or {}).get(name, Published())
             VARIANTS[name] = Variant(name, function, hyperparameters, shape, classes, paper, figures)
+        POINTS.update({name: figures for name, figures in (published or {}).items() if ":" in name})
         return function
 
     return register
@@ -92,19 +98,22 @@ def models(pattern: str = "*") -> list[str]:
 def find(name: str) -> tuple[Variant, Dialect]:
     """The variant behind a name, with a library's own settings applied, and the dialect to write it in.
 
-    A width multiplier may follow a colon: `mobilenet_v1:0.5`, `keras/MobileNet:0.25`.
-    Raises UnknownNameError with the nearest names.
+    A width multiplier may follow a colon, and the side of a square input after that: `keras/MobileNet:0.25`,
+    `mobilenet_v1:0.5-160`. Raises UnknownNameError with the nearest names.
     """
-    base, _, width = name.partition(":")
+    base, _, point = name.partition(":")
     alias = ALIASES.get(base)
     variant = VARIANTS.get(alias.variant if alias else base)
     if variant is None:
         raise UnknownNameError("model", name, (*VARIANTS, *ALIASES))
     hyperparameters = {**variant.hyperparameters, **(alias.hyperparameters if alias else {})}
-    if width:
-        hyperparameters["width"] = _width(name, width)
     shape = alias.input if alias and alias.input else variant.input
-    found = replace(variant, hyperparameters=hyperparameters, input=shape)
+    published = variant.published
+    if point:
+        hyperparameters["width"], side = _point(name, point)
+        shape = (shape[0], side, side) if side else shape
+        published = POINTS.get(name, Published())
+    found = replace(variant, hyperparameters=hyperparameters, input=shape, published=published)
     return found, alias.dialect if alias else PLAIN
 
 
@@ -143,14 +152,18 @@ def _check(name: str, variant: Variant, given: Mapping[str, Any]) -> None:
             raise UnknownNameError(f"hyperparameter of {name}", key, known)
 
 
-def _width(name: str, width: str) -> float:
+def _point(name: str, point: str) -> tuple[float, int | None]:
+    """(width, side) of "0.5-160"; no side in "0.5"."""
+    width, hyphen, side = point.partition("-")
     try:
-        value = float(width)
+        found = float(width), int(side) if hyphen else None
     except ValueError:
-        value = 0.0
-    if not 0 < value < 100:
-        raise UsageError(f"{name}: after the colon comes a width multiplier such as 0.5, not {width!r}")
-    return value
+        found = 0.0, None
+    if not 0 < found[0] < 100 or (hyphen and not found[1]):
+        raise UsageError(
+            f"{name}: after the colon comes a width multiplier such as 0.5, or it and a side, 0.5-160; not {point!r}"
+        )
+    return found
 
 
 def _enough(shape: Shape, write: Callable[[Tensor], Tensor]) -> str:
