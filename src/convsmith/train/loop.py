@@ -19,6 +19,7 @@ from convsmith.evaluate.inference import device_of
 from convsmith.network.preprocess import Preprocess
 from convsmith.train.checkpoint import Checkpoint, CheckpointFolder
 from convsmith.train.events import EpochEnded, Event, Noticed
+from convsmith.train.freeze import Stages
 from convsmith.train.interrupt import Interruption, TrainingInterruptedError
 from convsmith.train.log import RunLog
 from convsmith.train.plan import Plan, choose_plan
@@ -55,14 +56,16 @@ def fit_module(
     resume: bool = False,
     network_json: Mapping[str, Any] | None = None,
     auxiliary_weights: tuple[float, ...] = (),
+    stages: Stages = (),
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> TrainResult:
     """Trains `module` on the data set's train split, on the device where its parameters are.
 
     In training mode the module returns logits (N, classes), or a tuple with auxiliary heads' logits after them;
-    `auxiliary_weights` are those heads' shares in the loss. Checkpoints go to `run_dir`/checkpoint at the start,
-    after every epoch and on SIGINT or SIGTERM; with `resume` the run goes on from the newest whole one, to
-    bit-for-bit the weights that it would have had on this machine. `network_json` identifies the network there.
+    `auxiliary_weights` are those heads' shares in the loss; `stages` its layers, for recipes that freeze some.
+    Checkpoints go to `run_dir`/checkpoint at the start, after every epoch and on SIGINT or SIGTERM; with `resume` the
+    run goes on from the newest whole one, to bit-for-bit the weights that it would have had on this machine.
+    `network_json` identifies the network there.
 
     Raises UsageError if `run_dir` holds a run and `resume` was not asked for; CheckpointError if a checkpoint cannot
     be written, or belongs to another recipe, network or data; TrainingInterruptedError after a signal; DataError if no
@@ -82,7 +85,7 @@ def fit_module(
         _check_identity(folder.folder, saved.state["identity"], json.loads(json.dumps(identity)))
     objective = _objective(dataset, recipe, auxiliary_weights, device_of(module))
     plan = _plan(saved, module, dataset, preprocess, recipe, objective)
-    run = Run(module, dataset, preprocess, recipe, objective, plan)
+    run = Run(module, dataset, preprocess, recipe, objective, plan, stages)
     if saved is not None:
         run.restore(saved)
     length = saved.state["log_length"] if saved is not None else 0

@@ -16,6 +16,32 @@ MemoryFormat = Literal["contiguous", "channels_last"]
 
 
 @dataclass(frozen=True)
+class FineTuning:
+    """How weights that come from another training are trained on, stage by stage (see `convsmith.transform.part`).
+
+    - The first `frozen_stages` stages keep their weights and running statistics.
+    - Each stage learns at `layer_decay` times the rate of the next one (discriminative rates).
+    - Every `unfreeze_every` epochs the last stage that is still frozen is trained too; None: never.
+
+    Howard and Ruder 2018 (arXiv 1801.06146, section 3.2) has both; their decay is 1 / 2.6. Raises UsageError for a
+    value out of range.
+    """
+
+    frozen_stages: int = 0
+    layer_decay: float = 1.0
+    unfreeze_every: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, right, what in (
+            ("frozen_stages", self.frozen_stages >= 0, "at least 0"),
+            ("layer_decay", 0 < self.layer_decay <= 1, "above 0, at most 1"),
+            ("unfreeze_every", self.unfreeze_every is None or self.unfreeze_every >= 1, "at least 1, or none"),
+        ):
+            if not right:
+                raise UsageError(f"{name} is {getattr(self, name)}; it must be {what}")
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything that, with the data and the initial weights, determines the trained weights.
 
@@ -45,6 +71,7 @@ class Recipe:
     precision: Precision | None = None
     memory_format: MemoryFormat | None = None
     seed: int = 0
+    fine_tuning: FineTuning = FineTuning()
 
     def __post_init__(self) -> None:
         for name, right, what in (
@@ -69,6 +96,7 @@ class Recipe:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The recipe that `to_json` wrote. Raises UsageError for a field that is missing, unknown or out of range."""
         try:
-            return cls(**{**data, "augment": Augment.from_json(data["augment"])})
+            parts = {"augment": Augment.from_json(data["augment"]), "fine_tuning": FineTuning(**data["fine_tuning"])}
+            return cls(**{**data, **parts})
         except (TypeError, KeyError) as error:
             raise UsageError(f"not a training recipe: {error}") from None

@@ -19,6 +19,7 @@ from convsmith.evaluate.inference import device_of, evaluating, main_output
 from convsmith.network.preprocess import Preprocess
 from convsmith.train.checkpoint import Checkpoint
 from convsmith.train.events import EpochEnded, Event, Noticed, Started
+from convsmith.train.freeze import Stages, frozen_stages, train_from
 from convsmith.train.plan import Plan
 from convsmith.train.recipe import Recipe
 from convsmith.train.state import Position, learner_tensors, load_learner, part
@@ -39,6 +40,7 @@ class Run:
         recipe: Recipe,
         objective: Objective,
         plan: Plan,
+        stages: Stages = (),
     ) -> None:
         device = device_of(module)
         train, val = dataset.split("train"), dataset.splits.get("val")
@@ -53,10 +55,11 @@ class Run:
             plan.precision,
             total_steps=recipe.epochs * len(self.loader),
             warmup_steps=round(recipe.warmup_epochs * len(self.loader)),
+            stages=stages,
         )
         self.position = Position()
         self.delivered: dict[str, Tensor] = {}
-        self._recipe, self._plan = recipe, plan
+        self._recipe, self._plan, self._stages = recipe, plan, stages
         self._train_images, self._val_images = len(train), 0 if val is None else len(val)
         self._loss = torch.zeros((), dtype=torch.float64, device=device)
         self._told: set[str] = set()
@@ -88,6 +91,7 @@ class Run:
         """Trains what is left of the epoch. Yields after each step: there the run can be saved."""
         position = self.position
         start, before = time.perf_counter(), position.seen
+        train_from(self.learner.module, self._stages, frozen_stages(self._recipe.fine_tuning, position.epoch))
         for batch in self.loader.epoch(position.epoch, position.step):
             self._seed_dropout(batch.step)
             loss = self.learner.step(batch.images, batch.labels, position.epoch * len(self.loader) + batch.step)

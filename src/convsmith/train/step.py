@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from convsmith.train.ema import ExponentialMovingAverage
-from convsmith.train.recipe import MemoryFormat, Precision, Recipe
+from convsmith.train.freeze import Stages
+from convsmith.train.recipe import FineTuning, MemoryFormat, Precision, Recipe
 from convsmith.train.schedule import learning_rate
 
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -55,12 +56,13 @@ class Learner:
         *,
         total_steps: int,
         warmup_steps: int = 0,
+        stages: Stages = (),
     ) -> None:
         self.memory_format = MEMORY_FORMATS[memory_format]
         self.module = module.train()
         module.to(memory_format=self.memory_format)  # type: ignore[call-overload]  # torch's stubs lack it
         self.objective = objective
-        self.optimizer = make_optimizer(module, recipe)
+        self.optimizer = make_optimizer(module, recipe, stages)
         self.average = None if recipe.ema_decay is None else ExponentialMovingAverage(module, recipe.ema_decay)
         self._device = next(module.parameters()).device.type
         self._precision = precision
@@ -72,7 +74,7 @@ class Learner:
         Returns the loss as a tensor without dimensions, on the device: reading it would wait for the device.
         """
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate(number)
+            group["lr"] = self.learning_rate(number) * group["share"]
         images = images.contiguous(memory_format=self.memory_format)
         with torch.autocast(self._device, DTYPES[self._precision], enabled=self._precision != "float32"):
             loss = self.objective(self.module(images), labels)
@@ -88,12 +90,22 @@ class Learner:
         return learning_rate(number, peak=self._peak, warmup_steps=self._warmup_steps, total_steps=self._total_steps)
 
 
-def make_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimizer, fused: one pass over the weights. Biases and norms, of one dimension, do not decay."""
-    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+def make_optimizer(module: nn.Module, recipe: Recipe, stages: Stages = ()) -> torch.optim.Optimizer:
+    """The recipe's optimizer, fused: one pass over the weights. Biases and norms, of one dimension, do not decay.
+
+    With fine-tuning each stage has groups of its own, with the share of the learning rate that it gets.
+    """
+    tuning = recipe.fine_tuning
+    stage_of = {layer: i for i, stage in enumerate(stages) for layer in stage} if tuning != FineTuning() else {}
+    members: dict[tuple[int, float], list[Tensor]] = {}
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            stage = stage_of.get(name.rpartition(".")[0], len(stages) - 1)
+            decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
+            members.setdefault((stage, decay), []).append(parameter)
     groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": parameters, "share": tuning.layer_decay ** (len(stages) - 1 - stage), "weight_decay": decay}
+        for (stage, decay), parameters in members.items()
     ]
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
