@@ -39,6 +39,10 @@ class DataError(ConvsmithError):
     """Images or labels that cannot be used; the message names the file, class or split."""
 
 
+class DownloadError(ConvsmithError):
+    """A published file that could not be fetched, or is not the one that was published; the message names both."""
+
+
 class ModelFileError(ConvsmithError):
     """A model file that is damaged, unsafe or inconsistent; the message names the file."""
 

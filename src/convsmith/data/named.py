@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from convsmith.data.idx import is_idx, read_idx
 from convsmith.data.listing import Listing
+from convsmith.download import cache
 from convsmith.errors import DataError
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -66,7 +65,7 @@ NAMED = {
 
 def cached(name: str) -> Path:
     """The folder in the user's cache where a fetched data set lies."""
-    return platformdirs.user_cache_path("convsmith") / "datasets" / name
+    return cache("datasets") / name
 
 
 def read_named(name: str) -> Listing:

