@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,29 +11,27 @@ from typing import Any
 import torch
 
 import convsmith
-from convsmith.backend.torch import NetworkModule, build
+from convsmith.backend.torch import NetworkModule
 from convsmith.cost import cost_of
 from convsmith.data import open_dataset
 from convsmith.data.dataset import Dataset
 from convsmith.deploy.export import export
 from convsmith.deploy.latency import latency_ms
 from convsmith.deploy.verify import Verification
-from convsmith.design.choose import Choice, Limits, choose
-from convsmith.design.evidence import own_side, preprocess_for
-from convsmith.errors import LimitError, ModelFileError, UsageError
+from convsmith.design.choose import Limits
+from convsmith.errors import LimitError
+from convsmith.evaluate.features import cached_features, part_of, with_features
 from convsmith.evaluate.inference import predict_logits
 from convsmith.evaluate.metrics import Metrics, measure
 from convsmith.network.dims import text
 from convsmith.network.network import Network
-from convsmith.network.preprocess import Preprocess
-from convsmith.train.defaults import default_epochs, default_recipe
+from convsmith.runplan import RunPlan, Transfer, first_module, make_plan, read_plan, start_run
 from convsmith.train.events import Event, Noticed
 from convsmith.train.loop import TrainResult, fit_module
-from convsmith.train.recipe import Recipe
-from convsmith.transform.commute import pool_before_rectifier
-from convsmith.weights.file import Header, Model, load_model, read_header, save_model, write_bytes
+from convsmith.train.recipe import FineTuning, Recipe
+from convsmith.transform.part import stages, trunk_and_head
+from convsmith.weights.file import Header, Model, save_model
 
-PLAN_FILE = "run.json"
 SHOWN = 20
 """Unusable files that are listed before training; `data inspect` lists all."""
 
@@ -107,6 +104,7 @@ def fit(
     out: Path,
     *,
     model: str | None = None,
+    transfer: Transfer | None = None,
     limits: Limits = Limits(),  # noqa: B008  (frozen)
     epochs: int | None = None,
     side: int | None = None,
@@ -121,33 +119,34 @@ def fit(
     `model.onnx` to the folder `out`.
 
     `data` is a folder, manifest or name (see `open_dataset`); `model` a zoo name or model file, whose network (and,
-    where the shapes fit, weights) is the start; `changes` sets fields of the default recipe. With `resume`, a run
-    that was stopped goes on, to bit-for-bit the same weights. `on_check` is told (files checked, files in all).
+    where the shapes fit, weights) is the start; `transfer` starts from a model of other classes; `changes` sets fields
+    of the default recipe. With `resume`, a run that was stopped goes on, to bit-for-bit the same weights. `on_check` is
+    told (files checked, files in all).
 
     Raises ConvsmithError of every kind: see `open_dataset`, `choose`, `fit_module`, `export`.
     """
     dataset = open_dataset(data, seed=seed, strict=strict, progress=on_check)
     tested = "test" if "test" in dataset.splits else "val"
     dataset.split(tested)
-    begun = _read_plan(out) if resume else None
-    plan = begun or _plan(dataset, model, limits, epochs, side, seed, changes or {})
-    module = _module(plan, model, seed)
+    begun = read_plan(out) if resume else None
+    plan = begun or make_plan(
+        dataset,
+        model=model,
+        transfer=transfer,
+        limits=limits,
+        epochs=epochs,
+        side=side,
+        seed=seed,
+        changes=changes or {},
+    )
+    module = first_module(plan, dataset)
     if begun is None:
-        _start(out, plan)
+        start_run(out, plan)
     for line in _left_out(dataset):
         on_event(Noticed(line))
     on_event(Noticed(f"network: {plan.reason}; input {text(plan.network.input)}"))
-    result = fit_module(
-        module,
-        dataset,
-        plan.preprocess,
-        plan.recipe,
-        out,
-        resume=resume,
-        network_json=plan.network.to_json(),
-        auxiliary_weights=tuple(head.weight for head in plan.network.auxiliary),
-        on_event=on_event,
-    )
+    train = _train_head if plan.head_only else _train
+    result = train(plan, module, dataset, out, resume, on_event)
     images = dataset.split(tested)
     logits = predict_logits(module, images, plan.preprocess)
     metrics = measure(logits, images.labels, dataset.classes, split=tested)
@@ -162,6 +161,28 @@ def fit(
     return FitResult(dataset, plan.network, plan.reason, metrics, latency, result, verification, model_file, onnx_file)
 
 
+def _train(
+    plan: RunPlan,
+    module: NetworkModule,
+    dataset: Dataset,
+    out: Path,
+    resume: bool,
+    on_event: Callable[[Event], None],
+) -> TrainResult:
+    return fit_module(
+        module,
+        dataset,
+        plan.preprocess,
+        plan.recipe,
+        out,
+        resume=resume,
+        network_json=plan.network.to_json(),
+        auxiliary_weights=tuple(head.weight for head in plan.network.auxiliary),
+        stages=stages(plan.network) if plan.recipe.fine_tuning != FineTuning() else (),
+        on_event=on_event,
+    )
+
+
 def _left_out(dataset: Dataset) -> list[str]:
     """A line for each file that cannot be used, as far as a screen holds."""
     lines = [f"skipped {finding}" for finding in dataset.skipped[:SHOWN]]
@@ -169,92 +190,31 @@ def _left_out(dataset: Dataset) -> list[str]:
     return lines if more <= 0 else [*lines, f"skipped {more:,} more; `convsmith data inspect` lists all"]
 
 
-@dataclass(frozen=True)
-class RunPlan:
-    """What a run decided before training, kept in its folder so that a resumed run decides the same."""
-
-    network: Network
-    reason: str
-    preprocess: Preprocess
-    recipe: Recipe
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "network": self.network.to_json(),
-            "reason": self.reason,
-            "preprocess": self.preprocess.to_json(),
-            "recipe": self.recipe.to_json(),
-        }
-
-
-def _plan(
+def _train_head(
+    plan: RunPlan,
+    module: NetworkModule,
     dataset: Dataset,
-    model: str | None,
-    limits: Limits,
-    epochs: int | None,
-    side: int | None,
-    seed: int,
-    changes: Mapping[str, Any],
-) -> RunPlan:
-    epochs = epochs or default_epochs(len(dataset.split("train")))
-    choice, preprocess = _choice(dataset, model, limits, epochs, side)
-    recipe = default_recipe(choice.network, dataset, preprocess, epochs=epochs, seed=seed)
-    return RunPlan(choice.network, choice.reason, preprocess, replace(recipe, **changes))
-
-
-def _choice(
-    dataset: Dataset, model: str | None, limits: Limits, epochs: int, side: int | None
-) -> tuple[Choice, Preprocess]:
-    if model is not None and _is_file(model):
-        header = read_header(Path(model))
-        if header.classes != dataset.classes:
-            raise ModelFileError(f"{model} knows other classes than {dataset.name}; train its network by name instead")
-        return Choice(header.network, f"{header.network.name}: from {model}"), header.preprocess
-    preprocess = preprocess_for(dataset, side or (own_side(model, dataset.size) if model else None))
-    shape = (preprocess.channels, *preprocess.crop)
-    train_images = len(dataset.split("train"))
-    choice = choose(len(dataset.classes), shape, train_images, limits, latency_ms, epochs=epochs, model=model)
-    return choice, preprocess
-
-
-def _module(plan: RunPlan, model: str | None, seed: int) -> NetworkModule:
-    """The network to train, with the weights of a model file if one was given."""
-    module = build(pool_before_rectifier(plan.network), seed)
-    if model is not None and _is_file(model):
-        module.load_state_dict(load_model(Path(model)).weights, strict=False)
-    return module
-
-
-def _is_file(model: str) -> bool:
-    return model.endswith(".safetensors") or Path(model).is_file()
-
-
-def _start(out: Path, plan: RunPlan) -> None:
-    """The run's folder, with its plan in it. Raises UsageError if another run is there."""
-    if (out / PLAN_FILE).exists():
-        raise UsageError(f"{out} already holds a run: go on with it (--resume), or choose another folder (--out)")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot make the folder {out}: {error.strerror}") from None
-    write_bytes(out / PLAN_FILE, json.dumps(plan.to_json(), indent=1).encode())
-
-
-def _read_plan(out: Path) -> RunPlan | None:
-    """The plan of a run that was stopped; None where none had begun. Raises ModelFileError if it is damaged."""
-    path = out / PLAN_FILE
-    if not path.exists():
-        return None
-    try:
-        data = json.loads(path.read_text())
-        return RunPlan(
-            Network.from_json(data["network"]),
-            data["reason"],
-            Preprocess.from_json(data["preprocess"]),
-            Recipe.from_json(data["recipe"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelFileError(f"{path} is damaged ({error}); start anew in another folder") from None
+    out: Path,
+    resume: bool,
+    on_event: Callable[[Event], None],
+) -> TrainResult:
+    """Trains the classifier alone, on features that are computed once; `module` gets its weights."""
+    start = Model(Header(plan.network, dataset.classes, plan.preprocess), module.state_dict())
+    on_event(Noticed("the features of all images are computed once, and kept in the cache"))
+    features = cached_features(start, dataset, tuple(name for name in ("train", "val") if name in dataset.splits))
+    head = part_of(start, trunk_and_head(plan.network)[1])
+    result = fit_module(
+        head,
+        with_features(dataset, features),
+        plan.preprocess,
+        replace(plan.recipe, memory_format="contiguous", precision="float32"),
+        out,
+        resume=resume,
+        network_json=plan.network.to_json(),
+        on_event=on_event,
+    )
+    module.load_state_dict(dict(result.weights), strict=False)
+    return replace(result, weights={name: value.contiguous() for name, value in module.eval().state_dict().items()})
 
 
 def _provenance(dataset: Dataset, recipe: Recipe, result: TrainResult) -> dict[str, Any]:

@@ -8,12 +8,24 @@ from typing import Annotated
 
 import typer
 
+from convsmith.errors import UsageError
+
 
 def fit(
     data: Annotated[
         str, typer.Argument(help="Folder, manifest (CSV, Parquet), IDX or npz file, or a data set's name.")
     ],
     model: Annotated[str | None, typer.Option(help="Network by name, or a model file to go on from.")] = None,
+    pretrained: Annotated[str | None, typer.Option(help="Model file to start from, whatever its classes.")] = None,
+    freeze: Annotated[
+        str, typer.Option(metavar="none|features|stages:N", help="What of --pretrained is not trained.")
+    ] = "none",
+    layer_decay: Annotated[
+        float, typer.Option(help="With --pretrained: each stage's learning rate, as a share of the next one's.")
+    ] = 1.0,
+    unfreeze_every: Annotated[
+        int | None, typer.Option(min=1, help="Epochs after which one more frozen stage is trained.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the run.")] = Path("runs/latest"),
     max_params: Annotated[int | None, typer.Option(min=1, help="Most parameters.")] = None,
     max_macs: Annotated[int | None, typer.Option(min=1, help="Most multiply-adds for one image.")] = None,
@@ -43,6 +55,7 @@ def fit(
 
     from convsmith.design.choose import Limits
     from convsmith.fit import fit as run
+    from convsmith.runplan import Transfer
     from convsmith.train.events import Event
     from convsmith.train.progress import described
 
@@ -59,6 +72,8 @@ def fit(
     def tell(event: Event) -> None:
         typer.echo(described(event), err=True)
 
+    if pretrained is None and (freeze, layer_decay, unfreeze_every) != ("none", 1.0, None):
+        raise UsageError("--freeze, --layer-decay and --unfreeze-every are for --pretrained weights")
     asked = {
         "batch_size": batch_size,
         "learning_rate": learning_rate,
@@ -69,6 +84,7 @@ def fit(
         data,
         out,
         model=model,
+        transfer=None if pretrained is None else Transfer(pretrained, freeze, layer_decay, unfreeze_every),
         limits=Limits(max_params, max_macs, max_size, max_latency),
         epochs=epochs,
         side=side,

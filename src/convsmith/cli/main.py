@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from convsmith.cli import certify, compare, data, evaluate, export, fit, models, predict, show
+from convsmith.cli import certify, compare, data, evaluate, export, features, fit, models, predict, show
 from convsmith.errors import ConvsmithError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.command()(fit.fit)
 app.command()(evaluate.evaluate)
 app.command()(predict.predict)
 app.command()(export.export)
+app.command()(features.features)
 app.command()(models.models)
 app.command()(show.show)
 app.command()(compare.compare)

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -29,10 +29,10 @@ PREFETCH = 2
 
 @runtime_checkable
 class InMemory(Protocol):
-    """Images that are one array: uint8 (N, H, W, C)."""
+    """Images that are one array: uint8 (N, H, W, C); or features, floats of any shape, handed over as they are."""
 
     @property
-    def array(self) -> NDArray[np.uint8]: ...
+    def array(self) -> NDArray[Any]: ...
 
 
 @runtime_checkable
@@ -139,8 +139,11 @@ class Loader:
             yield read.rows.numpy(), read.images
 
     def _prepare(self, images: Tensor, epoch: int, step: int) -> Tensor:
+        if images.is_floating_point():  # preprocessed by workers, or features
+            return images
         if self._training is None:
-            return self._preprocess(images) if images.dtype == torch.uint8 else images
+            prepared: Tensor = self._preprocess(images)
+            return prepared
         floats = self._preprocess.to_channels(images)
         if isinstance(self._split.images, InMemory):
             floats = self._preprocess.resize_and_crop(floats)

@@ -29,6 +29,9 @@ METADATA_BYTES = 24_000
 """Room in the model file for class names, preprocessing, provenance and metrics."""
 
 
+UNITS = {"max_params": "parameters", "max_macs": "multiply-adds", "max_size": "bytes", "max_latency": "ms"}
+
+
 @dataclass(frozen=True)
 class Limits:
     """What the network may cost: parameters, multiply-adds, bytes of the model file, ms for one image here."""
@@ -86,6 +89,20 @@ def choose(
         if measured[-1] <= limits.max_latency:
             return Choice(candidate.cost.network, _reason(candidate, model is not None, limits), measured[-1])
     raise LimitError(_impossible("max_latency", limits.max_latency, f"{min(measured):.2f}", names, shape))
+
+
+def within(network: Network, limits: Limits, latency_of: Callable[[Network], float], reason: str) -> Choice:
+    """The choice of this very network. Raises LimitError naming a limit that it does not keep, and what it takes."""
+    cost = cost_of(network)
+    for limit, figure in _figures(limits).items():
+        if figure(cost) > getattr(limits, limit):
+            raise LimitError(_exceeded(limit, getattr(limits, limit), f"{figure(cost):,}", network.name))
+    if limits.max_latency is None:
+        return Choice(network, reason)
+    latency = latency_of(network)
+    if latency > limits.max_latency:
+        raise LimitError(_exceeded("max_latency", limits.max_latency, f"{latency:.2f}", network.name))
+    return Choice(network, reason, latency)
 
 
 def families(shape: Shape) -> tuple[str, ...]:
@@ -159,11 +176,14 @@ def _either(names: tuple[str, ...]) -> str:
 
 
 def _impossible(limit: str, bound: Any, smallest: str, names: tuple[str, ...], shape: Shape) -> str:
-    unit = {"max_params": "parameters", "max_macs": "multiply-adds", "max_size": "bytes", "max_latency": "ms"}[limit]
     return (
         f"{_option(limit)} {bound:,} cannot be met: the smallest {_either(names)} for an input of {text(shape)} "
-        f"takes {smallest} {unit}"
+        f"takes {smallest} {UNITS[limit]}"
     )
+
+
+def _exceeded(limit: str, bound: Any, taken: str, name: str) -> str:
+    return f"{_option(limit)} {bound:,} cannot be met by the given {name}: it takes {taken} {UNITS[limit]}"
 
 
 def _reason(chosen: Candidate, named: bool, limits: Limits) -> str:

@@ -1,0 +1,202 @@
+"""What a run decides before it trains: the network and its first weights, the preprocessing, the recipe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from convsmith.backend.torch import NetworkModule, build
+from convsmith.data.augment import Augment
+from convsmith.data.dataset import Dataset
+from convsmith.deploy.latency import latency_ms
+from convsmith.design.choose import Choice, Limits, choose, within
+from convsmith.design.evidence import own_side, preprocess_for
+from convsmith.errors import ModelFileError, UsageError
+from convsmith.network.network import Network
+from convsmith.network.preprocess import Preprocess
+from convsmith.train.defaults import default_epochs, default_recipe, fine_tuned
+from convsmith.train.recipe import FineTuning, Recipe
+from convsmith.transform.commute import pool_before_rectifier
+from convsmith.transform.part import classifier_of, stages, with_classes
+from convsmith.weights.file import Model, load_model, read_header, write_bytes
+
+PLAN_FILE = "run.json"
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Weights to start from, `pretrained` (a model file), and what of them is trained on.
+
+    `freeze` is "none", "features" (all but the classifier) or "stages:N" (the first N, see
+    `convsmith.transform.part.stages`); `layer_decay` and `unfreeze_every` as in `FineTuning`.
+    """
+
+    pretrained: str
+    freeze: str = "none"
+    layer_decay: float = 1.0
+    unfreeze_every: int | None = None
+
+    def tuning(self, network: Network) -> FineTuning:
+        """The same for a network. Raises UsageError where it has too few stages, or `freeze` is no such word."""
+        return FineTuning(self._frozen(network), self.layer_decay, self.unfreeze_every)
+
+    def _frozen(self, network: Network) -> int:
+        most = len(stages(network)) - 1
+        kind, _, number = self.freeze.partition(":")
+        if self.freeze in ("none", "features"):
+            return most if self.freeze == "features" else 0
+        if kind != "stages" or not number.isdecimal():
+            raise UsageError(f"--freeze is none, features or stages:N, not {self.freeze!r}")
+        if int(number) > most:
+            raise UsageError(f"--freeze stages:{number}: {network.name} has {most} stages before its classifier")
+        return int(number)
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """All that determines a run besides the data; kept in its folder so that a resumed run decides the same.
+
+    `start` is the model file whose weights it starts from, or None.
+    """
+
+    network: Network
+    reason: str
+    preprocess: Preprocess
+    recipe: Recipe
+    start: str | None = None
+
+    @property
+    def head_only(self) -> bool:
+        """Whether only the classifier is trained, on images that are not changed: its features can be kept."""
+        tuning = self.recipe.fine_tuning
+        if not tuning.frozen_stages or tuning.unfreeze_every is not None or self.recipe.augment != Augment():
+            return False
+        return tuning.frozen_stages == len(stages(self.network)) - 1
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "network": self.network.to_json(),
+            "reason": self.reason,
+            "preprocess": self.preprocess.to_json(),
+            "recipe": self.recipe.to_json(),
+            "start": self.start,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> RunPlan:
+        return cls(
+            Network.from_json(data["network"]),
+            data["reason"],
+            Preprocess.from_json(data["preprocess"]),
+            Recipe.from_json(data["recipe"]),
+            data["start"],
+        )
+
+
+def make_plan(
+    dataset: Dataset,
+    *,
+    model: str | None,
+    transfer: Transfer | None,
+    limits: Limits,
+    epochs: int | None,
+    side: int | None,
+    seed: int,
+    changes: Mapping[str, Any],
+) -> RunPlan:
+    """Decides on a run. Raises as `choose` does; UsageError for settings that contradict each other."""
+    if transfer is not None:
+        if model is not None:
+            raise UsageError("--pretrained brings its own network: leave out --model")
+        return _fine_tuned(dataset, transfer, limits, epochs, side, seed, changes)
+    epochs = epochs or default_epochs(len(dataset.split("train")))
+    choice, preprocess = _choice(dataset, model, limits, epochs, side)
+    recipe = default_recipe(choice.network, dataset, preprocess, epochs=epochs, seed=seed)
+    start = model if model is not None and is_file(model) else None
+    return RunPlan(choice.network, choice.reason, preprocess, replace(recipe, **changes), start)
+
+
+def _choice(
+    dataset: Dataset, model: str | None, limits: Limits, epochs: int, side: int | None
+) -> tuple[Choice, Preprocess]:
+    if model is not None and is_file(model):
+        header = read_header(Path(model))
+        if header.classes != dataset.classes:
+            raise ModelFileError(f"{model} knows other classes than {dataset.name}: give it as --pretrained instead")
+        return Choice(header.network, f"{header.network.name}: from {model}"), header.preprocess
+    preprocess = preprocess_for(dataset, side or (own_side(model, dataset.size) if model else None))
+    shape = (preprocess.channels, *preprocess.crop)
+    train_images = len(dataset.split("train"))
+    choice = choose(len(dataset.classes), shape, train_images, limits, latency_ms, epochs=epochs, model=model)
+    return choice, preprocess
+
+
+def _fine_tuned(
+    dataset: Dataset,
+    transfer: Transfer,
+    limits: Limits,
+    epochs: int | None,
+    side: int | None,
+    seed: int,
+    changes: Mapping[str, Any],
+) -> RunPlan:
+    """The pretrained network with a classifier for these classes; its preprocessing, at another size if asked."""
+    header = read_header(Path(transfer.pretrained))
+    network, preprocess = with_classes(header.network, len(dataset.classes)), header.preprocess
+    if side is not None:
+        scale = side / preprocess.crop[0]
+        resize = preprocess.resize
+        resized = (
+            round(resize * scale) if isinstance(resize, int) else (round(resize[0] * scale), round(resize[1] * scale))
+        )
+        preprocess = replace(preprocess, crop=(side, side), resize=resized)
+        network = replace(network, input=(network.input[0], side, side))
+    choice = within(network, limits, latency_ms, f"{network.name}: pretrained, from {transfer.pretrained}")
+    tuning = transfer.tuning(network)
+    recipe = fine_tuned(network, dataset, preprocess, tuning, epochs=epochs, seed=seed)
+    return RunPlan(network, choice.reason, preprocess, replace(recipe, **changes), transfer.pretrained)
+
+
+def first_module(plan: RunPlan, dataset: Dataset) -> NetworkModule:
+    """The network to train: with its own initial weights, or those of the model file that it starts from."""
+    module = build(pool_before_rectifier(plan.network), plan.recipe.seed)
+    if plan.start is not None:
+        module.load_state_dict(_start_weights(plan, load_model(Path(plan.start)), dataset), strict=False)
+    return module
+
+
+def _start_weights(plan: RunPlan, model: Model, dataset: Dataset) -> dict[str, Any]:
+    """The model's weights, without those of its classifiers where it knows other classes."""
+    outputs = (plan.network.output, *(head.node for head in plan.network.auxiliary))
+    left_out = set() if model.classes == dataset.classes else {classifier_of(plan.network, o).name for o in outputs}
+    return {name: value for name, value in model.weights.items() if name.rpartition(".")[0] not in left_out}
+
+
+def is_file(model: str) -> bool:
+    """Whether a model is meant by its file, not by its name."""
+    return model.endswith(".safetensors") or Path(model).is_file()
+
+
+def start_run(out: Path, plan: RunPlan) -> None:
+    """Makes the run's folder, with its plan in it. Raises UsageError if another run is there."""
+    if (out / PLAN_FILE).exists():
+        raise UsageError(f"{out} already holds a run: go on with it (--resume), or choose another folder (--out)")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the folder {out}: {error.strerror}") from None
+    write_bytes(out / PLAN_FILE, json.dumps(plan.to_json(), indent=1).encode())
+
+
+def read_plan(out: Path) -> RunPlan | None:
+    """The plan of a run that was stopped; None where none had begun. Raises ModelFileError if it is damaged."""
+    path = out / PLAN_FILE
+    if not path.exists():
+        return None
+    try:
+        return RunPlan.from_json(json.loads(path.read_text()))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelFileError(f"{path} is damaged ({error}); start anew in another folder") from None

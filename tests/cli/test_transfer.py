@@ -1,0 +1,136 @@
+"""Fine-tuning and features through the command line, from a model of other classes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command import Command
+from pyarrow import parquet
+from safetensors.torch import load_file
+
+from convsmith.weights import read_header
+
+
+@pytest.fixture(scope="module")
+def two_classes(photo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two of the photographs' classes under other names: the model of five knows neither."""
+    root = tmp_path_factory.mktemp("two")
+    for label, source in (("blossom", "flower"), ("cup", "coffee")):
+        shutil.copytree(photo_folder / source, root / label)
+    return root
+
+
+def changed(before: Path, after: Path) -> set[str]:
+    """Layers whose weights differ between two model files."""
+    old, new = load_file(before / "model.safetensors"), load_file(after / "model.safetensors")
+    return {
+        name.rpartition(".")[0]
+        for name in new
+        if old[name].shape != new[name].shape or not np.array_equal(old[name], new[name])
+    }
+
+
+def test_only_the_classifier_is_trained_on_kept_features(
+    convsmith: Command, trained: Path, two_classes: Path, cache_folder: Path, tmp_path: Path
+) -> None:
+    model, out = trained / "model.safetensors", tmp_path / "run"
+    fitted = convsmith("fit", two_classes, "--pretrained", model, "--freeze", "features", "--out", out, "--json")
+    assert fitted.code == 0, fitted.err
+    summary = json.loads(fitted.out)
+    assert changed(trained, out) == {"fc3"}
+    assert summary["training"]["epochs"] == 60
+    assert summary["verification"]["passed"] is True
+    header = read_header(out / "model.safetensors")
+    assert header.classes == ("blossom", "cup")
+    assert header.preprocess == read_header(model).preprocess
+    kept = list((cache_folder / "convsmith/features").glob("*.npz"))
+    assert len(kept) == 1
+    written = kept[0].stat().st_mtime_ns
+    again = convsmith("fit", two_classes, "--pretrained", model, "--freeze", "features", "--out", tmp_path / "again")
+    assert again.code == 0, again.err
+    assert kept[0].stat().st_mtime_ns == written
+    assert changed(out, tmp_path / "again") == set()
+
+
+def test_frozen_stages_keep_their_weights(convsmith: Command, trained: Path, two_classes: Path, tmp_path: Path) -> None:
+    words = ("fit", two_classes, "--pretrained", trained / "model.safetensors", "--epochs", 2, "--float32")
+    everything = convsmith(*words, "--out", tmp_path / "all", "--layer-decay", 0.5)
+    assert everything.code == 0, everything.err
+    assert changed(trained, tmp_path / "all") == {"conv1", "conv2", "fc1", "fc2", "fc3"}
+    thawed = convsmith(*words, "--out", tmp_path / "thawed", "--freeze", "stages:1", "--unfreeze-every", 1)
+    assert thawed.code == 0, thawed.err
+    assert changed(trained, tmp_path / "thawed") == {"conv1", "conv2", "fc1", "fc2", "fc3"}
+    resumed = convsmith(*words, "--out", tmp_path / "thawed", "--resume")
+    assert resumed.code == 0, resumed.err
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--freeze", "features"], "are for --pretrained weights"),
+        (["--pretrained", "MODEL", "--model", "lenet5"], "leave out --model"),
+        (["--pretrained", "MODEL", "--freeze", "most"], "--freeze is none, features or stages:N, not 'most'"),
+        (["--pretrained", "MODEL", "--freeze", "stages:9"], "lenet5 has 1 stages before its classifier"),
+        (["--pretrained", "MODEL", "--layer-decay", "2"], "layer_decay is 2.0; it must be above 0, at most 1"),
+        (["--pretrained", "MODEL", "--max-params", "1000"], "cannot be met by the given lenet5: it takes 61,"),
+    ],
+)
+def test_contradictions_are_bad_usage(
+    convsmith: Command, trained: Path, two_classes: Path, tmp_path: Path, words: list[str], complaint: str
+) -> None:
+    model = str(trained / "model.safetensors")
+    done = convsmith("fit", two_classes, *(model if w == "MODEL" else w for w in words), "--out", tmp_path / "run")
+    assert done.code == 2
+    assert complaint in done.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_features_of_a_layer_as_npz(convsmith: Command, trained: Path, two_classes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "features.npz"
+    done = convsmith("features", trained / "model.safetensors", two_classes, "--layer", "pool2", "-o", out)
+    assert done.code == 0, done.err
+    assert done.out == f"{out}: 16 features of pool2 for each of 60 images\n"
+    with np.load(out) as stored:
+        assert stored["features"].shape == (60, 16)
+        assert stored["classes"].tolist() == ["blossom", "cup"]
+        assert sorted(set(stored["split"].tolist())) == ["test", "train", "val"]
+        for name, label in zip(stored["name"].tolist(), stored["labels"].tolist(), strict=True):
+            assert Path(name).parent.name == ("blossom", "cup")[label]
+
+
+def test_maps_are_kept_on_request(convsmith: Command, trained: Path, two_classes: Path, tmp_path: Path) -> None:
+    words = ("features", trained / "model.safetensors", two_classes, "--layer", "pool2", "--split", "test")
+    maps = convsmith(*words, "--no-pool", "-o", tmp_path / "maps.npz", "--json")
+    means = convsmith(*words, "-o", tmp_path / "means.npz")
+    assert (maps.code, means.code) == (0, 0)
+    assert json.loads(maps.out)["shape"] == [16, 5, 5]
+    with np.load(tmp_path / "maps.npz") as a, np.load(tmp_path / "means.npz") as b:
+        np.testing.assert_allclose(a["features"].mean(axis=(2, 3)), b["features"], rtol=1e-6)
+
+
+def test_features_as_parquet(convsmith: Command, trained: Path, two_classes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "features.parquet"
+    done = convsmith("features", trained / "model.safetensors", two_classes, "-o", out)
+    assert done.code == 0, done.err
+    rows = parquet.read_table(out).to_pylist()
+    assert len(rows) == 60
+    assert len(rows[0]["features"]) == 84
+    assert {row["class"] for row in rows} == {"blossom", "cup"}
+
+
+def test_features_refuses_what_it_cannot_do(
+    convsmith: Command, trained: Path, two_classes: Path, tmp_path: Path
+) -> None:
+    model = trained / "model.safetensors"
+    for words, complaint in (
+        (("-o", tmp_path / "features.txt"), "features are written to .npz or .parquet"),
+        (("-o", tmp_path / "f.npz", "--layer", "pool9"), "unknown layer of lenet5 'pool9'; nearest: pool"),
+    ):
+        done = convsmith("features", model, two_classes, *words)
+        assert done.code == 2
+        assert complaint in done.err
+    assert list(tmp_path.iterdir()) == []
