@@ -1,29 +1,85 @@
-"""Weights of torchvision, timm and Keras, renamed and reshaped for our networks."""
+"""Weights of torchvision, timm and Keras, renamed and reshaped for our networks, and back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from convsmith.errors import ModelFileError
 from convsmith.network.network import Network, Node
-from convsmith.network.ops import Conv, Flatten, Linear
+from convsmith.network.ops import BatchNorm
+from convsmith.weights.keys import UNUSED, keys_of
+from convsmith.weights.layout import to_ours, to_theirs
 from convsmith.weights.naming import naming
 from convsmith.weights.numbering import renumbered
 
-KERAS_PARAMETERS = {
-    "weight": ("kernel", "depthwise_kernel", "gamma"),
-    "bias": ("bias", "beta"),
-    "running_mean": ("moving_mean",),
-    "running_var": ("moving_variance",),
-}
-UNUSED = ("num_batches_tracked", "normalization/count")
-"""Entries of checkpoints that no output depends on."""
+SHOWN = 8
+"""Problems that an error message lists; it counts the others."""
+OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
+"""torchvision's published DenseNets have `norm.1` where its code has `norm1`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Match:
+    """A library's checkpoint held against a network.
+
+    `weights` are those that fit, by our names. `missing` are the library's keys that the network needs and `left_over`
+    those that it has no use for; `misshapen` says of each other tensor what it is and what it should be.
+    """
+
+    network: Network
+    source: str
+    weights: Mapping[str, Tensor]
+    missing: tuple[str, ...] = ()
+    left_over: tuple[str, ...] = ()
+    misshapen: tuple[str, ...] = ()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Everything that does not fit, a line each."""
+        missing, left_over = (f"missing {key}" for key in self.missing), (f"left over {key}" for key in self.left_over)
+        return (*missing, *self.misshapen, *left_over)
+
+    def complete(self) -> dict[str, Tensor]:
+        """The network's state dict. Raises ModelFileError listing what does not fit, if anything does not."""
+        if self.problems:
+            more = len(self.problems) - SHOWN
+            listed = "; ".join(self.problems[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
+            raise ModelFileError(f"these {self.source} weights are not of {self.network.name}: {listed}")
+        return dict(self.weights)
+
+    def filled(self, seed: int = 0) -> dict[str, Tensor]:
+        """The network's state dict, initialised from `seed` where the checkpoint has nothing that fits."""
+        from convsmith.backend.torch import build
+
+        fresh = build(self.network, seed).state_dict()
+        return {name: self.weights.get(name, fresh[name]) for name in self.network.parameters}
+
+
+class Slot(NamedTuple):
+    """One parameter of a network, and the keys that a library may keep it under, its own first."""
+
+    node: Node
+    parameter: str
+    shape: tuple[int, ...]
+    keys: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.node.name}.{self.parameter}"
+
+
+def slots(network: Network, source: str, prefixes: Mapping[str, str]) -> Iterator[Slot]:
+    """Every parameter of a network, in node order, with the keys that follow from the layers' `prefixes`."""
+    for node in network.nodes:
+        for parameter in network.parameters_of(node):
+            keys = keys_of(prefixes[node.name], parameter.name, source, norm=isinstance(node.op, BatchNorm))
+            yield Slot(node, parameter.name, tuple(map(int, parameter.shape)), keys)
 
 
 def from_library(network: Network, state: Mapping[str, Any], source: str) -> dict[str, Tensor]:
@@ -32,67 +88,46 @@ def from_library(network: Network, state: Mapping[str, Any], source: str) -> dic
     `state` maps the library's own keys (of `source`: "torchvision", "timm" or "keras") to arrays, in its own layout;
     dtypes are kept. Raises ModelFileError listing every key that is missing, left over or of the wrong shape.
     """
+    return match(network, state, source).complete()
+
+
+def match(network: Network, state: Mapping[str, Any], source: str) -> Match:
+    """Holds a library's checkpoint, as for `from_library`, against a network, and tells what fits and what does not."""
     prefixes = naming(source, network)
     if source == "keras":
         prefixes = renumbered(prefixes, state)
+    unused = {OLD_DENSENET.sub(r"\1\2", key): key for key in state if not key.endswith(UNUSED)}
     weights: dict[str, Tensor] = {}
-    used: set[str] = set()
-    problems: list[str] = []
-    for node in network.nodes:
-        for parameter in network.parameters_of(node):
-            key = _key(state, prefixes[node.name], parameter.name, source)
-            if key not in state:
-                problems.append(f"missing {key}")
-                continue
-            used.add(key)
-            array = np.asarray(state[key])
-            if source == "keras":
-                array = _from_keras(array, node, network, parameter.shape)
-            if array.size == np.prod(parameter.shape) and _squeezed(array.shape) == _squeezed(parameter.shape):
-                array = array.reshape(parameter.shape)
-            if array.shape != tuple(parameter.shape):
-                problems.append(f"{key} has shape {np.shape(state[key])}, {node.name} needs {tuple(parameter.shape)}")
-                continue
-            weights[f"{node.name}.{parameter.name}"] = torch.from_numpy(np.array(array))
-    problems += [f"left over {key}" for key in state if key not in used and not key.endswith(UNUSED)]
-    if problems:
-        shown = "; ".join(problems[:8]) + (f"; and {len(problems) - 8} more" if len(problems) > 8 else "")
-        raise ModelFileError(f"these {source} weights are not of {network.name}: {shown}")
-    return weights
+    missing, misshapen = [], []
+    for slot in slots(network, source, prefixes):
+        key = next((key for key in slot.keys if key in unused), slot.keys[0])
+        if key not in unused:
+            missing.append(key)
+            continue
+        theirs = torch.as_tensor(state[unused.pop(key)])
+        ours = to_ours(theirs, network, slot.node, slot.shape, source)
+        if ours.shape != slot.shape:
+            misshapen.append(f"{key} has shape {tuple(theirs.shape)}, {slot.node.name} needs {slot.shape}")
+        elif not ours.is_floating_point():
+            misshapen.append(f"{key} holds {ours.dtype}, {slot.node.name} needs floating point")
+        else:
+            weights[slot.name] = ours.clone(memory_format=torch.contiguous_format)
+    return Match(network, source, weights, tuple(missing), tuple(unused.values()), tuple(misshapen))
 
 
-def _key(state: Mapping[str, Any], prefix: str, parameter: str, source: str) -> str:
-    if source != "keras":
-        return f"{prefix}.{parameter}"
-    separator = "_" if "/" in prefix else "/"  # a separable layer has two kernels: NAME/depthwise_kernel
-    keys = [f"{prefix}{separator}{name}" for name in KERAS_PARAMETERS[parameter]]
-    return next((key for key in keys if key in state), keys[0])
+def to_library(network: Network, weights: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
+    """A state dict of this network as a library's checkpoint, under the library's keys and in its layout.
 
-
-def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """A 1x1 convolution's weight and a dense layer's are one shape; so is a dense one over a flattened map."""
-    first, *rest = shape or (1,)
-    return (first, int(np.prod(rest)))
-
-
-def _from_keras(array: NDArray[Any], node: Node, network: Network, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Keras keeps kernels as (height, width, in, out), dense ones as (in, out), maps flattened channels last."""
-    if isinstance(node.op, Conv) and array.ndim == 4:
-        depthwise = shape[1] == 1 and node.op.groups > 1
-        return array.transpose(2, 3, 0, 1).reshape(shape) if depthwise else array.transpose(3, 2, 0, 1)
-    if isinstance(node.op, Linear) and array.ndim == 4:
-        return array.transpose(3, 2, 0, 1)
-    if isinstance(node.op, Linear) and array.ndim == 2:
-        return _unflatten(array, node, network)
-    return array
-
-
-def _unflatten(array: NDArray[Any], node: Node, network: Network) -> NDArray[Any]:
-    """(H * W * C, out) -> (out, C * H * W) where a map was flattened; a plain transpose elsewhere."""
-    before = network[node.inputs[0]] if node.inputs[0] in network.shapes and node.inputs[0] != "input" else None
-    if before is not None and isinstance(before.op, Flatten):
-        channels, height, width = network.inputs_of(before)[0]
-        if array.shape[0] == channels * height * width:
-            array = array.reshape(height, width, channels, -1).transpose(3, 2, 0, 1)
-            return array.reshape(array.shape[0], -1)
-    return array.T
+    The inverse of `from_library`. Batch norms of torch's libraries also count their batches, which no output depends
+    on; their counters are written as 0. Raises ModelFileError if the weights lack a parameter of the network.
+    """
+    state: dict[str, Tensor] = {}
+    for slot in slots(network, source, naming(source, network)):
+        if slot.name not in weights:
+            raise ModelFileError(f"the weights lack {slot.name} of {network.name}")
+        key = slot.keys[0]
+        ours = weights[slot.name].detach().cpu().reshape(slot.shape)
+        state[key] = to_theirs(ours, network, slot.node, source).clone(memory_format=torch.contiguous_format)
+        if slot.parameter == "running_var" and source != "keras":
+            state[key.replace("running_var", "num_batches_tracked")] = torch.tensor(0)
+    return state

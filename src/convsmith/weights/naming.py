@@ -152,6 +152,18 @@ NAMINGS: dict[str, dict[str, Naming]] = {
 for _source, _namings in NAMINGS_INCEPTION.items():
     NAMINGS[_source].update(_namings)
 
+CONVOLUTIONS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("timm", "vgg"): ("fc6", "fc7"),
+    ("timm", "resnet_v2"): ("fc",),
+    ("keras", "mobilenet_v1"): ("fc",),
+}
+"""Dense layers of ours that a library writes as convolutions, by library and family."""
+
+
+def written_as_convolutions(source: str, network: Network) -> tuple[str, ...]:
+    """The dense layers of a network whose weights the library keeps as a convolution's."""
+    return CONVOLUTIONS.get((source, find(network.name)[0].family_name), ())
+
 
 def _blocks(network: Network) -> list[str]:
     """Names of the numbered blocks, in order."""

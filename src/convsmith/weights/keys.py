@@ -1,0 +1,24 @@
+"""What libraries call a layer's parameters: `PREFIX.weight` in torch's files, `LAYER/kernel` in Keras'."""
+
+from __future__ import annotations
+
+KERAS = {"weight": ("kernel", "depthwise_kernel"), "bias": ("bias",)}
+KERAS_NORM = {
+    "weight": ("gamma",),
+    "bias": ("beta",),
+    "running_mean": ("moving_mean",),
+    "running_var": ("moving_variance",),
+}
+UNUSED = ("num_batches_tracked", "normalization/count")
+"""Entries of checkpoints that no output depends on."""
+
+
+def keys_of(prefix: str, parameter: str, source: str, *, norm: bool) -> tuple[str, ...]:
+    """The keys that a parameter of ours may have in a library's file, the one that the library itself writes first.
+
+    `prefix` is the library's name of the layer, `norm` says that it is a batch norm.
+    """
+    if source != "keras":
+        return (f"{prefix}.{parameter}",)
+    separator = "_" if "/" in prefix else "/"  # a separable layer has two kernels: NAME/depthwise_kernel
+    return tuple(f"{prefix}{separator}{name}" for name in (KERAS_NORM if norm else KERAS)[parameter])
