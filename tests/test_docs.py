@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from convsmith.zoo.registry import VARIANTS
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"(?:<!-- (?P<mark>slow|not run) -->\n)?```(?P<kind>python|console)\n(?P<text>.*?)```", re.DOTALL)
@@ -31,9 +33,14 @@ def blocks(kind, mark):
 @pytest.mark.parametrize(("page", "texts"), blocks("python", None))
 def test_python_examples_run(page, texts, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    scope = {"__name__": "example"}
-    for text in texts:
-        exec(compile(text, str(page), "exec"), scope)
+    zoo = dict(VARIANTS)
+    try:
+        scope = {"__name__": "example"}
+        for text in texts:
+            exec(compile(text, str(page), "exec"), scope)
+    finally:  # a page adds a family
+        VARIANTS.clear()
+        VARIANTS.update(zoo)
 
 
 def run_console(text, folder):
@@ -68,3 +75,9 @@ def test_console_examples_run(page, texts, tmp_path):
 def test_long_console_examples_run(page, texts, tmp_path):
     for text in texts:
         run_console(text, tmp_path)
+
+
+def test_a_family_is_added_in_under_80_lines():
+    page = (ROOT / "docs/add-a-family.md").read_text()
+    lines = [line for m in BLOCK.finditer(page) for line in m["text"].splitlines() if line.strip()]
+    assert 30 < len(lines) < 80

@@ -37,6 +37,6 @@ def certify(
     else:
         typer.echo(aligned(zoo.COLUMNS, map(zoo.cells, rows), "lllrrll"))
         total = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-        typer.echo(f"\n{len({row.network for row in rows})} networks, {len(rows)} rows: {total}")
+        typer.echo(f"\nnetworks: {len({row.network for row in rows})}; rows: {len(rows)}: {total}")
     if counts["differs"]:
         raise ConvsmithError(f"{counts['differs']} figures differ")
