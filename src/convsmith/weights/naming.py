@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from convsmith.errors import UnknownNameError, UsageError
 from convsmith.network.network import Network
-from convsmith.network.ops import Conv, Linear
+from convsmith.network.ops import BatchNorm, Conv
 from convsmith.weights.naming_inception import NAMINGS_INCEPTION
 from convsmith.zoo.registry import find
 
@@ -73,7 +73,8 @@ def efficient_timm(network: Network) -> dict[str, str]:
     for block in _blocks(network):
         stage, _, number = block.partition(".")
         prefix = f"blocks.{int(stage.removeprefix('stage')) - 1}.{number}"
-        for i, role in enumerate(roles[_count(network, block, Conv)], start=1):
+        names |= {f"{block}.se.conv1": f"{prefix}.se.conv_reduce", f"{block}.se.conv2": f"{prefix}.se.conv_expand"}
+        for i, role in enumerate(roles[_count(network, block, BatchNorm)], start=1):
             names[f"{block}.conv{i}"] = f"{prefix}.{role}"
             names[f"{block}.bn{i}"] = f"{prefix}.bn{i}"
     return _complete(network, names)
@@ -170,7 +171,7 @@ def _blocks(network: Network) -> list[str]:
     return list(dict.fromkeys(node.block for node in network.nodes if node.block))
 
 
-def _count(network: Network, block: str, op: type[Conv | Linear]) -> int:
+def _count(network: Network, block: str, op: type[Conv | BatchNorm]) -> int:
     return sum(node.block == block and isinstance(node.op, op) for node in network.nodes)
 
 

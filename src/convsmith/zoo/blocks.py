@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from convsmith.network.builder import Tensor, activation, conv, global_avg_pool, multiply, scope
+from convsmith.network import dims
+from convsmith.network.builder import (
+    Tensor,
+    activation,
+    add,
+    conv,
+    conv_norm,
+    conv_norm_act,
+    global_avg_pool,
+    multiply,
+    scope,
+)
 from convsmith.network.dims import Dim
 from convsmith.network.ops.pointwise import Function
 
@@ -16,3 +27,19 @@ def squeeze_excite(x: Tensor, reduced: Dim, *, function: Function = "relu", gate
         weights = activation(conv(global_avg_pool(x), reduced, 1), function)
         weights = activation(conv(weights, x.channels, 1), gate)
     return multiply(x, weights)
+
+
+def inverted_residual(
+    x: Tensor, channels: Dim, kernel: int, stride: int, expand: int, *, function: Function, squeeze: int = 0
+) -> Tensor:
+    """1x1 expand, depthwise, 1x1 linear project; a shortcut where the shape stays (Sandler et al. 2018, fig. 4 d).
+
+    With `squeeze`, squeeze-and-excitation follows the depthwise convolution, reduced to the block's input channels
+    over `squeeze` (MBConv with SE; Tan et al. 2019, fig. 7 b).
+    """
+    y = conv_norm_act(x, expand * x.channels, 1, function=function) if expand > 1 else x
+    y = conv_norm_act(y, y.channels, kernel, stride, groups=y.channels, function=function)
+    if squeeze:
+        y = squeeze_excite(y, x.channels // squeeze, function=function)
+    y = conv_norm(y, channels, 1)
+    return add(x, y) if stride == 1 and dims.equal(x.shape, y.shape) else y

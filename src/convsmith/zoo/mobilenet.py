@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from convsmith.network import dims
-from convsmith.network.builder import Tensor, add, conv_norm, conv_norm_act, dropout, global_avg_pool, linear, scope
+from convsmith.network.builder import Tensor, conv_norm_act, dropout, global_avg_pool, linear, scope
 from convsmith.network.dims import Dim, divisible
+from convsmith.zoo.blocks import inverted_residual
 from convsmith.zoo.paper import Paper, Published
 from convsmith.zoo.registry import family
 
@@ -86,14 +87,6 @@ def mobilenet_v1(image: Tensor, classes: Dim, *, width: float = 1.0, drop: float
     return linear(dropout(global_avg_pool(x), drop), classes, name="fc")
 
 
-def inverted_residual(x: Tensor, channels: Dim, stride: int, expand: int) -> Tensor:
-    """1x1 expand, 3x3 depthwise, 1x1 linear project; a shortcut where the shape stays (fig. 4 d)."""
-    y = conv_norm_act(x, expand * x.channels, 1, function="relu6") if expand > 1 else x
-    y = conv_norm_act(y, y.channels, 3, stride, groups=y.channels, function="relu6")
-    y = conv_norm(y, channels, 1)
-    return add(x, y) if stride == 1 and dims.equal(x.shape, y.shape) else y
-
-
 # Table 2: (expansion t, maps c, repeats n, stride s).
 V2_STAGES = (
     (1, 16, 1, 1),
@@ -127,7 +120,8 @@ def mobilenet_v2(image: Tensor, classes: Dim, *, width: float = 1.0, drop: float
     for stage, (expand, channels, depth, stride) in enumerate(V2_STAGES):
         for i in range(depth):
             with scope(f"stage{stage + 1}.{i}"):
-                x = inverted_residual(x, divisible(channels * width), stride if i == 0 else 1, expand)
+                step = stride if i == 0 else 1
+                x = inverted_residual(x, divisible(channels * width), 3, step, expand, function="relu6")
     # The last layer never becomes thinner than 1280 (section 5: "except the very last").
     x = conv_norm_act(x, dims.maximum(divisible(1280 * width), 1280), 1, function="relu6")
     return linear(dropout(global_avg_pool(x), drop), classes, name="fc")
