@@ -57,7 +57,8 @@ def memory(process: int) -> int:
 def peak(data: Path, out: Path) -> int:
     command = "from convsmith.cli.main import main; main()"
     words = ["fit", str(data), "--model", "lenet5", "--side", "32", "--epochs", "1", "--out", str(out)]
-    process = subprocess.Popen([sys.executable, "-c", command, *words], stderr=subprocess.DEVNULL)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen([sys.executable, "-c", command, *words], **quiet)
     highest = 0
     while process.poll() is None:
         with contextlib.suppress(OSError):  # a child has just ended
