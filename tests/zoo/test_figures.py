@@ -8,6 +8,9 @@ import pytest
 
 import convsmith
 from convsmith import cost_of, create
+from convsmith.network.builder import conv, write
+from convsmith.zoo import find
+from convsmith.zoo.card import card
 
 FIGURES = tomllib.loads((Path(__file__).parents[1] / "reference" / "figures.toml").read_text())
 
@@ -120,8 +123,6 @@ def test_mobilenets_cost_falls_with_the_squares_of_both_multipliers():
 
 
 def test_depthwise_separable_example_costs_what_the_lesson_says():
-    from convsmith.network.builder import conv, write
-
     example = FIGURES["mobilenet_v1"]["separable_example"]
     channels = example["output"][2]
     shape = tuple(example["input"][i] for i in (2, 0, 1))
@@ -143,3 +144,54 @@ def test_every_network_takes_other_classes_and_grey_images(name):
     assert net.input == (1, side, side)
     assert net.classes == 7
     assert convsmith.Network.from_json(net.to_json()) == net
+
+
+NAMES = {
+    "AlexNet": "alexnet",
+    "GoogleNet": "googlenet",
+    "Inception V3": "inception_v3",
+    "SqueezeNet": "squeezenet1_0",
+    "VGG 16": "vgg16",
+}
+MOBILENET_TABLES = [
+    pytest.param(row, classes, id=f"{table}-{row[0]}")
+    for table, classes in (("table8", 1000), ("table9", 1000), ("stanford_dogs", 120))
+    for row in FIGURES["mobilenet_v1"][table]
+]
+
+
+EXPLAINED = {
+    "GoogleNet": "units of 1024",
+    "AlexNet": "cut off rather than rounded",
+    "0.50 MobileNet-160": "table 9 counts without them",
+    "Inception V3": "MobileNet's table 10 prints 23.2 M",
+}
+"""What stands on the cards of those whose layers have another number of parameters than these tables print."""
+
+
+@pytest.mark.parametrize(("row", "classes"), MOBILENET_TABLES)
+def test_networks_have_the_parameters_that_mobilenets_tables_print(row, classes):
+    title, _, printed = row
+    width, _, side = title.replace("MobileNet-", "").partition(" ")
+    name = NAMES.get(title) or f"mobilenet_v1:{float(width)}-{side}"
+    cost = cost_of(create(name, classes=classes).inference)
+    equal = round(cost.params / 1e6, len(str(printed).partition(".")[2])) == printed
+    assert equal == (title not in EXPLAINED)
+    assert equal or EXPLAINED[title] in card(name).replace("\n" + " " * 11, " ")
+
+
+def test_megabytes_of_the_compression_papers_are_float32_weights():
+    def megabytes(name):
+        return cost_of(create(name)).params * 4 / 1e6
+
+    table, deep = FIGURES["squeezenet"]["table2"], FIGURES["deep_compression"]
+    assert round(megabytes("alexnet"), -1) == table[0][3] == deep["alexnet_mb"][0]
+    assert (
+        round(megabytes("squeezenet1_0") / 1.048576, 1)
+        == table[4][3]
+        == FIGURES["squeezenet"]["bypass"]["params_mb"]["vanilla"]
+    )
+    # Deep Compression prints 552 MB; what VGG-16's 138,357,544 weights take is on its card.
+    assert int(megabytes("vgg16")) == 553 == deep["vgg16_mb"][0] + 1
+    assert "553 MB" in find("vgg16")[0].published.note
+    assert round(megabytes("lenet_300_100") * 1000) == pytest.approx(deep["lenet_300_100"][0], abs=10)
