@@ -166,7 +166,13 @@ def test_averaging_matrix_is_adaptive_pooling(size: int, cells: int) -> None:
 
 @pytest.mark.parametrize(
     ("name", "shape"),
-    [("lenet5", (1, 28, 28)), ("lenet5_1998", (1, 32, 32)), ("resnet20", (3, 32, 32)), ("mobilenet_v2", (3, 64, 64))],
+    [
+        ("lenet5", (1, 28, 28)),
+        ("lenet5_1998", (1, 32, 32)),
+        ("resnet20", (3, 32, 32)),
+        ("mobilenet_v2", (3, 64, 64)),
+        ("mnasnet_a1", (3, 64, 64)),
+    ],
 )
 def test_networks_give_the_same_in_onnx_runtime_and_torch(name: str, shape: tuple[int, int, int]) -> None:
     assert_same(convsmith.create(name, classes=10, input=shape), batch=2)

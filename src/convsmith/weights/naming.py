@@ -8,6 +8,7 @@ from convsmith.errors import UnknownNameError, UsageError
 from convsmith.network.network import Network
 from convsmith.network.ops import BatchNorm, Conv
 from convsmith.weights.naming_inception import NAMINGS_INCEPTION
+from convsmith.weights.naming_searched import NAMINGS_SEARCHED
 from convsmith.zoo.registry import find
 
 Naming = Callable[[Network], dict[str, str]]
@@ -141,6 +142,7 @@ NAMINGS: dict[str, dict[str, Naming]] = {
         "resnet_v2": resnet_v2_timm,
         "mobilenet_v1": efficient_timm,
         "mobilenet_v2": efficient_timm,
+        "mnasnet": efficient_timm,
     },
     "keras": {
         "vgg": vgg_keras,
@@ -150,8 +152,9 @@ NAMINGS: dict[str, dict[str, Naming]] = {
         "mobilenet_v2": mobilenet_v2_keras,
     },
 }
-for _source, _namings in NAMINGS_INCEPTION.items():
-    NAMINGS[_source].update(_namings)
+for _further in (NAMINGS_INCEPTION, NAMINGS_SEARCHED):
+    for _source, _namings in _further.items():
+        NAMINGS[_source].update(_namings)
 
 CONVOLUTIONS: dict[tuple[str, str], tuple[str, ...]] = {
     ("timm", "vgg"): ("fc6", "fc7"),

@@ -14,6 +14,8 @@ from convsmith.zoo import (  # noqa: F401
     lenet,
     libraries,
     libraries_inception,
+    libraries_searched,
+    mnasnet,
     mobilenet,
     resnet,
     shufflenet,

@@ -35,7 +35,7 @@ def inverted_residual(
     """1x1 expand, depthwise, 1x1 linear project; a shortcut where the shape stays (Sandler et al. 2018, fig. 4 d).
 
     With `squeeze`, squeeze-and-excitation follows the depthwise convolution, reduced to the block's input channels
-    over `squeeze` (MBConv with SE; Tan et al. 2019, fig. 7 b).
+    over `squeeze` (MBConv with SE; Tan et al. 2018, fig. 7 b).
     """
     y = conv_norm_act(x, expand * x.channels, 1, function=function) if expand > 1 else x
     y = conv_norm_act(y, y.channels, kernel, stride, groups=y.channels, function=function)

@@ -1,0 +1,23 @@
+"""What torchvision, timm and Keras mean by their names: networks found by search, MnasNet and NASNet."""
+
+from __future__ import annotations
+
+from convsmith.network.dialect import Dialect
+from convsmith.zoo.registry import ALIASES, Alias
+
+TORCHVISION_MNASNET = Dialect(norm_momentum=1 - 0.9997)
+
+ALIASES.update(
+    {
+        "torchvision/mnasnet0_5": Alias("mnasnet_b1", {"width": 0.5}, TORCHVISION_MNASNET),
+        "torchvision/mnasnet0_75": Alias("mnasnet_b1", {"width": 0.75}, TORCHVISION_MNASNET),
+        "torchvision/mnasnet1_0": Alias("mnasnet_b1", {}, TORCHVISION_MNASNET),
+        "torchvision/mnasnet1_3": Alias("mnasnet_b1", {"width": 1.3}, TORCHVISION_MNASNET),
+        **{
+            f"timm/{name}_{w}": Alias(variant, {"width": int(w) / 100, "drop": 0})
+            for name, variant in (("mnasnet", "mnasnet_b1"), ("semnasnet", "mnasnet_a1"))
+            for w in ("050", "075", "100", "140")
+        },
+        "timm/mnasnet_small": Alias("mnasnet_small", {"drop": 0}),
+    }
+)
