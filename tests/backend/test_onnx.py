@@ -172,6 +172,9 @@ def test_averaging_matrix_is_adaptive_pooling(size: int, cells: int) -> None:
         ("resnet20", (3, 32, 32)),
         ("mobilenet_v2", (3, 64, 64)),
         ("mnasnet_a1", (3, 64, 64)),
+        ("resnext50_32x4d", (3, 64, 64)),
+        ("se_resnet50", (3, 64, 64)),
+        ("wrn_16_4", (3, 32, 32)),
     ],
 )
 def test_networks_give_the_same_in_onnx_runtime_and_torch(name: str, shape: tuple[int, int, int]) -> None:

@@ -8,6 +8,7 @@ from convsmith.errors import UnknownNameError, UsageError
 from convsmith.network.network import Network
 from convsmith.network.ops import BatchNorm, Conv
 from convsmith.weights.naming_inception import NAMINGS_INCEPTION
+from convsmith.weights.naming_residual import NAMINGS_RESIDUAL, replaced, unchanged
 from convsmith.weights.naming_searched import NAMINGS_SEARCHED
 from convsmith.zoo.registry import find
 
@@ -23,12 +24,6 @@ def naming(source: str, network: Network) -> dict[str, str]:
         return NAMINGS[source][family](network)
     except KeyError:
         raise UsageError(f"{source} has no network of the family of {network.name} that convsmith can read") from None
-
-
-def unchanged(network: Network) -> dict[str, str]:
-    """torchvision's names are ours, but for the projection, whose layers it numbers."""
-    renamed = {"downsample.conv1": "downsample.0", "downsample.bn1": "downsample.1"}
-    return {node.name: _replaced(node.name, renamed) for node in network.nodes}
 
 
 def sequential(network: Network) -> dict[str, str]:
@@ -87,7 +82,7 @@ def resnet_v2_timm(network: Network) -> dict[str, str]:
         stage, _, rest = node.name.partition(".")
         if rest:
             block, _, layer = rest.partition(".")
-            layer = _replaced(layer, {"downsample.conv1": "downsample.conv", "bn": "norm"})
+            layer = replaced(layer, {"downsample.conv1": "downsample.conv", "bn": "norm"})
             names[node.name] = f"stages.{int(stage.removeprefix('layer')) - 1}.blocks.{block}.{layer}"
     return _complete(network, names)
 
@@ -152,7 +147,7 @@ NAMINGS: dict[str, dict[str, Naming]] = {
         "mobilenet_v2": mobilenet_v2_keras,
     },
 }
-for _further in (NAMINGS_INCEPTION, NAMINGS_SEARCHED):
+for _further in (NAMINGS_INCEPTION, NAMINGS_RESIDUAL, NAMINGS_SEARCHED):
     for _source, _namings in _further.items():
         NAMINGS[_source].update(_namings)
 
@@ -181,9 +176,3 @@ def _count(network: Network, block: str, op: type[Conv | BatchNorm]) -> int:
 def _complete(network: Network, names: dict[str, str]) -> dict[str, str]:
     """Layers without parameters are named too, as themselves."""
     return {node.name: names.get(node.name, node.name) for node in network.nodes}
-
-
-def _replaced(name: str, renamed: dict[str, str]) -> str:
-    for ours, theirs in renamed.items():
-        name = name.replace(ours, theirs)
-    return name

@@ -14,14 +14,18 @@ from convsmith.zoo import (  # noqa: F401
     lenet,
     libraries,
     libraries_inception,
+    libraries_residual,
     libraries_searched,
     mnasnet,
     mobilenet,
     resnet,
+    resnext,
+    senet,
     shufflenet,
     squeezenet,
     unet,
     vgg,
+    wide_resnet,
     xception,
 )
 from convsmith.zoo.paper import Paper, Published

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from convsmith.network import dims
 from convsmith.network.builder import (
     Tensor,
@@ -16,6 +18,13 @@ from convsmith.network.builder import (
 )
 from convsmith.network.dims import Dim
 from convsmith.network.ops.pointwise import Function
+
+Excite = Callable[[Tensor], Tensor]
+"""What is done to a block's output, or to a residual before it is added."""
+
+
+def unchanged(x: Tensor) -> Tensor:
+    return x
 
 
 def squeeze_excite(x: Tensor, reduced: Dim, *, function: Function = "relu", gate: Function = "sigmoid") -> Tensor:

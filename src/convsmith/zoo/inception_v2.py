@@ -15,6 +15,7 @@ from convsmith.network.builder import (
     scope,
 )
 from convsmith.network.dims import Dim
+from convsmith.zoo.blocks import Excite, unchanged
 from convsmith.zoo.inception import AROUND, average, tower
 from convsmith.zoo.paper import Paper, Published
 from convsmith.zoo.registry import family
@@ -81,7 +82,7 @@ def reduction(x: Tensor, maps: tuple[int, ...]) -> Tensor:
         )
     },
 )
-def inception_v2(image: Tensor, classes: Dim) -> Tensor:
+def inception_v2(image: Tensor, classes: Dim, *, excite: Excite = unchanged) -> Tensor:
     """Ten modules; 5x5 convolutions became two 3x3; stages begin with a strided module (fig. 5)."""
     x = max_pool(separable_stem(image, 64), 3, 2, padding=AROUND)
     x = max_pool(tower(x, (64, 1), (192, 3)), 3, 2, padding=AROUND)
@@ -89,5 +90,5 @@ def inception_v2(image: Tensor, classes: Dim) -> Tensor:
         for i, maps in enumerate(modules):
             with scope(f"stage{stage}.{i}"):
                 last = stage == 5 and i == len(modules) - 1
-                x = module(x, maps, largest=last) if maps[0] else reduction(x, maps)
+                x = excite(module(x, maps, largest=last) if maps[0] else reduction(x, maps))
     return linear(global_avg_pool(x), classes, name="fc")

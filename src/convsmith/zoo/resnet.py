@@ -20,6 +20,7 @@ from convsmith.network.builder import (
     scope,
 )
 from convsmith.network.dims import Dim
+from convsmith.zoo.blocks import Excite, unchanged
 from convsmith.zoo.paper import Paper, Published
 from convsmith.zoo.registry import family
 
@@ -39,40 +40,48 @@ HE_2016 = Paper(
 )
 
 Block = Callable[[Tensor, int, int], Tensor]
+DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+"""Blocks of each stage (table 1)."""
 TEN_CROPS = "ten crops (table 3)"
 OPTION_B = "projections where the shape changes (option B): 3.66 G; the paper's 3.6 G is with free shortcuts, 3.64 G"
 CUT_OFF = "3.86 G exactly; the paper prints 3.8, cut off rather than rounded"
 V1_5 = "the stride is in the 3x3 convolution, not in the first 1x1: 0.23 G multiply-adds more"
 
 
-def shortcut(x: Tensor, like: Tensor, stride: int) -> Tensor:
-    """Identity, or a 1x1 projection where the shape changes (option B)."""
+def shortcut(x: Tensor, like: Tensor, stride: int, kernel: int = 1) -> Tensor:
+    """Identity, or a projection where the shape changes (option B)."""
     if dims.equal(x.shape, like.shape):
         return x
     with scope("downsample"):
-        return conv_norm(x, like.channels, 1, stride)
+        return conv_norm(x, like.channels, kernel, stride)
 
 
-def basic(x: Tensor, width: int, stride: int) -> Tensor:
+def basic(x: Tensor, width: int, stride: int, *, excite: Excite = unchanged) -> Tensor:
     """Two 3x3 convolutions (fig. 5 left)."""
     y = conv_norm_act(x, width, 3, stride)
-    y = conv_norm(y, width, 3)
+    y = excite(conv_norm(y, width, 3))
     return relu(add(y, shortcut(x, y, stride)))
 
 
-def bottleneck_v1(x: Tensor, width: int, stride: int) -> Tensor:
+def bottleneck_v1(x: Tensor, width: int, stride: int, *, excite: Excite = unchanged) -> Tensor:
     """1x1 reduce, 3x3, 1x1 restore; the stride in the reduction (fig. 5 right, table 1)."""
     y = conv_norm_act(x, width, 1, stride)
     y = conv_norm_act(y, width, 3)
-    y = conv_norm(y, 4 * width, 1)
+    y = excite(conv_norm(y, 4 * width, 1))
     return relu(add(y, shortcut(x, y, stride)))
 
 
-def bottleneck(x: Tensor, width: int, stride: int) -> Tensor:
-    """Version 1.5: the stride in the 3x3 convolution, which then sees every pixel."""
-    y = conv_norm_act(x, width, 1)
-    y = conv_norm_act(y, width, 3, stride)
-    y = conv_norm(y, 4 * width, 1)
+def bottleneck(
+    x: Tensor, width: int, stride: int, *, groups: int = 1, group_width: int = 64, excite: Excite = unchanged
+) -> Tensor:
+    """Version 1.5: the stride in the 3x3 convolution, which then sees every pixel.
+
+    In the first stage, where `width` is 64, that convolution has `groups` times `group_width` maps.
+    """
+    inner = groups * (group_width * width // 64)
+    y = conv_norm_act(x, inner, 1)
+    y = conv_norm_act(y, inner, 3, stride, groups=groups)
+    y = excite(conv_norm(y, 4 * width, 1))
     return relu(add(y, shortcut(x, y, stride)))
 
 
@@ -81,19 +90,31 @@ def plain(x: Tensor, width: int, stride: int) -> Tensor:
     return conv_norm_act(conv_norm_act(x, width, 3, stride), width, 3)
 
 
+def stem(image: Tensor) -> Tensor:
+    """7x7 convolution and 3x3 max pooling, each at stride 2."""
+    return max_pool(conv_norm_act(image, 64, 7, 2), 3, 2, padding=(1, 1, 1, 1))
+
+
+def stages(x: Tensor, blocks: Sequence[int], block: Block) -> Tensor:
+    """Blocks at 64, 128, 256, 512 maps; each stage but the first begins at stride 2."""
+    for stage, depth in enumerate(blocks):
+        for i in range(depth):
+            with scope(f"layer{stage + 1}.{i}"):
+                x = block(x, 64 * 2**stage, 2 if i == 0 and stage else 1)
+    return x
+
+
 @family(
     paper=HE_2015,
     variants={
-        "plain18": {"blocks": (2, 2, 2, 2), "block": plain},
-        "plain34": {"blocks": (3, 4, 6, 3), "block": plain},
-        "resnet18": {"blocks": (2, 2, 2, 2), "block": basic},
-        "resnet34": {"blocks": (3, 4, 6, 3), "block": basic},
-        "resnet50": {"blocks": (3, 4, 6, 3), "block": bottleneck_v1},
-        "resnet101": {"blocks": (3, 4, 23, 3), "block": bottleneck_v1},
-        "resnet152": {"blocks": (3, 8, 36, 3), "block": bottleneck_v1},
-        "resnet50_v1_5": {"blocks": (3, 4, 6, 3), "block": bottleneck},
-        "resnet101_v1_5": {"blocks": (3, 4, 23, 3), "block": bottleneck},
-        "resnet152_v1_5": {"blocks": (3, 8, 36, 3), "block": bottleneck},
+        "plain18": {"blocks": DEPTHS[18], "block": plain},
+        "plain34": {"blocks": DEPTHS[34], "block": plain},
+        "resnet18": {"blocks": DEPTHS[18], "block": basic},
+        "resnet34": {"blocks": DEPTHS[34], "block": basic},
+        "resnet50": {"blocks": DEPTHS[50], "block": bottleneck_v1},
+        "resnet101": {"blocks": DEPTHS[101], "block": bottleneck_v1},
+        "resnet152": {"blocks": DEPTHS[152], "block": bottleneck_v1},
+        **{f"resnet{depth}_v1_5": {"blocks": DEPTHS[depth], "block": bottleneck} for depth in (50, 101, 152)},
     },
     published={
         "plain18": Published(gmacs=1.8, top1=72.06, protocol=TEN_CROPS),
@@ -103,19 +124,12 @@ def plain(x: Tensor, width: int, stride: int) -> Tensor:
         "resnet50": Published(gmacs=3.8, top1=77.15, top5=93.29, protocol=TEN_CROPS, deviations={"gmacs": CUT_OFF}),
         "resnet101": Published(gmacs=7.6, top1=78.25, top5=93.95, protocol=TEN_CROPS),
         "resnet152": Published(gmacs=11.3, top1=78.57, top5=94.29, protocol=TEN_CROPS),
-        "resnet50_v1_5": Published(note=V1_5),
-        "resnet101_v1_5": Published(note=V1_5),
-        "resnet152_v1_5": Published(note=V1_5),
+        **{f"resnet{depth}_v1_5": Published(note=V1_5) for depth in (50, 101, 152)},
     },
 )
 def resnet(image: Tensor, classes: Dim, *, blocks: Sequence[int], block: Block) -> Tensor:
     """7x7 stem, four stages of blocks at 64, 128, 256, 512 maps, global average pooling (table 1)."""
-    x = max_pool(conv_norm_act(image, 64, 7, 2), 3, 2, padding=(1, 1, 1, 1))
-    for stage, depth in enumerate(blocks):
-        for i in range(depth):
-            with scope(f"layer{stage + 1}.{i}"):
-                x = block(x, 64 * 2**stage, 2 if i == 0 and stage else 1)
-    return linear(global_avg_pool(x), classes, name="fc")
+    return linear(global_avg_pool(stages(stem(image), blocks, block)), classes, name="fc")
 
 
 def preactivated(x: Tensor, width: int, stride: int, *, project: bool) -> Tensor:
@@ -131,11 +145,7 @@ def preactivated(x: Tensor, width: int, stride: int, *, project: bool) -> Tensor
 
 @family(
     paper=HE_2016,
-    variants={
-        "resnet50_v2": {"blocks": (3, 4, 6, 3)},
-        "resnet101_v2": {"blocks": (3, 4, 23, 3)},
-        "resnet152_v2": {"blocks": (3, 8, 36, 3)},
-    },
+    variants={f"resnet{depth}_v2": {"blocks": DEPTHS[depth]} for depth in (50, 101, 152)},
     published={"resnet152_v2": Published(top1=78.9, top5=94.5, protocol="single crop at 320 (table 5)")},
 )
 def resnet_v2(image: Tensor, classes: Dim, *, blocks: Sequence[int]) -> Tensor:
@@ -163,11 +173,7 @@ def preactivated_keras(x: Tensor, width: int, stride: int, *, project: bool) -> 
 
 @family(
     paper=HE_2016,
-    variants={
-        "resnet50_v2_keras": {"blocks": (3, 4, 6, 3)},
-        "resnet101_v2_keras": {"blocks": (3, 4, 23, 3)},
-        "resnet152_v2_keras": {"blocks": (3, 8, 36, 3)},
-    },
+    variants={f"resnet{depth}_v2_keras": {"blocks": DEPTHS[depth]} for depth in (50, 101, 152)},
 )
 def resnet_v2_keras(image: Tensor, classes: Dim, *, blocks: Sequence[int]) -> Tensor:
     """Version 2 as keras.applications has it: each stage strides in its last block, the stem pads with zeros."""
