@@ -45,7 +45,7 @@ def randomised(net: Network, seed: int = 0) -> torch.nn.Module:
     for name, tensor in module.state_dict().items():
         if name.endswith("running_var"):
             tensor.uniform_(0.5, 2, generator=generator)
-        elif name.endswith(("bias", "running_mean")) or (name.endswith("weight") and tensor.ndim == 1):
+        elif name.endswith(("bias", "running_mean", "gain")) or (name.endswith("weight") and tensor.ndim == 1):
             tensor.uniform_(-0.5, 1.5, generator=generator)
     return module
 
@@ -79,6 +79,7 @@ ONE_LAYER: dict[str, Callable[[b.Tensor], b.Tensor]] = {
     "dilated conv": lambda x: b.conv(x, 6, 3, padding=(2, 2, 2, 2), dilation=2),
     "grouped conv": lambda x: b.conv(x, 8, 3, groups=2),
     "depthwise conv": lambda x: b.conv(x, 4, 3, 2, groups=4),
+    "standardized conv": lambda x: b.standardized_conv(x, 6, 3, 2, groups=2),
     "conv_transpose": lambda x: b.conv_transpose(x, 5, 3, 2),
     "table_conv": lambda x: b.table_conv(x, ((0, 1), (3,), (0, 2, 3)), 3),
     "linear": lambda x: b.linear(x, 7),
@@ -90,6 +91,7 @@ ONE_LAYER: dict[str, Callable[[b.Tensor], b.Tensor]] = {
     "local_response_norm of even size": lambda x: b.local_response_norm(x, 2, 0.5, 0.75, 1.0),
     "affine": lambda x: b.affine(x),
     "scale": lambda x: b.scale(x, 0.17),
+    "skip_init": lambda x: b.skip_init(x),
     "dropout": lambda x: b.relu(b.dropout(x)),
     "stochastic_depth": lambda x: b.relu(b.stochastic_depth(x, 0.5)),
     "max_pool": lambda x: b.max_pool(x, 3, 2),

@@ -41,7 +41,11 @@ OP_STRATEGIES: dict[str, st.SearchStrategy[ops.Op]] = {
     "pad": st.builds(ops.Pad, st.tuples(*[st.integers(-1, 2)] * 4), pairs),
     "radial_basis": st.builds(ops.RadialBasis, small),
     "scale": st.builds(ops.Scale, fractions),
+    "skip_init": st.just(ops.SkipInit()),
     "slice": st.builds(ops.Slice, st.just(0), small),
+    "standardized_conv": st.builds(
+        ops.StandardizedConv, small, pairs, pairs, paddings, pairs, small, st.just(True), inits, inits, fractions, inits
+    ),
     "stochastic_depth": st.builds(ops.StochasticDepth, fractions),
     "table_conv": st.builds(ops.TableConv, st.just(((0, 1), (1, 2))), pairs, inits),
     "upsample": st.builds(ops.Upsample, pairs),

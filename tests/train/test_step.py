@@ -55,6 +55,12 @@ def test_norms_and_biases_do_not_decay(optimizer: str) -> None:
     assert decays == {4: 0.01, 2: 0.01, 1: 0.0}
 
 
+def test_gains_do_not_decay_whatever_their_shape() -> None:
+    net = nn.Module()
+    net.gain, net.scalar = nn.Parameter(torch.ones(4, 1, 1, 1)), nn.Parameter(torch.ones(()))
+    assert {group["weight_decay"] for group in make_optimizer(net, RECIPE).param_groups} == {0.0}
+
+
 def test_frozen_parameters_are_left_out() -> None:
     frozen = module()
     frozen[0].requires_grad_(False)

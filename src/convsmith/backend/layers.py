@@ -30,6 +30,29 @@ class UnevenConv2d(nn.Conv2d):
         return super().forward(padded(input, self.uneven, kernel, stride, dilation))
 
 
+class StandardizedConv2d(UnevenConv2d):
+    """Convolution whose filters are standardised, scaled to variance 1 / fan in, and multiplied by a gain each."""
+
+    def __init__(
+        self, inputs: int, channels: int, kernel: Pair, uneven: Padding, *, eps: float, **geometry: object
+    ) -> None:
+        super().__init__(inputs, channels, kernel, uneven, **geometry)
+        self.gain = nn.Parameter(torch.empty(channels, 1, 1, 1))
+        self.eps = eps
+
+    def forward(self, input: Tensor) -> Tensor:
+        kernel, stride, dilation = cast("tuple[Pair, Pair, Pair]", (self.kernel_size, self.stride, self.dilation))
+        images = padded(input, self.uneven, kernel, stride, dilation)
+        weight = standardized(self.weight, self.gain, self.eps)
+        return F.conv2d(images, weight, self.bias, stride, 0, dilation, self.groups)
+
+
+def standardized(weight: Tensor, gain: Tensor, eps: float) -> Tensor:
+    """Filters (out, in, h, w) at mean 0 and variance 1 / fan in (var / fan in + eps under the root), times `gain`."""
+    variance, mean = torch.var_mean(weight, dim=(1, 2, 3), correction=0, keepdim=True)
+    return (weight - mean) * torch.rsqrt((variance + eps) * weight[0].numel()) * gain
+
+
 class UnevenMaxPool2d(nn.MaxPool2d):
     """Max pooling with uneven or "same" padding, which never wins."""
 
@@ -100,6 +123,17 @@ class Affine2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.weight[:, None, None] + self.bias[:, None, None]
+
+
+class SkipInit(nn.Module):
+    """A trained multiple of the input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.skipinit_gain = nn.Parameter(torch.empty(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.skipinit_gain
 
 
 class ScaledTanh(nn.Module):

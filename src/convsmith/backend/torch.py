@@ -57,6 +57,14 @@ def _(op: ops.Conv, inputs: list[Shape]) -> nn.Module:
 
 
 @lower.register
+def _(op: ops.StandardizedConv, inputs: list[Shape]) -> nn.Module:
+    return layers.StandardizedConv2d(
+        inputs[0][0], op.channels, op.kernel, op.padding, eps=op.eps,
+        stride=op.stride, dilation=op.dilation, groups=op.groups, bias=op.bias,
+    )  # fmt: skip
+
+
+@lower.register
 def _(op: ops.ConvTranspose, inputs: list[Shape]) -> nn.Module:
     return nn.ConvTranspose2d(inputs[0][0], op.channels, op.kernel, op.stride, bias=op.bias)
 
@@ -103,6 +111,11 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "hard_swish": nn.Hardswish,
     "gelu": nn.GELU,
 }
+
+
+@lower.register
+def _(op: ops.SkipInit, inputs: list[Shape]) -> nn.Module:
+    return layers.SkipInit()
 
 
 @lower.register

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from convsmith.errors import UsageError
 from convsmith.network import dialect, ops
 from convsmith.network.dims import Dim, Pair, Shape, pair
-from convsmith.network.init import HE_FAN_OUT, LECUN, ONES, ZEROS, Init
+from convsmith.network.init import HE_FAN_IN, HE_FAN_OUT, LECUN, ONES, ZEROS, Init
 from convsmith.network.network import INPUT, Auxiliary, Network, Node, infer
 from convsmith.network.ops.pointwise import Function
 from convsmith.network.ops.window import Padding, symmetric
@@ -118,6 +118,20 @@ def conv(
     return x.builder.add("conv", op, (x,), name, shares.name if shares else None)
 
 
+def standardized_conv(
+    x: Tensor,
+    channels: Dim,
+    kernel: int,
+    stride: int = 1,
+    *,
+    groups: Dim = 1,
+    name: str | None = None,
+) -> Tensor:
+    """Convolution with bias whose filters are standardised, padded by TensorFlow's "same" rule."""
+    op = ops.StandardizedConv(channels, pair(kernel), pair(stride), "same", groups=groups, bias=True, init=HE_FAN_IN)
+    return x.builder.add("conv", op, (x,), name, None)
+
+
 def default_padding(kernel: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Padding:
     """The dialect's padding. At stride 1 and odd kernels both rules add the same."""
     if dialect.current().same_padding and stride != (1, 1):
@@ -185,6 +199,11 @@ def affine(x: Tensor, *, name: str | None = None) -> Tensor:
 
 def scale(x: Tensor, factor: float, *, name: str | None = None) -> Tensor:
     return x.builder.add("scale", ops.Scale(factor), (x,), name, None)
+
+
+def skip_init(x: Tensor, *, name: str | None = None) -> Tensor:
+    """A trained multiple of this residual branch, 0 at first."""
+    return x.builder.add("gain", ops.SkipInit(), (x,), name, None)
 
 
 def dropout(x: Tensor, p: float = 0.5, *, name: str | None = None) -> Tensor:

@@ -25,6 +25,7 @@ FOLDED: dict[type[ops.Op], str] = {
     ops.Affine: "affine",
     ops.LocalResponseNorm: "LRN",
     ops.Scale: "scale",
+    ops.SkipInit: "gain",
     ops.Dropout: "dropout",
     ops.StochasticDepth: "drop path",
     ops.Flatten: "flatten",

@@ -91,7 +91,7 @@ class Learner:
 
 
 def make_optimizer(module: nn.Module, recipe: Recipe, stages: Stages = ()) -> torch.optim.Optimizer:
-    """The recipe's optimizer, fused: one pass over the weights. Biases and norms, of one dimension, do not decay.
+    """The recipe's optimizer, fused: one pass over the weights. Biases, norms and gains, one number each, do not decay.
 
     With fine-tuning each stage has groups of its own, with the share of the learning rate that it gets.
     """
@@ -101,7 +101,7 @@ def make_optimizer(module: nn.Module, recipe: Recipe, stages: Stages = ()) -> to
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
             stage = stage_of.get(name.rpartition(".")[0], len(stages) - 1)
-            decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
+            decay = recipe.weight_decay if parameter.numel() > parameter.shape[:1].numel() else 0.0
             members.setdefault((stage, decay), []).append(parameter)
     groups = [
         {"params": parameters, "share": tuning.layer_decay ** (len(stages) - 1 - stage), "weight_decay": decay}

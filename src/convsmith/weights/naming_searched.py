@@ -24,8 +24,22 @@ def following(place: str) -> str:
     return f"{parent}.{int(number) + 1}"
 
 
+def nfnet_timm(network: Network) -> dict[str, str]:
+    """stages.STAGE.BLOCK, with the second 3x3 convolution called 2b; a block's gain is the block's own parameter."""
+    roles = {"conv3": "conv2b", "conv4": "conv3", "downsample.conv1": "downsample.conv"}
+    roles |= {"se.conv1": "attn_last.fc1", "se.conv2": "attn_last.fc2"}
+    names = {"fc": "head.fc"}
+    for node in network.nodes:
+        stage, _, rest = node.name.partition(".")
+        if stage.startswith("stage"):
+            block, _, layer = rest.partition(".")
+            prefix = f"stages.{int(stage.removeprefix('stage')) - 1}.{block}"
+            names[node.name] = prefix if layer == "gain1" else f"{prefix}.{roles.get(layer, layer)}"
+    return {node.name: names.get(node.name, node.name) for node in network.nodes}
+
+
 NAMINGS_SEARCHED: dict[str, dict[str, Naming]] = {
     "torchvision": {"mnasnet": mnasnet_torchvision},
-    "timm": {},
+    "timm": {"nfnet": nfnet_timm},
     "keras": {},
 }

@@ -18,6 +18,7 @@ from convsmith.zoo import (  # noqa: F401
     libraries_searched,
     mnasnet,
     mobilenet,
+    nfnet,
     resnet,
     resnext,
     senet,

@@ -19,5 +19,9 @@ ALIASES.update(
             for w in ("050", "075", "100", "140")
         },
         "timm/mnasnet_small": Alias("mnasnet_small", {"drop": 0}),
+        **{
+            f"timm/dm_nfnet_f{n}": Alias(f"nfnet_f{n}", {}, input=(3, side, side))
+            for n, side in enumerate((192, 224, 256, 320, 384, 416, 448))
+        },
     }
 )

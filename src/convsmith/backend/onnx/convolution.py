@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
+import numpy as np
+import torch
+
+from convsmith.backend.layers import standardized
 from convsmith.backend.onnx.emit import emit
 from convsmith.backend.onnx.graph import Layer
-from convsmith.network.ops import Conv, ConvTranspose, Flatten, Linear, RadialBasis, TableConv, window
+from convsmith.network.ops import (
+    Conv,
+    ConvTranspose,
+    Flatten,
+    Linear,
+    RadialBasis,
+    StandardizedConv,
+    TableConv,
+    window,
+)
 
 
 @emit.register
 def _(op: Conv, layer: Layer) -> None:
+    _convolve(op, layer, _weight_and_bias(layer, op.bias))
+
+
+@emit.register
+def _(op: StandardizedConv, layer: Layer) -> None:
+    # Weights are constants here, so they are standardised once and for all.
+    weight, gain = torch.from_numpy(layer.array("weight")), torch.from_numpy(layer.array("gain"))
+    whole = standardized(weight, gain, op.eps).numpy()
+    _convolve(op, layer, [layer.parameter("weight", whole), *([layer.parameter("bias")] if op.bias else [])])
+
+
+def _convolve(op: Conv, layer: Layer, weight_and_bias: Sequence[str]) -> None:
     height, width = layer.shapes[0][1:]
     top, bottom, left, right = window.resolve(op.padding, (height, width), op.kernel, op.stride, op.dilation)
     attributes = {
@@ -20,7 +45,7 @@ def _(op: Conv, layer: Layer) -> None:
         "dilations": op.dilation,
         "group": op.groups,
     }
-    layer.result("Conv", [layer.inputs[0], *_weight_and_bias(layer, op.bias)], attributes)
+    layer.result("Conv", [layer.inputs[0], *weight_and_bias], attributes)
 
 
 @emit.register

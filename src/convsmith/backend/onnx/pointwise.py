@@ -13,6 +13,7 @@ from convsmith.network.ops import (
     Dropout,
     LocalResponseNorm,
     Scale,
+    SkipInit,
     StochasticDepth,
 )
 from convsmith.network.ops.pointwise import Function
@@ -89,6 +90,11 @@ def _(op: Affine, layer: Layer) -> None:
 @emit.register
 def _(op: Scale, layer: Layer) -> None:
     layer.result("Mul", [layer.inputs[0], layer.floats("factor", op.factor)])
+
+
+@emit.register
+def _(op: SkipInit, layer: Layer) -> None:
+    layer.result("Mul", [layer.inputs[0], layer.parameter("skipinit_gain")])
 
 
 @emit.register(Dropout)

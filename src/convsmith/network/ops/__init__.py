@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convsmith.network.ops.base import Op, Parameter, Window
-from convsmith.network.ops.conv import Conv, ConvTranspose, TableConv
+from convsmith.network.ops.conv import Conv, ConvTranspose, StandardizedConv, TableConv
 from convsmith.network.ops.dense import Flatten, Linear, RadialBasis
 from convsmith.network.ops.merge import Add, ChannelShuffle, Concat, Multiply, Pad, Slice, Upsample
 from convsmith.network.ops.pointwise import (
@@ -13,6 +13,7 @@ from convsmith.network.ops.pointwise import (
     Dropout,
     LocalResponseNorm,
     Scale,
+    SkipInit,
     StochasticDepth,
 )
 from convsmith.network.ops.pool import AdaptiveAvgPool, AvgPool, MaxPool
@@ -39,7 +40,9 @@ OPS: dict[str, type[Op]] = {
         Pad,
         RadialBasis,
         Scale,
+        SkipInit,
         Slice,
+        StandardizedConv,
         StochasticDepth,
         TableConv,
         Upsample,
@@ -69,7 +72,9 @@ __all__ = [
     "Parameter",
     "RadialBasis",
     "Scale",
+    "SkipInit",
     "Slice",
+    "StandardizedConv",
     "StochasticDepth",
     "TableConv",
     "Upsample",

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from convsmith.errors import ShapeError
 from convsmith.network.dims import Dim, Pair, Shape, always, elements
-from convsmith.network.init import HE_FAN_IN, HE_FAN_OUT, ZEROS, Init
+from convsmith.network.init import HE_FAN_IN, HE_FAN_OUT, ONES, ZEROS, Init
 from convsmith.network.ops import window
 from convsmith.network.ops.base import Op, Parameter, Saved, Window, feature_map
 from convsmith.network.ops.window import NONE, Padding
@@ -54,6 +54,23 @@ class Conv(Op):
 
     def windows(self, output: Shape, *inputs: Shape) -> tuple[Window, Window]:
         return window.windows((inputs[0][1], inputs[0][2]), self.kernel, self.stride, self.padding, self.dilation)
+
+
+@dataclass(frozen=True, slots=True)
+class StandardizedConv(Conv):
+    """Convolution whose every filter is brought to mean 0 and variance 1 / fan in, then times a trained gain.
+
+    Scaled weight standardisation (Brock et al. 2021, arXiv 2101.08692, eq. 3). gain (channels, 1, 1, 1) is the
+    parameter that `Conv` lacks. What it costs does not depend on the images: weights are standardised once.
+    """
+
+    kind: ClassVar[str] = "standardized_conv"
+
+    eps: float = 1e-5
+    gain_init: Init = ONES
+
+    def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
+        return (*Conv.parameters(self, *inputs), Parameter("gain", (self.channels, 1, 1, 1), self.gain_init))
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,23 @@ class Scale(Elementwise):
 
 
 @dataclass(frozen=True, slots=True)
+class SkipInit(Elementwise):
+    """Multiplication by one trained number that begins at 0, so that a block begins as its shortcut.
+
+    De and Smith 2020 (arXiv 2002.10444). skipinit_gain ().
+    """
+
+    kind: ClassVar[str] = "skip_init"
+    saved: ClassVar[Saved] = "inputs"
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return inputs[0]
+
+    def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
+        return (Parameter("skipinit_gain", (), ZEROS),)
+
+
+@dataclass(frozen=True, slots=True)
 class Dropout(Rearrangement):
     """Zeros elements with probability `p` in training, by element; nothing in evaluation."""
 
