@@ -45,9 +45,9 @@ def default_recipe(network: Network, dataset: Dataset, preprocess: Preprocess, *
     The peak rate is 0.1 for a batch of 128 with batch norm (He et al. 2015, section 4.2), scaled linearly with the
     batch (Goyal et al. 2017); and 0.05 without, scaled with its root (Krizhevsky 2014, section 5). Weights decay by
     5e-4, and by 1e-3 in networks without batch norm that could learn the data by heart (`overfits`). Batches are
-    smaller where an epoch would have under 100 of them. Characters shift, turn and scale a little; other images are
-    cropped at random where the network could learn them by heart, and flipped where a mirror image
-    keeps its class. Classes count by their inverse frequency where one has over three times another's images.
+    smaller where an epoch would have under 100 of them. Characters shift, turn and scale a little, and their labels are
+    smoothed by 0.2; other images are cropped at random where the network could learn them by heart, and flipped where a
+    mirror image keeps its class; 0.1 for them. Classes count by their inverse frequency where one has over three times another's images.
     """
     train = dataset.split("train")
     batch = int(np.clip(2 ** int(np.log2(max(1, len(train) / STEPS))), 8, BATCH))
@@ -60,7 +60,7 @@ def default_recipe(network: Network, dataset: Dataset, preprocess: Preprocess, *
         learning_rate=0.1 * batch / BATCH if normed else 0.05 * sqrt(batch / BATCH),
         weight_decay=5e-4 if normed or not overfits(network, dataset) else 1e-3,
         warmup_epochs=min(1.0, epochs / 4),
-        label_smoothing=0.1,
+        label_smoothing=0.2 if written_characters(dataset.classes) else 0.1,
         ema_decay=0.99,
         class_weighting="balanced" if counts.max() > 3 * counts.min() else "none",
         augment=default_augment(network, dataset, preprocess),
