@@ -15,6 +15,8 @@ from convsmith.data.images import ArrayImages, numbered
 from convsmith.data.listing import SPLITS, Listing, labelled, rows_by_split
 from convsmith.errors import DataError
 
+MAX_BYTES = 4 << 30
+
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -46,6 +48,10 @@ def read_npz(path: Path) -> Listing:
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:
     try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > MAX_BYTES:
+            raise DataError(f"{path} unpacks to {size:,} bytes; at most {MAX_BYTES:,} are read into memory")
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (
@@ -58,7 +64,7 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
         zipfile.BadZipFile,
         zlib.error,
     ) as error:
-        raise DataError(f"{path} cannot be read as npz: {error}") from None
+        raise DataError(f"{path} cannot be read as npz: {' '.join(str(error).split())}") from None
 
 
 def _pair(path: Path, arrays: Arrays, x: str, y: str) -> tuple[NDArray[np.uint8], NDArray[Any]]:

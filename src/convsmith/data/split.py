@@ -78,5 +78,5 @@ def _check_present(counts: NDArray[np.int64], classes: tuple[str, ...], split: s
     missing = [name for name, count in zip(classes, counts.tolist(), strict=True) if not count]
     if missing:
         names = ", ".join(repr(name) for name in missing[:3]) + (", ..." if len(missing) > 3 else "")
-        kind = "class" if len(missing) == 1 else f"{len(missing)} classes"
-        raise DataError(f"{where}: {kind} {names} has no image in {split}; each class needs one in every split")
+        kind = f"class {names} has" if len(missing) == 1 else f"{len(missing)} classes {names} have"
+        raise DataError(f"{where}: {kind} no image in {split}; each class needs one in every split")
