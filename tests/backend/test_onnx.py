@@ -43,9 +43,9 @@ def randomised(net: Network, seed: int = 0) -> torch.nn.Module:
     module = convsmith.build(net, seed).eval()
     generator = torch.Generator().manual_seed(seed)
     for name, tensor in module.state_dict().items():
-        if name.endswith("running_var"):
+        if name.endswith(("running_var", "variance")):
             tensor.uniform_(0.5, 2, generator=generator)
-        elif name.endswith(("bias", "running_mean", "gain")) or (name.endswith("weight") and tensor.ndim == 1):
+        elif name.endswith(("bias", "mean", "gain")) or (name.endswith("weight") and tensor.ndim == 1):
             tensor.uniform_(-0.5, 1.5, generator=generator)
     return module
 
@@ -87,6 +87,7 @@ ONE_LAYER: dict[str, Callable[[b.Tensor], b.Tensor]] = {
     "radial_basis": lambda x: b.radial_basis(b.linear(x, 5), 6),
     "batch_norm": lambda x: b.batch_norm(x),
     "batch_norm without scale": lambda x: b.batch_norm(x, scale=False),
+    "fixed_norm": lambda x: b.fixed_norm(x),
     "local_response_norm": lambda x: b.local_response_norm(x, 3, 0.5, 0.75, 2.0),
     "local_response_norm of even size": lambda x: b.local_response_norm(x, 2, 0.5, 0.75, 1.0),
     "affine": lambda x: b.affine(x),
@@ -177,6 +178,8 @@ def test_averaging_matrix_is_adaptive_pooling(size: int, cells: int) -> None:
         ("resnext50_32x4d", (3, 64, 64)),
         ("se_resnet50", (3, 64, 64)),
         ("wrn_16_4", (3, 32, 32)),
+        ("keras/EfficientNetB0", (3, 64, 64)),
+        ("timm/tf_efficientnet_lite0", (3, 64, 63)),
     ],
 )
 def test_networks_give_the_same_in_onnx_runtime_and_torch(name: str, shape: tuple[int, int, int]) -> None:

@@ -96,7 +96,14 @@ def test_adaptive_pooling_has_torchs_shape(shape, size):
 
 @given(shapes)
 def test_layers_that_keep_the_shape_do(shape):
-    kept = (ops.BatchNorm(), ops.LocalResponseNorm(), ops.Activation("relu"), ops.Affine(), ops.Scale(0.2))
+    kept = (
+        ops.BatchNorm(),
+        ops.FixedNorm(),
+        ops.LocalResponseNorm(),
+        ops.Activation("relu"),
+        ops.Affine(),
+        ops.Scale(0.2),
+    )
     for op in (*kept, ops.Dropout(), ops.StochasticDepth(0.1)):
         assert op.shape(shape) == shape
 

@@ -33,6 +33,7 @@ OP_STRATEGIES: dict[str, st.SearchStrategy[ops.Op]] = {
     "conv": st.builds(ops.Conv, small, pairs, pairs, paddings, pairs, small, st.booleans(), inits, inits),
     "conv_transpose": st.builds(ops.ConvTranspose, small, pairs, pairs, st.booleans(), inits),
     "dropout": st.builds(ops.Dropout, fractions),
+    "fixed_norm": st.just(ops.FixedNorm()),
     "flatten": st.just(ops.Flatten()),
     "linear": st.builds(ops.Linear, small, st.booleans(), inits, inits),
     "local_response_norm": st.builds(ops.LocalResponseNorm, small, fractions, fractions, fractions),

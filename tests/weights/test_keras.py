@@ -22,6 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 """Keras 3.15 with NumPy 2."""
 
 MODELS = {
+    "EfficientNetB0": {"input_shape": (64, 64, 3)},
     "MobileNet:0.25": {"alpha": 0.25, "input_shape": (96, 96, 3)},
     "ResNet50": {"input_shape": (64, 64, 3)},
     "ResNet50V2": {"input_shape": (64, 64, 3)},

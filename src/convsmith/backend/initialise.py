@@ -30,6 +30,9 @@ def fill(tensor: Tensor, init: Init, generator: torch.Generator) -> None:
             case "lecun_uniform":
                 limit = 1 / math.sqrt(_fan_in(tensor))
                 tensor.uniform_(-limit, limit, generator=generator)
+            case "uniform_fan_out":
+                limit = 1 / math.sqrt(_fan_out(tensor))
+                tensor.uniform_(-limit, limit, generator=generator)
             case "signs":
                 tensor.copy_(torch.randint(0, 2, tensor.shape, generator=generator) * 2 - 1)
 

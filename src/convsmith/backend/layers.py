@@ -136,6 +136,21 @@ class SkipInit(nn.Module):
         return x * self.skipinit_gain
 
 
+class FixedNorm2d(nn.Module):
+    """(x - mean) / sqrt(variance) by channel, with statistics that no training changes."""
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.empty(channels))
+        self.register_buffer("variance", torch.empty(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean[:, None, None]) / self.variance[:, None, None].sqrt()
+
+
 class ScaledTanh(nn.Module):
     """1.7159 tanh(2x / 3): f(1) = 1, f(-1) = -1 (LeCun et al. 1998, appendix A)."""
 

@@ -91,6 +91,11 @@ def _(op: ops.BatchNorm, inputs: list[Shape]) -> nn.Module:
 
 
 @lower.register
+def _(op: ops.FixedNorm, inputs: list[Shape]) -> nn.Module:
+    return layers.FixedNorm2d(inputs[0][0])
+
+
+@lower.register
 def _(op: ops.LocalResponseNorm, inputs: list[Shape]) -> nn.Module:
     return nn.LocalResponseNorm(op.size, op.alpha, op.beta, op.k)
 

@@ -178,6 +178,11 @@ def batch_norm(x: Tensor, *, scale: bool = True, init: Init = ONES, name: str | 
     return x.builder.add("bn", op, (x,), name, None)
 
 
+def fixed_norm(x: Tensor, *, name: str | None = None) -> Tensor:
+    """Normalisation by a mean and a variance for each channel that are given with the weights."""
+    return x.builder.add("norm", ops.FixedNorm(), (x,), name, None)
+
+
 def local_response_norm(
     x: Tensor, size: int = 5, alpha: float = 5e-4, beta: float = 0.75, k: float = 2.0, *, name: str | None = None
 ) -> Tensor:

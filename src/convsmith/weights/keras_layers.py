@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from convsmith.errors import UsageError
 from convsmith.network.network import Network
-from convsmith.network.ops import BatchNorm, Conv, Linear
+from convsmith.network.ops import BatchNorm, Conv, FixedNorm, Linear
+from convsmith.weights.keys import COUNTER
 from convsmith.weights.library import Slot, slots
 from convsmith.weights.naming import naming, written_as_convolutions
 from convsmith.zoo.registry import find
@@ -19,7 +20,8 @@ SHORTCUT_FIRST = ("resnet", "resnet_v2_keras")
 class KerasLayer(NamedTuple):
     """A layer that has parameters: its name, its class in snake case, and its parameters' keys (`NAME/kernel`).
 
-    The keys stand in the order in which Keras lists them, which is ours: kernel, bias; gamma, beta, mean, variance.
+    The keys stand in the order in which Keras lists them, which is ours: kernel, bias; gamma, beta, mean, variance; or
+    mean, variance and a counter.
     """
 
     name: str
@@ -41,7 +43,8 @@ def keras_layers(network: Network) -> list[KerasLayer]:
     for slot in slots(network, "keras", prefixes):
         node, name = slot.node.name, names[slot.node.name]
         known = layers.get(name, KerasLayer(name, _kind(slot, prefixes[node], convolutions), ()))
-        layers[name] = known._replace(keys=(*known.keys, slot.keys[0]))
+        counter = (COUNTER.format(name),) if slot.parameter == "variance" else ()
+        layers[name] = known._replace(keys=(*known.keys, slot.keys[0], *counter))
         places[name] = min(ranks[node], places.get(name, ranks[node]))
     return sorted(layers.values(), key=lambda layer: places[layer.name])
 
@@ -82,6 +85,8 @@ def _kind(slot: Slot, prefix: str, convolutions: Sequence[str]) -> str:
     op = slot.node.op
     if isinstance(op, BatchNorm):
         return "batch_normalization"
+    if isinstance(op, FixedNorm):
+        return "normalization"
     if isinstance(op, Linear):
         return "conv2d" if slot.node.name in convolutions else "dense"
     if not isinstance(op, Conv):

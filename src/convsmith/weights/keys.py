@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-KERAS = {"weight": ("kernel", "depthwise_kernel"), "bias": ("bias",)}
+KERAS = {
+    "weight": ("kernel", "depthwise_kernel"),
+    "bias": ("bias",),
+    "mean": ("mean",),
+    "variance": ("variance",),
+}
 KERAS_NORM = {
     "weight": ("gamma",),
     "bias": ("beta",),
     "running_mean": ("moving_mean",),
     "running_var": ("moving_variance",),
 }
-UNUSED = ("num_batches_tracked", "normalization/count")
+COUNTER = "{}/count"
+"""Where Keras' `Normalization` keeps how many pixels its statistics are of."""
+UNUSED = ("num_batches_tracked", COUNTER.format(""))
 """Entries of checkpoints that no output depends on."""
 
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from convsmith.network.network import Network, Node
-from convsmith.network.ops import Conv, Flatten, Linear
+from convsmith.network.ops import Conv, FixedNorm, Flatten, Linear
 from convsmith.weights.naming import written_as_convolutions
+
+DEVIATIONS = torch.tensor((0.229, 0.224, 0.225))
+"""Of ImageNet's colours, which Keras' published EfficientNets hold where their layer takes variances; Keras' code makes
+up for it behind the layer (https://github.com/tensorflow/tensorflow/issues/49930)."""
 
 
 def to_ours(theirs: Tensor, network: Network, node: Node, shape: tuple[int, ...], source: str) -> Tensor:
@@ -37,6 +42,8 @@ def _from_keras(theirs: Tensor, network: Network, node: Node, shape: tuple[int, 
     if theirs.ndim == 4:
         depthwise = isinstance(node.op, Conv) and _depthwise(node.op, shape) and theirs.numel() == math.prod(shape)
         return theirs.permute(2, 3, 0, 1).reshape(shape) if depthwise else theirs.permute(3, 2, 0, 1)
+    if isinstance(node.op, FixedNorm) and theirs.shape == (3,) and torch.allclose(theirs.float(), DEVIATIONS):
+        return theirs.square()
     if theirs.ndim != 2:
         return theirs
     channels, height, width = _map(network, node)

@@ -13,7 +13,7 @@ from torch import Tensor
 from convsmith.errors import ModelFileError
 from convsmith.network.network import Network, Node
 from convsmith.network.ops import BatchNorm
-from convsmith.weights.keys import UNUSED, keys_of
+from convsmith.weights.keys import COUNTER, UNUSED, keys_of
 from convsmith.weights.layout import to_ours, to_theirs
 from convsmith.weights.naming import naming
 from convsmith.weights.numbering import renumbered
@@ -85,8 +85,9 @@ def slots(network: Network, source: str, prefixes: Mapping[str, str]) -> Iterato
 def from_library(network: Network, state: Mapping[str, Any], source: str) -> dict[str, Tensor]:
     """A library's checkpoint as this network's state dict, for `convsmith.build(network).load_state_dict(...)`.
 
-    `state` maps the library's own keys (of `source`: "torchvision", "timm" or "keras") to arrays, in its own layout;
-    dtypes are kept. Raises ModelFileError listing every key that is missing, left over or of the wrong shape.
+    `state` maps the library's own keys (of `source`: "torchvision", "timm", "keras" or "efficientnet_pytorch") to
+    arrays, in its own layout; dtypes are kept. Raises ModelFileError listing every key that is missing, left over or of
+    the wrong shape.
     """
     return match(network, state, source).complete()
 
@@ -118,8 +119,9 @@ def match(network: Network, state: Mapping[str, Any], source: str) -> Match:
 def to_library(network: Network, weights: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
     """A state dict of this network as a library's checkpoint, under the library's keys and in its layout.
 
-    The inverse of `from_library`. Batch norms of torch's libraries also count their batches, which no output depends
-    on; their counters are written as 0. Raises ModelFileError if the weights lack a parameter of the network.
+    The inverse of `from_library`. Batch norms of torch's libraries also count their batches, Keras' `Normalization` its
+    pixels, which no output depends on; their counters are written as 0. Raises ModelFileError if the weights lack a
+    parameter of the network.
     """
     state: dict[str, Tensor] = {}
     for slot in slots(network, source, naming(source, network)):
@@ -130,4 +132,6 @@ def to_library(network: Network, weights: Mapping[str, Tensor], source: str) -> 
         state[key] = to_theirs(ours, network, slot.node, source).clone(memory_format=torch.contiguous_format)
         if slot.parameter == "running_var" and source != "keras":
             state[key.replace("running_var", "num_batches_tracked")] = torch.tensor(0)
+        if slot.parameter == "variance" and source == "keras":
+            state[COUNTER.format(key.partition("/")[0])] = torch.tensor(0)
     return state

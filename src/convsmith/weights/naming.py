@@ -7,6 +7,7 @@ from collections.abc import Callable
 from convsmith.errors import UnknownNameError, UsageError
 from convsmith.network.network import Network
 from convsmith.network.ops import BatchNorm, Conv
+from convsmith.weights.naming_efficientnet import NAMINGS_EFFICIENTNET
 from convsmith.weights.naming_inception import NAMINGS_INCEPTION
 from convsmith.weights.naming_residual import NAMINGS_RESIDUAL, replaced, unchanged
 from convsmith.weights.naming_searched import NAMINGS_SEARCHED
@@ -138,6 +139,8 @@ NAMINGS: dict[str, dict[str, Naming]] = {
         "mobilenet_v1": efficient_timm,
         "mobilenet_v2": efficient_timm,
         "mnasnet": efficient_timm,
+        "efficientnet": efficient_timm,
+        "efficientnet_lite": efficient_timm,
     },
     "keras": {
         "vgg": vgg_keras,
@@ -147,9 +150,9 @@ NAMINGS: dict[str, dict[str, Naming]] = {
         "mobilenet_v2": mobilenet_v2_keras,
     },
 }
-for _further in (NAMINGS_INCEPTION, NAMINGS_RESIDUAL, NAMINGS_SEARCHED):
+for _further in (NAMINGS_INCEPTION, NAMINGS_RESIDUAL, NAMINGS_SEARCHED, NAMINGS_EFFICIENTNET):
     for _source, _namings in _further.items():
-        NAMINGS[_source].update(_namings)
+        NAMINGS.setdefault(_source, {}).update(_namings)
 
 CONVOLUTIONS: dict[tuple[str, str], tuple[str, ...]] = {
     ("timm", "vgg"): ("fc6", "fc7"),

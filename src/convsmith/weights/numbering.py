@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-NUMBERED = re.compile(r"(conv2d|batch_normalization)(?:_(\d+))?")
+NUMBERED = re.compile(r"(conv2d|batch_normalization|normalization)(?:_(\d+))?")
 
 
 def renumbered(prefixes: Mapping[str, str], keys: Iterable[str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from convsmith.zoo import (  # noqa: F401
     alexnet,
     densenet,
+    efficientnet,
     googlenet,
     inception_resnet,
     inception_v2,
@@ -13,6 +14,7 @@ from convsmith.zoo import (  # noqa: F401
     inception_v4,
     lenet,
     libraries,
+    libraries_efficientnet,
     libraries_inception,
     libraries_residual,
     libraries_searched,

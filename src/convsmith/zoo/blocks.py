@@ -15,6 +15,7 @@ from convsmith.network.builder import (
     global_avg_pool,
     multiply,
     scope,
+    stochastic_depth,
 )
 from convsmith.network.dims import Dim
 from convsmith.network.ops.pointwise import Function
@@ -39,16 +40,24 @@ def squeeze_excite(x: Tensor, reduced: Dim, *, function: Function = "relu", gate
 
 
 def inverted_residual(
-    x: Tensor, channels: Dim, kernel: int, stride: int, expand: int, *, function: Function, squeeze: int = 0
+    x: Tensor,
+    channels: Dim,
+    kernel: int,
+    stride: int,
+    expand: int,
+    *,
+    function: Function,
+    squeeze: int = 0,
+    drop: float = 0.0,
 ) -> Tensor:
     """1x1 expand, depthwise, 1x1 linear project; a shortcut where the shape stays (Sandler et al. 2018, fig. 4 d).
 
     With `squeeze`, squeeze-and-excitation follows the depthwise convolution, reduced to the block's input channels
-    over `squeeze` (MBConv with SE; Tan et al. 2018, fig. 7 b).
+    over `squeeze` (MBConv with SE; Tan et al. 2018, fig. 7 b). `drop` is the chance that training leaves the block out.
     """
     y = conv_norm_act(x, expand * x.channels, 1, function=function) if expand > 1 else x
     y = conv_norm_act(y, y.channels, kernel, stride, groups=y.channels, function=function)
     if squeeze:
         y = squeeze_excite(y, x.channels // squeeze, function=function)
     y = conv_norm(y, channels, 1)
-    return add(x, y) if stride == 1 and dims.equal(x.shape, y.shape) else y
+    return add(x, stochastic_depth(y, drop)) if stride == 1 and dims.equal(x.shape, y.shape) else y

@@ -11,6 +11,7 @@ from convsmith.network.ops import (
     Affine,
     BatchNorm,
     Dropout,
+    FixedNorm,
     LocalResponseNorm,
     Scale,
     SkipInit,
@@ -49,6 +50,13 @@ def _(op: BatchNorm, layer: Layer) -> None:
     weight = layer.parameter("weight") if op.scale else layer.floats("weight", np.ones(channels))
     inputs = [layer.inputs[0], weight, *map(layer.parameter, ("bias", "running_mean", "running_var"))]
     layer.result("BatchNormalization", inputs, {"epsilon": op.eps})
+
+
+@emit.register
+def _(op: FixedNorm, layer: Layer) -> None:
+    mean = layer.parameter("mean", layer.array("mean").reshape(-1, 1, 1))
+    deviation = layer.floats("deviation", np.sqrt(layer.array("variance")).reshape(-1, 1, 1))
+    layer.result("Div", [layer.step("Sub", [layer.inputs[0], mean]), deviation])
 
 
 @emit.register

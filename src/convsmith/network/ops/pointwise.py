@@ -49,6 +49,33 @@ class BatchNorm(Op):
 
 
 @dataclass(frozen=True, slots=True)
+class FixedNorm(Op):
+    """(x - mean) / sqrt(variance) by channel, with statistics that are given and never change: mean, variance (C,).
+
+    Keras' `Normalization` layer, by which its EfficientNets normalise the pixels themselves.
+    """
+
+    kind: ClassVar[str] = "fixed_norm"
+
+    def shape(self, *inputs: Shape) -> Shape:
+        feature_map(inputs[0])
+        return inputs[0]
+
+    def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
+        shape = inputs[0][:1]
+        return (
+            Parameter("mean", shape, ZEROS, trainable=False),
+            Parameter("variance", shape, ONES, trainable=False),
+        )
+
+    def macs(self, output: Shape, *inputs: Shape) -> Dim:
+        return 0
+
+    def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
+        return 2 * elements(output)
+
+
+@dataclass(frozen=True, slots=True)
 class LocalResponseNorm(Op):
     """x / (k + alpha / size * sum of squares over `size` neighbouring channels) ^ beta (AlexNet, section 3.3).
 
