@@ -262,6 +262,7 @@ DESCRIPTIONS = {
     "exact size, bilinear": Preprocess(3, (17, 21), (17, 21), (0.0,) * 3, (1.0,) * 3),
     "exact size, cropped": Preprocess(3, (16, 15), (19, 24), (0.0,) * 3, (1.0,) * 3),
     "nearest": Preprocess(3, (20, 20), 23, (0.0,) * 3, (1.0,) * 3, "nearest"),
+    "blue first": Preprocess(3, (20, 20), 24, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), order="BGR"),
     "grey": Preprocess(1, (28, 28), 28, (0.1307,), (0.3081,)),
 }
 

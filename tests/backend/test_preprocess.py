@@ -101,6 +101,14 @@ def test_a_grey_array_and_its_rgb_copy_give_the_same() -> None:
         torch.testing.assert_close(module(grey), module(grey.expand(-1, -1, -1, 3)), rtol=0, atol=1e-5)
 
 
+def test_blue_comes_first_where_the_description_says_so() -> None:
+    image = torch.from_numpy(noise(30, 40, 3))
+    mean, std = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
+    blue_first = PreprocessModule(Preprocess(3, (20, 20), 24, mean, std, order="BGR"))
+    red_first = PreprocessModule(Preprocess(3, (20, 20), 24, mean[::-1], std[::-1]))
+    torch.testing.assert_close(blue_first(image), red_first(image).flip(1), rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize(("have", "first"), [(10, 3), (11, 4), (9, 2), (13, 4)])
 def test_half_a_pixel_is_rounded_to_the_even_side(have: int, first: int) -> None:
     row = torch.arange(have, dtype=torch.float32).expand(1, 1, 4, have)

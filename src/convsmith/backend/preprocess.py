@@ -45,10 +45,12 @@ class PreprocessModule(nn.Module):
         """From uint8 (H, W, 3) or (N, H, W, 1 or 3) to float32 (N, C, H, W) in 0..255, C as the network takes it."""
         batch = images if images.ndim == 4 else images[None]
         floats = batch.permute(0, 3, 1, 2).float()
+        if self.preprocess.channels == 1 and floats.shape[1] == 3:
+            return (floats * self.luma).sum(dim=1, keepdim=True)
+        if self.preprocess.order == "BGR":
+            floats = floats.flip(1)
         if floats.shape[1] == self.preprocess.channels:
             return floats
-        if self.preprocess.channels == 1:
-            return (floats * self.luma).sum(dim=1, keepdim=True)
         return floats.expand(-1, self.preprocess.channels, -1, -1)
 
     def resize_and_crop(self, images: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from convsmith.cli import certify, compare, data, evaluate, export, features, fit, models, predict, show
+from convsmith.cli import certify, compare, data, evaluate, export, features, fit, models, predict, show, weights
 from convsmith.errors import ConvsmithError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command()(show.show)
 app.command()(compare.compare)
 app.command()(certify.certify)
 app.add_typer(data.app, name="data")
+app.add_typer(weights.app, name="weights")
 
 
 def main() -> None:

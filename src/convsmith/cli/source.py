@@ -1,7 +1,8 @@
-"""The network that a command line means: a name, a model file, or a network's JSON."""
+"""What the words of a command line mean: a network, a checkpoint, class names, preprocessing."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,10 @@ from convsmith.network import Network
 from convsmith.network.dims import Shape
 
 if TYPE_CHECKING:
+    from convsmith.network import Preprocess
     from convsmith.zoo import Published
 
-SUFFIXES = (".json", ".safetensors", ".pt", ".pth", ".onnx", ".h5")
+SUFFIXES = (".json", ".safetensors", ".pt", ".pth", ".onnx", ".h5", ".keras", ".whl")
 
 
 def network_of(
@@ -58,3 +60,46 @@ def shape_of(words: str) -> Shape:
     if len(parts) != 3 or not all(part.isdecimal() and int(part) for part in parts):
         raise UsageError(f"--input is channels x height x width such as 3x224x224, not {words!r}")
     return tuple(int(part) for part in parts)
+
+
+def checkpoint_of(source: str) -> Path:
+    """The file that is meant: a path, or published weights by name, which are fetched.
+
+    Raises UsageError or UnknownNameError where there is neither, DownloadError.
+    """
+    from convsmith.cli.progress import download_progress
+    from convsmith.weights.published import fetch_weights
+
+    path = Path(source)
+    if path.is_file():
+        return path
+    if path.suffix in SUFFIXES:
+        raise UsageError(f"{source}: no such file")
+    with download_progress() as tell:
+        return fetch_weights(source, on_progress=tell)
+
+
+def class_names_of(path: Path) -> list[str]:
+    """Class names of a text file, a line each. Raises UsageError if it cannot be read or names a class twice."""
+    names = [line.strip() for line in _text(path).splitlines() if line.strip()]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if not names or twice:
+        raise UsageError(f"{path}: {f'{twice!r} is there twice' if twice else 'no class names'}")
+    return names
+
+
+def preprocess_of(path: Path) -> Preprocess:
+    """The preprocessing that a JSON file describes. Raises UsageError."""
+    from convsmith.network import Preprocess
+
+    try:
+        return Preprocess.from_json(json.loads(_text(path)))
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise UsageError(f"{path} describes no preprocessing: {type(error).__name__} {error}") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from None

@@ -15,7 +15,8 @@ from convsmith.weights.file import load_model
 
 
 def evaluate(model_file: Path, data: str | Path, *, split: str = "test", k: int = 5, seed: int = 0) -> Metrics:
-    """Metrics of a model on a named split. Classes are matched by name, whatever their order in the data.
+    """Metrics of a model on a named split. Classes are matched by name, or by WordNet id where the model has such,
+    whatever their order in the data.
 
     Raises ModelFileError for a bad file, DataError for data that lacks the split or has a class that the model does
     not know.
@@ -23,10 +24,12 @@ def evaluate(model_file: Path, data: str | Path, *, split: str = "test", k: int 
     model = load_model(model_file)
     dataset = open_dataset(data, seed=seed)
     images = dataset.split(split)
-    unknown = [name for name in dataset.classes if name not in model.classes]
+    places = {name: place for place, name in enumerate(model.provenance.get("wordnet_ids", ()))}
+    places |= {name: place for place, name in enumerate(model.classes)}
+    unknown = [name for name in dataset.classes if name not in places]
     if unknown:
         raise DataError(f"{dataset.name} has classes that {model_file} does not know: {', '.join(unknown[:5])}")
-    position = np.array([model.classes.index(name) for name in dataset.classes])
+    position = np.array([places[name] for name in dataset.classes])
     module = build(model.network)
     module.load_state_dict(dict(model.weights), strict=False)
     logits = predict_logits(module, images, model.preprocess)

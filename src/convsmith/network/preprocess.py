@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 Interpolation = Literal["nearest", "bilinear", "bicubic"]
+Order = Literal["RGB", "BGR"]
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class Preprocess:
 
     In this order: one channel by luma if `channels` is 1 (ITU-R 601, as Pillow's "L"); the shorter side
     resized to `resize` pixels with antialiasing (or both sides to an exact (height, width)); the centre
-    `crop` (height, width) cut out; values divided by 255; `mean` subtracted and divided by `std`, by channel.
+    `crop` (height, width) cut out; values divided by 255; `mean` subtracted and divided by `std`, by channel. Three
+    channels go in as `order` says (networks that Caffe trained take blue first), and `mean` and `std` with them.
 
     Training, evaluation, prediction and the exported graph all run this one description.
     """
@@ -25,6 +27,7 @@ class Preprocess:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     interpolation: Interpolation = "bilinear"
+    order: Order = "RGB"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -39,6 +42,7 @@ class Preprocess:
             mean=tuple(float(v) for v in data["mean"]),
             std=tuple(float(v) for v in data["std"]),
             interpolation=data["interpolation"],
+            order=data.get("order", "RGB"),
         )
 
     def resized(self, height: int, width: int) -> tuple[int, int]:

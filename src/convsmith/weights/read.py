@@ -15,6 +15,7 @@ from torch import Tensor
 
 from convsmith.errors import ModelFileError, UsageError
 from convsmith.network.network import Network
+from convsmith.weights.file import KEY
 from convsmith.weights.library import Match, match
 from convsmith.weights.naming import NAMINGS
 
@@ -117,10 +118,13 @@ def _tensors(loaded: Any, label: str) -> dict[str, Tensor]:
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
+    from safetensors import SafetensorError, safe_open
     from safetensors.torch import load_file
 
     try:
+        with safe_open(path, "pt") as file:
+            if KEY in (file.metadata() or {}):
+                raise ModelFileError(f"{path} is a model file of convsmith already")
         return _tensors(load_file(path), str(path))
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelFileError(f"{path} is damaged: {error}") from None

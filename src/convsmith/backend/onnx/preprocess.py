@@ -36,7 +36,8 @@ def emit_preprocess(graph: Graph, preprocess: Preprocess, image: str) -> str:
 
 def _channels(scope: Scope, preprocess: Preprocess, image: str) -> str:
     if preprocess.channels == 3:
-        return image
+        blue_first = scope.ints("blue_first", [2, 1, 0])
+        return scope.step("Gather", [image, blue_first], {"axis": 1}) if preprocess.order == "BGR" else image
     if preprocess.channels != 1:
         raise ExportError(f"an image has 1 or 3 channels, the network takes {preprocess.channels}")
     weighted = scope.step("Mul", [image, scope.floats("luma", np.reshape(LUMA, (3, 1, 1)))])

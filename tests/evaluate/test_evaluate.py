@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import convsmith
+from convsmith.errors import DataError
+from convsmith.evaluate.evaluate import evaluate
+from convsmith.network import Preprocess
+from convsmith.weights.file import Header, Model, save_model
+
+CLASSES = ("tabby", "tench", "crane")
+IDS = ("n02123045", "n01440764", "n02012849")
+
+
+@pytest.fixture
+def model_file(tmp_path: Path) -> Path:
+    net = convsmith.create("lenet5", classes=3, input=(1, 28, 28))
+    header = Header(net, CLASSES, Preprocess(1, (28, 28), 28, (0.5,), (0.5,)), {"wordnet_ids": list(IDS)})
+    save_model(Model(header, convsmith.build(net).state_dict()), tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors"
+
+
+def images(root: Path, names: tuple[str, ...]) -> Path:
+    for label, name in enumerate(names):
+        (root / name).mkdir(parents=True)
+        for number in range(20):
+            pixels = np.random.default_rng([label, number]).integers(0, 256, (28, 28), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{number}.png")
+    return root
+
+
+def test_classes_may_be_called_by_their_wordnet_ids(model_file: Path, tmp_path: Path) -> None:
+    by_name = evaluate(model_file, images(tmp_path / "names", CLASSES), split="train", k=1)
+    by_id = evaluate(model_file, images(tmp_path / "ids", IDS), split="train", k=1)
+    assert [(one.name, one.images > 0) for one in by_id.classes] == [(name, True) for name in CLASSES]
+    assert by_id.top1 == by_name.top1
+
+
+def test_a_class_that_the_model_does_not_know_is_named(model_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not know: zebra"):
+        evaluate(model_file, images(tmp_path / "data", ("tabby", "tench", "zebra")))

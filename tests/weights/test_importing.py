@@ -1,0 +1,117 @@
+"""Checkpoints made model files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import convsmith
+from convsmith.download import Published, sha256
+from convsmith.errors import ModelFileError, UsageError
+from convsmith.network import Preprocess
+from convsmith.weights import imagenet, load_model, save_model, to_library
+from convsmith.weights.importing import import_weights
+from convsmith.weights.published import PublishedWeights, find_published
+from convsmith.weights.usual import usual_preprocess
+
+NAME = "torchvision/squeezenet1_1"
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole checkpoint of torchvision's SqueezeNet, to be read only."""
+    path = tmp_path_factory.mktemp("checkpoint") / "mine.pth"
+    net = convsmith.create(NAME)
+    torch.save(to_library(net, convsmith.build(net).state_dict(), "torchvision"), path)
+    return path
+
+
+@pytest.fixture
+def known(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> PublishedWeights:
+    """The checkpoint as published weights, with a preprocessing of its own."""
+    file = Published("https://example.org/x.pth", None, sha256(checkpoint)[:8])
+    preprocess = replace(find_published(NAME).preprocess, resize=231)
+    row = replace(find_published(NAME), name="the published", file=file, preprocess=preprocess)
+    monkeypatch.setattr("convsmith.weights.published._registry", lambda: (row,))
+    return row
+
+
+def test_a_published_file_brings_network_classes_and_preprocessing(checkpoint: Path, known: PublishedWeights) -> None:
+    imported = import_weights(checkpoint)
+    assert imported.published == known
+    assert not imported.assumed
+    assert imported.model.network == convsmith.create(NAME)
+    assert imported.model.classes == imagenet.labels()
+    assert imported.model.preprocess == known.preprocess
+    assert imported.model.provenance["wordnet_ids"][281] == "n02123045"
+    assert imported.model.provenance["imported"]["published"]["top1"] == known.top1
+
+
+def test_another_file_needs_a_network_and_assumes_what_is_usual(checkpoint: Path) -> None:
+    with pytest.raises(UsageError, match="none of the published weights; say whose network"):
+        import_weights(checkpoint)
+    imported = import_weights(checkpoint, NAME)
+    assert imported.assumed
+    assert imported.published is None
+    assert imported.model.preprocess == find_published(NAME).preprocess
+
+
+def test_an_imported_model_is_saved_and_loaded(checkpoint: Path, tmp_path: Path) -> None:
+    imported = import_weights(checkpoint, NAME)
+    save_model(imported.model, tmp_path / "model.safetensors")
+    loaded = load_model(tmp_path / "model.safetensors")
+    assert loaded.header == imported.model.header
+    assert torch.equal(loaded.weights["conv1.weight"], imported.model.weights["conv1.weight"])
+
+
+def test_given_classes_and_preprocessing_are_taken(tmp_path: Path) -> None:
+    net = convsmith.create(NAME, classes=2, input=(3, 96, 96))
+    torch.save(to_library(net, convsmith.build(net).state_dict(), "torchvision"), tmp_path / "pets.pth")
+    preprocess = Preprocess(3, (96, 96), (96, 96), (0.5,) * 3, (0.5,) * 3)
+    imported = import_weights(tmp_path / "pets.pth", NAME, classes=("cat", "dog"), preprocess=preprocess)
+    assert imported.model.network == net
+    assert imported.model.classes == ("cat", "dog")
+    assert imported.model.preprocess == preprocess
+    assert imported.model.provenance["wordnet_ids"] == []
+
+
+def test_nothing_is_taken_in_part_unless_asked(checkpoint: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"conv10 needs \(2, 512, 1, 1\)"):
+        import_weights(checkpoint, NAME, classes=("cat", "dog"))
+    imported = import_weights(checkpoint, NAME, classes=("cat", "dog"), partial=True)
+    assert [problem.partition(" ")[0] for problem in imported.problems] == ["classifier.1.weight", "classifier.1.bias"]
+    assert imported.model.provenance["not_imported"] == list(imported.problems)
+    whole = import_weights(checkpoint, NAME).model
+    assert torch.equal(imported.model.weights["conv1.weight"], whole.weights["conv1.weight"])
+    assert imported.model.weights["conv10.weight"].shape == (2, 512, 1, 1)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"cannot read .*nowhere\.pth"):
+        import_weights(tmp_path / "nowhere.pth", NAME)
+
+
+@pytest.mark.parametrize(
+    ("name", "mean", "order"),
+    [
+        ("torchvision/resnet50", 0.485, "RGB"),
+        ("timm/resnetv2_50", 0.485, "RGB"),
+        ("keras/MobileNet", 0.5, "RGB"),
+        ("keras/ResNet50V2", 0.5, "RGB"),
+        ("keras/DenseNet121", 0.485, "RGB"),
+        ("keras/ResNet50", 103.939 / 255, "BGR"),
+        ("keras/VGG16", 103.939 / 255, "BGR"),
+    ],
+)
+def test_what_is_usual_differs_from_library_to_library(name: str, mean: float, order: str) -> None:
+    preprocess = usual_preprocess(convsmith.create(name))
+    assert (preprocess.mean[0], preprocess.order) == (mean, order)
+    assert (preprocess.resize, preprocess.crop) == (256, (224, 224))
+
+
+def test_what_is_usual_follows_the_networks_input() -> None:
+    grey = usual_preprocess(convsmith.create("timm/resnet18", input=(1, 112, 112)))
+    assert (grey.channels, grey.crop, grey.resize, grey.mean) == (1, (112, 112), 128, (0.5,))
