@@ -18,7 +18,7 @@ from convsmith.errors import ModelFileError, UsageError
 from convsmith.network import Network
 from convsmith.weights.hdf5 import write_by_number, write_legacy
 from convsmith.weights.keras_layers import KerasLayer, keras_layers
-from convsmith.weights.read import read
+from convsmith.weights.reading import read
 
 State = dict[str, Tensor]
 Writer = Callable[[Sequence[KerasLayer], State], bytes]

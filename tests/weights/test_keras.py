@@ -15,7 +15,7 @@ from convsmith.network import Network
 from convsmith.weights import to_library
 from convsmith.weights.hdf5 import write_by_number, write_legacy
 from convsmith.weights.keras_layers import keras_layers
-from convsmith.weights.read import read
+from convsmith.weights.reading import read
 
 WRITERS = {".h5": write_legacy, ".weights.h5": write_by_number}
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

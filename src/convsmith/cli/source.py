@@ -68,7 +68,7 @@ def checkpoint_of(source: str) -> Path:
     Raises UsageError or UnknownNameError where there is neither, DownloadError.
     """
     from convsmith.cli.progress import download_progress
-    from convsmith.weights.published import fetch_weights
+    from convsmith.weights.registry import fetch_weights
 
     path = Path(source)
     if path.is_file():

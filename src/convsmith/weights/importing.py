@@ -12,8 +12,8 @@ from convsmith.errors import UsageError
 from convsmith.network.preprocess import Preprocess
 from convsmith.weights import imagenet
 from convsmith.weights.file import Header, Model
-from convsmith.weights.published import PublishedWeights, recognised
-from convsmith.weights.read import read
+from convsmith.weights.reading import read
+from convsmith.weights.registry import PublishedWeights, recognised
 from convsmith.weights.usual import usual_preprocess
 from convsmith.zoo.registry import create
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
-from convsmith.weights.published import published
+from convsmith.weights.registry import published
 from convsmith.zoo.registry import find
 
 MARGIN = 256 / 224

@@ -17,7 +17,7 @@ from torch import Tensor
 import convsmith
 from convsmith.errors import ConvsmithError, ModelFileError, UsageError
 from convsmith.network import Network
-from convsmith.weights.read import read
+from convsmith.weights.reading import read
 
 State = dict[str, Tensor]
 States = dict[str, State]
