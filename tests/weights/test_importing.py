@@ -103,6 +103,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ("keras/ResNet50V2", 0.5, "RGB"),
         ("keras/DenseNet121", 0.485, "RGB"),
         ("keras/ResNet50", 103.939 / 255, "BGR"),
+        ("keras/EfficientNetB0", 0.0, "RGB"),
         ("keras/VGG16", 103.939 / 255, "BGR"),
     ],
 )

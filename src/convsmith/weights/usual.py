@@ -14,9 +14,13 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALVES = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 CAFFE = ((103.939 / 255, 116.779 / 255, 123.68 / 255), (1 / 255, 1 / 255, 1 / 255))
 
+RAW = ((0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255))
+
 KERAS_CAFFE = ("vgg", "resnet")
 KERAS_TORCH = ("densenet",)
-"""Families that keras.applications prepares images for in its modes "caffe" (blue first) and "torch", not in "tf"."""
+KERAS_RAW = ("efficientnet",)
+"""Families that keras.applications prepares images for in its modes "caffe" (blue first) and "torch", or not at all,
+for they do it themselves; the others in mode "tf"."""
 
 
 def usual_preprocess(network: Network) -> Preprocess:
@@ -37,4 +41,5 @@ def usual_preprocess(network: Network) -> Preprocess:
     family = find(network.name)[0].family_name
     if family in KERAS_CAFFE:
         return Preprocess(channels, crop, resize, *CAFFE, order="BGR")
-    return Preprocess(channels, crop, resize, *(IMAGENET if family in KERAS_TORCH else HALVES))
+    values = IMAGENET if family in KERAS_TORCH else RAW if family in KERAS_RAW else HALVES
+    return Preprocess(channels, crop, resize, *values)
