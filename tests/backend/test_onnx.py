@@ -179,6 +179,7 @@ def test_averaging_matrix_is_adaptive_pooling(size: int, cells: int) -> None:
         ("se_resnet50", (3, 64, 64)),
         ("wrn_16_4", (3, 32, 32)),
         ("keras/EfficientNetB0", (3, 64, 64)),
+        ("timm/nfnet_l0", (3, 64, 63)),
         ("timm/tf_efficientnet_lite0", (3, 64, 63)),
     ],
 )

@@ -3,6 +3,7 @@ import torch
 
 from convsmith import build, cost_of, create
 from convsmith.backend.layers import standardized
+from convsmith.zoo.nfnet import GAMMA
 
 
 @pytest.mark.parametrize("name", [*(f"nfnet_f{n}" for n in range(7)), "nfnet_f4_plus"])
@@ -53,3 +54,36 @@ def test_the_shortcut_with_a_convolution_begins_each_stage_only():
     net = create("nfnet_f1")
     assert [node.block for node in net if "downsample.conv" in node.name] == [f"stage{n}.0" for n in (1, 2, 3, 4)]
     assert cost_of(net).params == cost_of(create("timm/dm_nfnet_f1")).params
+
+
+def test_timms_own_networks_carry_the_factor_in_their_weights():
+    """Every convolution but the first and the last gets the same inputs as where activations carry it."""
+    net = create("timm/nfnet_f0", classes=3, input=(3, 64, 64))
+    other = create("nfnet_f0", classes=3, input=(3, 64, 64))
+    factors = [node.op.factor for node in net if node.op.kind == "scale"]
+    others = [node.op.factor for node in other if node.op.kind == "scale"]
+    assert factors == [GAMMA["gelu"], *others[:-1], GAMMA["gelu"]]
+    last = next(node for node in net if node.name == "final_conv")
+    assert net[last.inputs[0]].op.kind == "scale"
+
+
+def test_timms_own_networks_begin_as_their_shortcuts_by_the_last_gain():
+    net = create("timm/nfnet_f0", classes=3, input=(3, 64, 64))
+    gains = {name: float(gain.abs().max()) for name, gain in build(net).state_dict().items() if name.endswith("gain")}
+    assert gains.keys() == {f"{node.name}.gain" for node in net if node.op.kind == "standardized_conv"}
+    assert all(
+        gain == (0 if name.endswith(".conv4.gain") and "stem" not in name else 1) for name, gain in gains.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [("nfnet_l0", 35.07), ("nfnet_f0", 71.49), ("nfnet_f7s", 499.5)],
+)
+def test_timms_own_networks_have_its_million_parameters(name, params):
+    assert round(cost_of(create(f"timm/{name}")).params / 1e6, 2) == params
+
+
+def test_padding_is_tensorflows_for_deepminds_weights_only():
+    assert create("timm/dm_nfnet_f0")["stem.conv1"].op.padding == "same"
+    assert create("timm/nfnet_l0")["stem.conv1"].op.padding == (1, 1, 1, 1)

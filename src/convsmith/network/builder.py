@@ -125,10 +125,15 @@ def standardized_conv(
     stride: int = 1,
     *,
     groups: Dim = 1,
+    gain_init: Init = ONES,
     name: str | None = None,
 ) -> Tensor:
-    """Convolution with bias whose filters are standardised, padded by TensorFlow's "same" rule."""
-    op = ops.StandardizedConv(channels, pair(kernel), pair(stride), "same", groups=groups, bias=True, init=HE_FAN_IN)
+    """Convolution with bias whose filters are standardised."""
+    window, step = pair(kernel), pair(stride)
+    padding = default_padding(window, step)
+    op = ops.StandardizedConv(
+        channels, window, step, padding, groups=groups, bias=True, init=HE_FAN_IN, gain_init=gain_init
+    )
     return x.builder.add("conv", op, (x,), name, None)
 
 

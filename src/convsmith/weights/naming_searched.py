@@ -40,6 +40,6 @@ def nfnet_timm(network: Network) -> dict[str, str]:
 
 NAMINGS_SEARCHED: dict[str, dict[str, Naming]] = {
     "torchvision": {"mnasnet": mnasnet_torchvision},
-    "timm": {"nfnet": nfnet_timm},
+    "timm": {"nfnet": nfnet_timm, "nfnet_timm": nfnet_timm},
     "keras": {},
 }

@@ -5,6 +5,9 @@ from __future__ import annotations
 from convsmith.network.dialect import Dialect
 from convsmith.zoo.registry import ALIASES, Alias
 
+SAME = Dialect(same_padding=True)
+NFNET_SIDES = (192, 224, 256, 320, 384, 416, 448, 480)
+UNDROPPED = {"drop": 0, "drop_path": 0}
 TORCHVISION_MNASNET = Dialect(norm_momentum=1 - 0.9997)
 
 ALIASES.update(
@@ -20,8 +23,18 @@ ALIASES.update(
         },
         "timm/mnasnet_small": Alias("mnasnet_small", {"drop": 0}),
         **{
-            f"timm/dm_nfnet_f{n}": Alias(f"nfnet_f{n}", {}, input=(3, side, side))
-            for n, side in enumerate((192, 224, 256, 320, 384, 416, 448))
+            f"timm/dm_nfnet_f{n}": Alias(f"nfnet_f{n}", UNDROPPED, SAME, (3, side, side))
+            for n, side in enumerate(NFNET_SIDES[:7])
+        },
+        "timm/nfnet_l0": Alias("nfnet_l0", UNDROPPED),
+        **{
+            f"timm/nfnet_f{n}{s}": Alias(
+                "nfnet_l0",
+                {**UNDROPPED, "repeat": n + 1, "function": function, "squeeze": 2, "group": 128, "features": 2},
+                input=(3, side, side),
+            )
+            for n, side in enumerate(NFNET_SIDES)
+            for s, function in (("", "gelu"), ("s", "silu"))
         },
     }
 )
