@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +12,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 import convsmith
@@ -146,6 +149,24 @@ def test_a_file_cut_short_is_refused(file: Path, mobilenet: Network) -> None:
         file.write_bytes(content[: int(len(content) * share)])
         with pytest.raises(ModelFileError, match=r"weights\.h5 is damaged"):
             read(file, mobilenet)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 20_000), st.integers(1, 255), st.sampled_from(WRITERS))
+def test_a_flipped_byte_is_refused_or_harmless_but_never_a_crash(
+    tmp_path_factory: pytest.TempPathFactory,
+    mobilenet: Network,
+    states: dict[str, State],
+    position: int,
+    change: int,
+    write: Writer,
+) -> None:
+    path = tmp_path_factory.mktemp("flipped") / "weights.h5"
+    content = bytearray(write(keras_layers(mobilenet), states["keras"]))
+    content[position] ^= change
+    path.write_bytes(content)
+    with contextlib.suppress(ModelFileError):
+        read(path, mobilenet)
 
 
 def test_an_hdf5_file_of_something_else_is_refused(tmp_path: Path, mobilenet: Network) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
 import tarfile
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -24,6 +27,10 @@ State = dict[str, Tensor]
 States = dict[str, State]
 
 
+STATE = {"conv1.0.weight": torch.arange(648.0).reshape(24, 3, 3, 3), "fc.bias": torch.zeros(2)}
+"""A part of a checkpoint of torchvision's ShuffleNet, with two classes."""
+
+
 def save_old(state: object, path: Path) -> None:
     torch.save(state, path, _use_new_zipfile_serialization=False)
 
@@ -31,7 +38,7 @@ def save_old(state: object, path: Path) -> None:
 def save_package(state: State, path: Path) -> None:
     content = io.BytesIO()
     save_old(state, content)  # type: ignore[arg-type]
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr("package/__init__.py", "raise SystemExit")
         archive.writestr("package/models/net.pth", content.getvalue())
 
@@ -113,6 +120,7 @@ def tar(path: Path) -> None:
         (pickled_module, "could run code; nothing was loaded"),
         (old_pickled_module, "could run code; nothing was loaded"),
         (tar, r"torch before 0\.1\.10"),
+        (lambda path: zipfile.ZipFile(path, "w").writestr("net/constants.pkl", ""), "TorchScript, which is a program"),
         (lambda path: torch.save([1, 2], path), "holds no state dict"),
         (lambda path: torch.save({"epoch": 1}, path), "holds no state dict"),
         (lambda path: path.write_bytes(b""), "is no checkpoint"),
@@ -146,6 +154,21 @@ def test_a_file_cut_short_is_refused(
     path.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(ModelFileError, match="short"):
         read(path, resnet)
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 4000), st.integers(1, 255), st.sampled_from(["zip", "old"]))
+def test_a_flipped_byte_is_refused_or_harmless_but_never_a_crash(
+    tmp_path_factory: pytest.TempPathFactory, position: int, change: int, kind: str
+) -> None:
+    net = convsmith.create("torchvision/shufflenet_v2_x0_5", classes=2)
+    path = tmp_path_factory.mktemp("flipped") / "weights.pth"
+    torch.save(STATE, path, _use_new_zipfile_serialization=kind == "zip")
+    content = bytearray(path.read_bytes())
+    content[position % len(content)] ^= change
+    path.write_bytes(content)
+    with contextlib.suppress(ModelFileError):
+        read(path, net)
 
 
 def test_whose_weights_they_are_must_be_said_where_the_name_does_not(states: States, tmp_path: Path) -> None:
