@@ -9,7 +9,7 @@ from convsmith import build, cost_of, create, models
 from convsmith.network.ops import Activation, BatchNorm, Conv, StochasticDepth
 from convsmith.weights import from_library, to_library
 from convsmith.zoo import find
-from convsmith.zoo.certify import rounded_as
+from convsmith.zoo.certify import certify, rounded_as
 from convsmith.zoo.efficientnet import LITE_SCALES, SCALES
 
 FIGURES = tomllib.loads((Path(__file__).parents[1] / "reference" / "figures.toml").read_text())["efficientnet"]
@@ -188,3 +188,8 @@ def test_every_size_has_its_names_in_the_libraries():
 def test_the_classifier_begins_the_smaller_the_more_classes_there_are():
     weights = build(create("efficientnet_b0", classes=100, input=(3, 32, 32))).state_dict()["fc.weight"]
     assert 0.09 < weights.abs().max() <= 1 / math.sqrt(100)
+
+
+def test_a_librarys_figures_stand_beside_ours():
+    row = next(certify("efficientnet_b0"))
+    assert row.peers == "torchvision 5,288,548"

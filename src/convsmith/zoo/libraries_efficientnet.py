@@ -26,8 +26,8 @@ UNDROPPED = {"drop": 0, "drop_block": 0}
 
 def alias(size: str, hyperparameters: Mapping[str, object], dialect: Dialect, sides: Mapping[str, int]) -> Alias:
     """One of our sizes, at a library's side if it is among `sides`."""
-    side = sides.get(size, ALL[size][2])
-    return Alias(f"efficientnet_{size}", hyperparameters, dialect, (3, side, side))
+    shape = (3, sides[size], sides[size]) if size in sides else None
+    return Alias(f"efficientnet_{size}", hyperparameters, dialect, shape)
 
 
 ALIASES.update(
