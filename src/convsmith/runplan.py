@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from convsmith.backend.torch import NetworkModule, build
 from convsmith.data.augment import Augment
 from convsmith.data.dataset import Dataset
@@ -22,13 +25,17 @@ from convsmith.train.recipe import FineTuning, Recipe
 from convsmith.transform.commute import pool_before_rectifier
 from convsmith.transform.part import classifier_of, stages, with_classes
 from convsmith.weights.file import Model, load_model, read_header, write_bytes
+from convsmith.weights.importing import import_weights
+from convsmith.weights.registry import fetch_weights
 
 PLAN_FILE = "run.json"
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """Weights to start from, `pretrained` (a model file), and what of them is trained on.
+    """Weights to start from, and what of them is trained on.
+
+    `pretrained` is a model file, a checkpoint that was published, or the name of published weights.
 
     `freeze` is "none", "features" (all but the classifier) or "stages:N" (the first N, see
     `convsmith.transform.part.stages`); `layer_decay` and `unfreeze_every` as in `FineTuning`.
@@ -59,7 +66,7 @@ class Transfer:
 class RunPlan:
     """All that determines a run besides the data; kept in its folder so that a resumed run decides the same.
 
-    `start` is the model file whose weights it starts from, or None.
+    `start` is where its first weights come from, as in `Transfer`, or None.
     """
 
     network: Network
@@ -144,7 +151,7 @@ def _fine_tuned(
     changes: Mapping[str, Any],
 ) -> RunPlan:
     """The pretrained network with a classifier for these classes; its preprocessing, at another size if asked."""
-    header = read_header(Path(transfer.pretrained))
+    header = starting_model(transfer.pretrained).header
     network, preprocess = with_classes(header.network, len(dataset.classes)), header.preprocess
     if side is not None:
         scale = side / preprocess.crop[0]
@@ -164,15 +171,26 @@ def first_module(plan: RunPlan, dataset: Dataset) -> NetworkModule:
     """The network to train: with its own initial weights, or those of the model file that it starts from."""
     module = build(pool_before_rectifier(plan.network), plan.recipe.seed)
     if plan.start is not None:
-        module.load_state_dict(_start_weights(plan, load_model(Path(plan.start)), dataset), strict=False)
+        module.load_state_dict(_start_weights(plan, starting_model(plan.start), dataset), strict=False)
     return module
 
 
-def _start_weights(plan: RunPlan, model: Model, dataset: Dataset) -> dict[str, Any]:
-    """The model's weights, without those of its classifiers where it knows other classes."""
+def starting_model(source: str) -> Model:
+    """The model of a model file, of a checkpoint that was published, or of published weights, fetched if need be."""
+    if source.endswith(".safetensors"):
+        return load_model(Path(source))
+    return import_weights(Path(source) if Path(source).is_file() else fetch_weights(source)).model
+
+
+def _start_weights(plan: RunPlan, model: Model, dataset: Dataset) -> dict[str, Tensor]:
+    """The model's weights. Where it knows other classes the classifiers begin at 0: noise in them would have to be
+    unlearned first, at the cost of the features."""
     outputs = (plan.network.output, *(head.node for head in plan.network.auxiliary))
-    left_out = set() if model.classes == dataset.classes else {classifier_of(plan.network, o).name for o in outputs}
-    return {name: value for name, value in model.weights.items() if name.rpartition(".")[0] not in left_out}
+    replaced = set() if model.classes == dataset.classes else {classifier_of(plan.network, o).name for o in outputs}
+    return {
+        name: torch.zeros(parameter.shape) if name.rpartition(".")[0] in replaced else model.weights[name]
+        for name, parameter in plan.network.parameters.items()
+    }
 
 
 def is_file(model: str) -> bool:

