@@ -181,6 +181,8 @@ def test_averaging_matrix_is_adaptive_pooling(size: int, cells: int) -> None:
         ("keras/EfficientNetB0", (3, 64, 64)),
         ("timm/nfnet_l0", (3, 64, 63)),
         ("timm/tf_efficientnet_lite0", (3, 64, 63)),
+        ("nasnet_mobile", (3, 48, 48)),
+        ("keras/NASNetMobile", (3, 48, 48)),
     ],
 )
 def test_networks_give_the_same_in_onnx_runtime_and_torch(name: str, shape: tuple[int, int, int]) -> None:

@@ -27,7 +27,7 @@ MODELS = {
     "ResNet50": {"input_shape": (64, 64, 3)},
     "ResNet50V2": {"input_shape": (64, 64, 3)},
 }
-LARGE = ("DenseNet121", "InceptionResNetV2", "InceptionV3", "MobileNetV2", "VGG16", "Xception")
+LARGE = ("DenseNet121", "InceptionResNetV2", "InceptionV3", "MobileNetV2", "NASNetLarge", "VGG16", "Xception")
 CLASSES = 10
 
 

@@ -68,6 +68,7 @@ def test_writing_a_checkpoint_is_the_inverse_of_reading_it(path):
     net = convsmith.create(f"{reference['source']}/{reference['name'].removesuffix(':1.0')}")
     state = counted(reference["state"])
     written = to_library(net, from_library(net, state, reference["source"]), reference["source"])
+    state = {"/".join(key.split("/")[-2:]): tensor for key, tensor in state.items()}  # files have no name scopes
     if reference["source"] == "keras":  # whose reference was made in a session that had counted other layers before
         written = dict(zip(renamed(written, state), written.values(), strict=True))
     assert written.keys() == state.keys()

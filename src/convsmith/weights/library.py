@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -97,10 +97,12 @@ def match(network: Network, state: Mapping[str, Any], source: str) -> Match:
     prefixes = naming(source, network)
     if source == "keras":
         prefixes = renumbered(prefixes, state)
-    unused = {OLD_DENSENET.sub(r"\1\2", key): key for key in state if not key.endswith(UNUSED)}
+    wanted = [*slots(network, source, prefixes)]
+    expected = {key for slot in wanted for key in slot.keys}
+    unused = {_named_now(key, expected): key for key in state if not key.endswith(UNUSED)}
     weights: dict[str, Tensor] = {}
     missing, misshapen = [], []
-    for slot in slots(network, source, prefixes):
+    for slot in wanted:
         key = next((key for key in slot.keys if key in unused), slot.keys[0])
         if key not in unused:
             missing.append(key)
@@ -114,6 +116,12 @@ def match(network: Network, state: Mapping[str, Any], source: str) -> Match:
         else:
             weights[slot.name] = ours.clone(memory_format=torch.contiguous_format)
     return Match(network, source, weights, tuple(missing), tuple(unused.values()), tuple(misshapen))
+
+
+def _named_now(key: str, expected: Set[str]) -> str:
+    """What the library calls a tensor today, outside the name scopes (`CELL/BLOCK/LAYER/kernel`) of Keras."""
+    unscoped = "/".join(key.split("/")[-2:])
+    return unscoped if unscoped in expected else OLD_DENSENET.sub(r"\1\2", key)
 
 
 def to_library(network: Network, weights: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:

@@ -20,6 +20,7 @@ from convsmith.zoo import (  # noqa: F401
     libraries_searched,
     mnasnet,
     mobilenet,
+    nasnet,
     nfnet,
     resnet,
     resnext,

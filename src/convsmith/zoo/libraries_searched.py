@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from convsmith.network.dialect import Dialect
+from convsmith.zoo.nasnet import largest_of_padded, mean_of_padded
 from convsmith.zoo.registry import ALIASES, Alias
 
 SAME = Dialect(same_padding=True)
 NFNET_SIDES = (192, 224, 256, 320, 384, 416, 448, 480)
 UNDROPPED = {"drop": 0, "drop_path": 0}
 TORCHVISION_MNASNET = Dialect(norm_momentum=1 - 0.9997)
+TIMM_NASNET = Dialect(same_padding=True, norm_eps=1e-3)
+KERAS_NASNET = Dialect(same_padding=True, norm_eps=1e-3, norm_momentum=1 - 0.9997)
+
+TIMM_POOLS = {"mean": mean_of_padded}
+KERAS_POOLS = {"mean": mean_of_padded, "largest": largest_of_padded}
+BARE = {"aux": 0, "drop": 0}
 
 ALIASES.update(
     {
@@ -22,6 +29,9 @@ ALIASES.update(
             for w in ("050", "075", "100", "140")
         },
         "timm/mnasnet_small": Alias("mnasnet_small", {"drop": 0}),
+        "timm/nasnetalarge": Alias("nasnet_large", {**BARE, **TIMM_POOLS}, TIMM_NASNET),
+        "keras/NASNetMobile": Alias("nasnet_mobile", {**BARE, **KERAS_POOLS}, KERAS_NASNET),
+        "keras/NASNetLarge": Alias("nasnet_large", {**BARE, **KERAS_POOLS}, KERAS_NASNET),
         **{
             f"timm/dm_nfnet_f{n}": Alias(f"nfnet_f{n}", UNDROPPED, SAME, (3, side, side))
             for n, side in enumerate(NFNET_SIDES[:7])
