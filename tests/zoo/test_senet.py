@@ -85,6 +85,11 @@ def test_timm_widens_the_thinnest_squeeze_to_8_but_not_in_its_ports():
     assert create("timm/legacy_seresnet18").shapes["layer1.0.se.conv1"] == (4, 1, 1)
 
 
+def test_timms_ports_of_basic_blocks_rectify_before_they_weigh():
+    assert create("timm/legacy_seresnet18")["layer1.0.mul1"].inputs[0] == "layer1.0.relu2"
+    assert create("se_resnet18")["layer1.0.mul1"].inputs[0] == "layer1.0.bn2"
+
+
 def test_ports_from_caffe_pool_with_partial_windows_and_timms_own_with_padding():
     assert create("timm/legacy_seresnet50")["pool1"].op.ceil
     assert create("timm/seresnet50")["pool1"].op.padding == (1, 1, 1, 1)

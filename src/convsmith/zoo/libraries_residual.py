@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from convsmith.network.builder import Tensor, relu
 from convsmith.zoo.registry import ALIASES, Alias
 from convsmith.zoo.resnet import basic, bottleneck, stem
 from convsmith.zoo.senet import deep_stem, excited
@@ -15,12 +16,21 @@ LEGACY = {"drop": 0.2}
 """timm's older SENets, ported from the authors' Caffe networks, all drop."""
 SE_BASIC = partial(basic, excite=partial(excited, least=8))
 
+
+def rectified(residual: Tensor) -> Tensor:
+    """The ports' basic blocks, which the authors never had, rectify before they weigh."""
+    return excited(relu(residual))
+
+
+LEGACY_BASIC = {"block": partial(basic, excite=rectified), **LEGACY}
+
 ALIASES.update(
     {
         **{f"torchvision/{name}": Alias(name, {}) for name in (*RESNEXT, *WIDE)},
         **{f"timm/{name}": Alias(name, {}) for name in (*RESNEXT, *WIDE)},
         **{f"timm/resnext101_32x{d}d": Alias(f"resnext101_32x{d}d", {}) for d in (4, 16, 32)},
-        **{f"timm/legacy_seresnet{depth}": Alias(f"se_resnet{depth}", LEGACY) for depth in (18, 34, 50, 101, 152)},
+        **{f"timm/legacy_seresnet{depth}": Alias(f"se_resnet{depth}", LEGACY_BASIC) for depth in (18, 34)},
+        **{f"timm/legacy_seresnet{depth}": Alias(f"se_resnet{depth}", LEGACY) for depth in (50, 101, 152)},
         "timm/legacy_seresnext26_32x4d": Alias("se_resnext50_32x4d", {"blocks": (2, 2, 2, 2), **LEGACY}),
         **{f"timm/legacy_seresnext{d}_32x4d": Alias(f"se_resnext{d}_32x4d", LEGACY) for d in (50, 101)},
         "timm/legacy_senet154": Alias("senet154", {}),
