@@ -44,7 +44,7 @@ def fit(
     seed: Annotated[int, typer.Option(min=0, help="For initial weights, split and order.")] = 0,
     strict: Annotated[bool, typer.Option(help="Refuse the data if any file is unreadable.")] = False,
     resume: Annotated[bool, typer.Option(help="Go on with the run in --out.")] = False,
-    float32: Annotated[bool, typer.Option(help="Plain float32, whatever a probe would find.")] = False,
+    float32: Annotated[bool, typer.Option(help="No probe: float32, contiguous, the same bits on every run.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Choose a network for your images, train it, test it, and export it, verified.
@@ -84,6 +84,7 @@ def fit(
         "learning_rate": learning_rate,
         "patience": patience,
         "precision": "float32" if float32 else None,
+        "memory_format": "contiguous" if float32 else None,
     }
     result = run(
         data,
