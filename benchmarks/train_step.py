@@ -26,9 +26,10 @@ from torch import Tensor
 
 import convsmith
 from convsmith.network.network import Network
+from convsmith.train.objective import Objective
 from convsmith.train.plan import bfloat16_is_slow, choose_plan
 from convsmith.train.recipe import Recipe
-from convsmith.train.step import Learner, Objective
+from convsmith.train.step import Learner
 from convsmith.transform.commute import pool_before_rectifier
 
 CPU = torch.device("cpu")

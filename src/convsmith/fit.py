@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,11 +26,20 @@ from convsmith.evaluate.inference import predict_logits
 from convsmith.evaluate.metrics import Metrics, measure
 from convsmith.network.dims import text
 from convsmith.network.network import Network
-from convsmith.runplan import RunPlan, Transfer, first_module, make_plan, read_plan, start_run
+from convsmith.runplan import (
+    RunPlan,
+    Transfer,
+    auxiliary_weights,
+    first_module,
+    make_plan,
+    read_plan,
+    stages_of,
+    start_run,
+)
 from convsmith.train.events import Event, Noticed
 from convsmith.train.loop import TrainResult, fit_module
-from convsmith.train.recipe import FineTuning, Recipe
-from convsmith.transform.part import stages, trunk_and_head
+from convsmith.train.recipe import Recipe
+from convsmith.transform.part import trunk_and_head
 from convsmith.weights.file import Header, Model, save_model
 
 SHOWN = 20
@@ -106,11 +116,15 @@ def fit(
     model: str | None = None,
     transfer: Transfer | None = None,
     limits: Limits = Limits(),  # noqa: B008  (frozen)
+    recipe: str = "default",
     epochs: int | None = None,
+    seconds: float | None = None,
+    find_rate: bool = False,
     side: int | None = None,
     seed: int = 0,
     strict: bool = False,
     resume: bool = False,
+    recover: bool = False,
     changes: Mapping[str, Any] | None = None,
     on_check: Callable[[int, int], None] = lambda done, total: None,
     on_event: Callable[[Event], None] = lambda event: None,
@@ -119,12 +133,15 @@ def fit(
     `model.onnx` to the folder `out`.
 
     `data` is a folder, manifest or name (see `open_dataset`); `model` a zoo name or model file, whose network (and,
-    where the shapes fit, weights) is the start; `transfer` starts from a model of other classes; `changes` sets fields
-    of the default recipe. With `resume`, a run that was stopped goes on, to bit-for-bit the same weights. `on_check` is
-    told (files checked, files in all).
+    where the shapes fit, weights) is the start; `transfer` starts from a model of other classes. `recipe` is a name
+    (see `convsmith.train.recipes`), `changes` sets its fields, `find_rate` its learning rate by a range test. The
+    whole ends within about `seconds`, if these are given. With `resume`, a run that was stopped goes on, to
+    bit-for-bit the same weights; with `recover`, one that diverges goes on at a lower learning rate. `on_check` is told
+    (files checked, files in all).
 
     Raises ConvsmithError of every kind: see `open_dataset`, `choose`, `fit_module`, `export`.
     """
+    begin = time.monotonic()
     dataset = open_dataset(data, seed=seed, strict=strict, progress=on_check)
     tested = "test" if "test" in dataset.splits else "val"
     dataset.split(tested)
@@ -134,7 +151,10 @@ def fit(
         model=model,
         transfer=transfer,
         limits=limits,
+        recipe=recipe,
         epochs=epochs,
+        seconds=None if seconds is None else seconds - (time.monotonic() - begin),
+        find_rate=find_rate,
         side=side,
         seed=seed,
         changes=changes or {},
@@ -146,7 +166,7 @@ def fit(
         on_event(Noticed(line))
     on_event(Noticed(f"network: {plan.reason}; input {text(plan.network.input)}"))
     train = _train_head if plan.head_only else _train
-    result = train(plan, module, dataset, out, resume, on_event)
+    result = train(plan, module, dataset, out, resume, recover, on_event)
     images = dataset.split(tested)
     logits = predict_logits(module, images, plan.preprocess)
     metrics = measure(logits, images.labels, dataset.classes, split=tested)
@@ -167,6 +187,7 @@ def _train(
     dataset: Dataset,
     out: Path,
     resume: bool,
+    recover: bool,
     on_event: Callable[[Event], None],
 ) -> TrainResult:
     return fit_module(
@@ -176,9 +197,10 @@ def _train(
         plan.recipe,
         out,
         resume=resume,
+        recover=recover,
         network_json=plan.network.to_json(),
-        auxiliary_weights=tuple(head.weight for head in plan.network.auxiliary),
-        stages=stages(plan.network) if plan.recipe.fine_tuning != FineTuning() else (),
+        auxiliary_weights=auxiliary_weights(plan),
+        stages=stages_of(plan),
         on_event=on_event,
     )
 
@@ -196,6 +218,7 @@ def _train_head(
     dataset: Dataset,
     out: Path,
     resume: bool,
+    recover: bool,
     on_event: Callable[[Event], None],
 ) -> TrainResult:
     """Trains the classifier alone, on features that are computed once; `module` gets its weights."""
@@ -210,6 +233,7 @@ def _train_head(
         replace(plan.recipe, memory_format="contiguous", precision="float32"),
         out,
         resume=resume,
+        recover=recover,
         network_json=plan.network.to_json(),
         on_event=on_event,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,15 +16,21 @@ from convsmith.backend.torch import NetworkModule, build
 from convsmith.data.augment import Augment
 from convsmith.data.dataset import Dataset
 from convsmith.deploy.latency import latency_ms
-from convsmith.design.choose import Choice, Limits, choose, within
+from convsmith.design.choose import TRAINING_MACS, TRAINING_SECONDS, Choice, Limits, choose, within
 from convsmith.design.evidence import own_side, preprocess_for
 from convsmith.errors import ModelFileError, UsageError
+from convsmith.evaluate.inference import device_of
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
-from convsmith.train.defaults import default_epochs, default_recipe, fine_tuned
+from convsmith.train.defaults import default_epochs, fine_tuned
+from convsmith.train.freeze import Stages
+from convsmith.train.objective import Objective, objective_of
 from convsmith.train.recipe import FineTuning, Recipe
+from convsmith.train.recipes import DEFAULT, recipe_named
+from convsmith.train.rehearsal import epochs_within, highest_rate, pace_of
 from convsmith.transform.commute import pool_before_rectifier
 from convsmith.transform.part import classifier_of, stages, with_classes
+from convsmith.transform.stochastic_depth import with_stochastic_depth
 from convsmith.weights.file import Model, load_model, read_header, write_bytes
 from convsmith.weights.importing import import_weights
 from convsmith.weights.registry import fetch_weights
@@ -109,25 +116,86 @@ def make_plan(
     model: str | None,
     transfer: Transfer | None,
     limits: Limits,
+    recipe: str,
     epochs: int | None,
+    seconds: float | None,
+    find_rate: bool,
     side: int | None,
     seed: int,
     changes: Mapping[str, Any],
 ) -> RunPlan:
-    """Decides on a run. Raises as `choose` does; UsageError for settings that contradict each other."""
+    """Decides on a run, which is to end in `seconds` if these are given, counted from now.
+
+    With `find_rate`, a range test on this data sets the learning rate. Raises as `choose` and `recipe_named` do;
+    UsageError for settings that contradict each other, or cannot be met.
+    """
+    start = time.monotonic()
+    if seconds is not None and epochs is not None:
+        raise UsageError("--time plans the epochs: leave out --epochs")
     if transfer is not None:
         if model is not None:
             raise UsageError("--pretrained brings its own network: leave out --model")
-        return _fine_tuned(dataset, transfer, limits, epochs, side, seed, changes)
-    epochs = epochs or default_epochs(len(dataset.split("train")))
-    choice, preprocess = _choice(dataset, model, limits, epochs, side)
-    recipe = default_recipe(choice.network, dataset, preprocess, epochs=epochs, seed=seed)
+        plan = _fine_tuned(dataset, transfer, limits, recipe, epochs, side, seed, changes)
+    else:
+        plan = _from_scratch(dataset, model, limits, recipe, epochs, side, seed, changes, seconds)
+    if find_rate:
+        plan = replace(plan, recipe=replace(plan.recipe, learning_rate=_highest_rate(plan, dataset)))
+    return plan if seconds is None else _timed(plan, dataset, seconds - (time.monotonic() - start))
+
+
+def _from_scratch(
+    dataset: Dataset,
+    model: str | None,
+    limits: Limits,
+    recipe: str,
+    epochs: int | None,
+    side: int | None,
+    seed: int,
+    changes: Mapping[str, Any],
+    seconds: float | None,
+) -> RunPlan:
+    passes = epochs or default_epochs(len(dataset.split("train")))
+    choice, preprocess = _choice(dataset, model, limits, passes, side, seconds)
+    named = recipe_named(recipe, choice.network, dataset, preprocess, epochs=epochs, seed=seed)
     start = model if model is not None and is_file(model) else None
-    return RunPlan(choice.network, choice.reason, preprocess, replace(recipe, **changes), start)
+    return RunPlan(choice.network, choice.reason, preprocess, replace(named, **changes), start)
+
+
+def _timed(plan: RunPlan, dataset: Dataset, seconds: float) -> RunPlan:
+    """The plan with as many epochs as end in time; warm-up keeps its share of them."""
+    if plan.head_only:
+        raise UsageError("--time is for training; a classifier on frozen features takes seconds: give --epochs")
+    module, recipe = first_module(plan, dataset), plan.recipe
+    begun = time.monotonic()
+    pace = pace_of(module, dataset, plan.preprocess, recipe, _objective(plan, dataset, module), stages_of(plan))
+    tested = len(dataset.splits.get("test", dataset.splits.get("val", ())))
+    epochs = epochs_within(seconds - (time.monotonic() - begun), pace, tested)
+    warmup = recipe.warmup_epochs * epochs / recipe.epochs
+    return replace(plan, recipe=replace(recipe, epochs=epochs, warmup_epochs=warmup))
+
+
+def _highest_rate(plan: RunPlan, dataset: Dataset) -> float:
+    module = first_module(plan, dataset)
+    objective = _objective(plan, dataset, module)
+    return highest_rate(module, dataset, plan.preprocess, plan.recipe, objective, stages_of(plan))
+
+
+def _objective(plan: RunPlan, dataset: Dataset, module: NetworkModule) -> Objective:
+    return objective_of(dataset, plan.recipe, auxiliary_weights(plan), device_of(module))
+
+
+def auxiliary_weights(plan: RunPlan) -> tuple[float, ...]:
+    """The shares of the network's auxiliary heads in the loss."""
+    return tuple(head.weight for head in plan.network.auxiliary)
+
+
+def stages_of(plan: RunPlan) -> Stages:
+    """The network's stages, where the recipe treats them differently."""
+    return stages(plan.network) if plan.recipe.fine_tuning != FineTuning() else ()
 
 
 def _choice(
-    dataset: Dataset, model: str | None, limits: Limits, epochs: int, side: int | None
+    dataset: Dataset, model: str | None, limits: Limits, epochs: int, side: int | None, seconds: float | None
 ) -> tuple[Choice, Preprocess]:
     if model is not None and is_file(model):
         header = read_header(Path(model))
@@ -137,7 +205,13 @@ def _choice(
     preprocess = preprocess_for(dataset, side or (own_side(model, dataset.size) if model else None))
     shape = (preprocess.channels, *preprocess.crop)
     train_images = len(dataset.split("train"))
-    choice = choose(len(dataset.classes), shape, train_images, limits, latency_ms, epochs=epochs, model=model)
+    affordable = TRAINING_MACS if seconds is None else TRAINING_MACS * seconds / TRAINING_SECONDS
+    choice = choose(
+        *(len(dataset.classes), shape, train_images, limits, latency_ms),
+        epochs=epochs,
+        model=model,
+        training_macs=affordable,
+    )
     return choice, preprocess
 
 
@@ -145,6 +219,7 @@ def _fine_tuned(
     dataset: Dataset,
     transfer: Transfer,
     limits: Limits,
+    recipe: str,
     epochs: int | None,
     side: int | None,
     seed: int,
@@ -163,13 +238,18 @@ def _fine_tuned(
         network = replace(network, input=(network.input[0], side, side))
     choice = within(network, limits, latency_ms, f"{network.name}: pretrained, from {transfer.pretrained}")
     tuning = transfer.tuning(network)
-    recipe = fine_tuned(network, dataset, preprocess, tuning, epochs=epochs, seed=seed)
-    return RunPlan(network, choice.reason, preprocess, replace(recipe, **changes), transfer.pretrained)
+    if recipe == DEFAULT:
+        chosen = fine_tuned(network, dataset, preprocess, tuning, epochs=epochs, seed=seed)
+    else:
+        named = recipe_named(recipe, network, dataset, preprocess, epochs=epochs, seed=seed)
+        chosen = replace(named, learning_rate=named.learning_rate / 10, fine_tuning=tuning)
+    return RunPlan(network, choice.reason, preprocess, replace(chosen, **changes), transfer.pretrained)
 
 
 def first_module(plan: RunPlan, dataset: Dataset) -> NetworkModule:
     """The network to train: with its own initial weights, or those of the model file that it starts from."""
-    module = build(pool_before_rectifier(plan.network), plan.recipe.seed)
+    network = with_stochastic_depth(plan.network, plan.recipe.stochastic_depth)
+    module = build(pool_before_rectifier(network), plan.recipe.seed)
     if plan.start is not None:
         module.load_state_dict(_start_weights(plan, starting_model(plan.start), dataset), strict=False)
     return module

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from convsmith.train.objective import Objective
 from convsmith.train.plan import Plan, choose_plan
 from convsmith.train.recipe import Recipe
-from convsmith.train.step import Objective
 
 RECIPE = Recipe(1, 16, "sgd", learning_rate=0.1, weight_decay=0.01)
 

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from convsmith.train.objective import Objective, class_weights
 from convsmith.train.recipe import Recipe
-from convsmith.train.step import Learner, Objective, class_weights, make_optimizer
+from convsmith.train.step import Learner, make_optimizer
 
 RECIPE = Recipe(1, 8, "sgd", learning_rate=0.1, weight_decay=0.01)
 

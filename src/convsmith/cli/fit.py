@@ -34,16 +34,30 @@ def fit(
     max_macs: Annotated[int | None, typer.Option(min=1, help="Most multiply-adds for one image.")] = None,
     max_size: Annotated[int | None, typer.Option(min=1, help="Most bytes of the model file.")] = None,
     max_latency: Annotated[float | None, typer.Option(min=0, help="Most ms for one image on this machine.")] = None,
+    recipe: Annotated[str, typer.Option(help="How to train: see `convsmith recipes`; or `paper`.")] = "default",
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data. Default: by its size.")] = None,
+    time: Annotated[
+        str | None, typer.Option(metavar="90s|10m|2h", help="Plan the training so that all ends in this time.")
+    ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Images in a step. Default: by the data's size.")
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak rate. Default: by network and batch.")] = None,
+    accumulate: Annotated[
+        int | None, typer.Option(min=1, help="Parts in which a batch goes through the network, to save memory.")
+    ] = None,
+    clip_norm: Annotated[float | None, typer.Option(help="Largest norm of the gradients. Default: any.")] = None,
+    learning_rate: Annotated[
+        str | None,
+        typer.Option(metavar="FLOAT|auto", help="Peak rate; auto: by a range test. Default: by network and batch."),
+    ] = None,
     patience: Annotated[int | None, typer.Option(min=1, help="Stop after so many epochs without gain.")] = None,
     side: Annotated[int | None, typer.Option(min=8, max=1024, help="Side of the network's input in pixels.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="For initial weights, split and order.")] = 0,
     strict: Annotated[bool, typer.Option(help="Refuse the data if any file is unreadable.")] = False,
     resume: Annotated[bool, typer.Option(help="Go on with the run in --out.")] = False,
+    recover: Annotated[
+        bool, typer.Option(help="Where training diverges, go on from the last good state at half the rate.")
+    ] = False,
     float32: Annotated[bool, typer.Option(help="No probe: float32, contiguous, the same bits on every run.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
@@ -81,7 +95,9 @@ def fit(
         checkpoint_of(pretrained)  # fetched here, where a bar can be seen
     asked = {
         "batch_size": batch_size,
-        "learning_rate": learning_rate,
+        "accumulate": accumulate,
+        "clip_norm": clip_norm,
+        "learning_rate": None if learning_rate in (None, "auto") else _number(learning_rate),
         "patience": patience,
         "precision": "float32" if float32 else None,
         "memory_format": "contiguous" if float32 else None,
@@ -92,13 +108,33 @@ def fit(
         model=model,
         transfer=None if pretrained is None else Transfer(pretrained, freeze, layer_decay, unfreeze_every),
         limits=Limits(max_params, max_macs, max_size, max_latency),
+        recipe=recipe,
         epochs=epochs,
+        seconds=None if time is None else _seconds(time),
+        find_rate=learning_rate == "auto",
         side=side,
         seed=seed,
         strict=strict,
         resume=resume,
+        recover=recover,
         changes={name: value for name, value in asked.items() if value is not None},
         on_check=tell_checked,
         on_event=tell,
     )
     typer.echo(json.dumps(result.to_json()) if as_json else str(result))
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"--learning-rate is a number or auto, not {text!r}") from None
+
+
+def _seconds(text: str) -> float:
+    """Seconds of 90s, 10m or 2h. Raises UsageError for anything else."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    number, unit = text[:-1], text[-1:]
+    if unit not in units or not number.replace(".", "", 1).isdecimal() or not float(number):
+        raise UsageError(f"--time is a number with s, m or h, such as 10m; not {text!r}")
+    return float(number) * units[unit]

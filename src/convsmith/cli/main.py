@@ -7,7 +7,20 @@ import sys
 
 import typer
 
-from convsmith.cli import certify, compare, data, evaluate, export, features, fit, models, predict, show, weights
+from convsmith.cli import (
+    certify,
+    compare,
+    data,
+    evaluate,
+    export,
+    features,
+    fit,
+    models,
+    predict,
+    recipes,
+    show,
+    weights,
+)
 from convsmith.errors import ConvsmithError
 
 app = typer.Typer(
@@ -23,6 +36,7 @@ app.command()(predict.predict)
 app.command()(export.export)
 app.command()(features.features)
 app.command()(models.models)
+app.command()(recipes.recipes)
 app.command()(show.show)
 app.command()(compare.compare)
 app.command()(certify.certify)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from convsmith.backend.preprocess import resize
+from convsmith.data.policy import trivial_augment
 
 DIGIT_WORDS = frozenset(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
 SIDES = frozenset(("left", "right"))
@@ -29,6 +30,7 @@ class Augment:
     - `shift` (fraction of the side), `rotate` (degrees), `scale` (fraction): each drawn uniformly from +- the value.
     - `crop_padding`: zeros added on each side before a random crop of the old size, in pixels (He et al. 2015, 4.2).
     - `flip`: left and right exchanged in half of the images.
+    - `trivial`: one random change of shape or colour, of random strength: TrivialAugment (see `trivial_augment`).
     - `erase`: the probability that a rectangle is painted over with the mean colour (Zhong et al. 2017).
     """
 
@@ -38,6 +40,7 @@ class Augment:
     scale: float = 0.0
     crop_padding: int = 0
     flip: bool = False
+    trivial: bool = False
     erase: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
@@ -52,6 +55,7 @@ class Augment:
             scale=float(data["scale"]),
             crop_padding=int(data["crop_padding"]),
             flip=bool(data["flip"]),
+            trivial=bool(data["trivial"]),
             erase=float(data["erase"]),
         )
 
@@ -81,6 +85,8 @@ def augment_batch(images: Tensor, augment: Augment, generator: torch.Generator) 
     if augment.flip:
         flipped = torch.rand(len(images), generator=generator) < 0.5
         images = torch.where(flipped.to(images.device)[:, None, None, None], images.flip(3), images)
+    if augment.trivial:
+        images = trivial_augment(images, generator)
     if augment.erase:
         images = _erase(images, augment.erase, generator)
     return images

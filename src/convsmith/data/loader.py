@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -56,10 +56,14 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Training:
-    """How training walks a split: the order of each epoch follows from the seed, and so does every random change."""
+    """How training walks a split: the order of each epoch follows from the seed, and so does every random change.
+
+    A batch holds each of its images `repeats` times.
+    """
 
     seed: int
     augment: Augment
+    repeats: int = 1
 
 
 class Loader:
@@ -105,9 +109,10 @@ class Loader:
         """The files that could not be read so far, each once."""
         return tuple(self._unreadable.values())
 
-    def epoch(self, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int = 0, start: int = 0) -> Generator[Batch]:
         """The batches of an epoch from step `start` on: the same ones as if the earlier had been taken."""
-        rows = epoch_order(len(self._split), self._training.seed, epoch) if self._training else None
+        training = self._training
+        rows = epoch_order(len(self._split), training.seed, epoch, training.repeats) if training else None
         order = np.arange(len(self._split)) if rows is None else rows
         plan = [order[i * self._batch_size : (i + 1) * self._batch_size] for i in range(start, len(self))]
         for step, (kept, images) in enumerate(self._read(epoch, plan), start):
@@ -126,7 +131,7 @@ class Loader:
         # Workers live for an epoch: a fork takes milliseconds, and validation's then cost nothing while training.
         loader = torch_data.DataLoader(
             _Files(self._split.images, self._preprocess.preprocess, self._training),
-            batch_sampler=([(epoch, row) for row in rows.tolist()] for rows in plan),
+            batch_sampler=(self._keys(epoch, rows) for rows in plan),
             num_workers=self._workers,
             collate_fn=_collate,
             worker_init_fn=_start_worker,
@@ -137,6 +142,11 @@ class Loader:
         for read in loader:
             self._unreadable |= {finding.subject: finding for finding in read.unreadable}
             yield read.rows.numpy(), read.images
+
+    def _keys(self, epoch: int, rows: NDArray[np.int64]) -> list[tuple[int, int, int]]:
+        """(epoch, row, which of its copies) of each image of a batch."""
+        repeats = self._training.repeats if self._training else 1
+        return [(epoch, row, place % repeats) for place, row in enumerate(rows.tolist())]
 
     def _prepare(self, images: Tensor, epoch: int, step: int) -> Tensor:
         if images.is_floating_point():  # preprocessed by workers, or features
@@ -151,9 +161,10 @@ class Loader:
         return self._preprocess.normalize(augment_batch(floats, self._training.augment, generator))
 
 
-def epoch_order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """The permutation of `count` rows that an epoch of training walks."""
-    return np.random.default_rng([seed, epoch]).permutation(count)
+def epoch_order(count: int, seed: int, epoch: int, repeats: int = 1) -> NDArray[np.int64]:
+    """The rows that an epoch of training walks: a permutation of all, or `repeats` times as much of the first ones."""
+    order = np.random.default_rng([seed, epoch]).permutation(count)
+    return order if repeats == 1 else order.repeat(repeats)[:count]
 
 
 def seed_of(*keys: int) -> int:
@@ -181,10 +192,10 @@ class _Files(torch_data.Dataset[_Sample]):
         self._preprocess = PreprocessModule(preprocess)
         self._training = training
 
-    def __getitem__(self, key: tuple[int, int]) -> _Sample:
-        epoch, row = key
+    def __getitem__(self, key: tuple[int, int, int]) -> _Sample:
+        epoch, row, copy = key
         try:
-            image = self._evaluated(row) if self._training is None else self._trained(self._training, epoch, row)
+            image = self._evaluated(row) if self._training is None else self._trained(self._training, epoch, row, copy)
         except (DataError, OSError) as error:
             return _Sample(row, None, Finding(self._images.name(row), str(error)))
         return _Sample(row, image, None)
@@ -194,7 +205,7 @@ class _Files(torch_data.Dataset[_Sample]):
         image: Tensor = self._preprocess(torch.tensor(self._images[row]))[0]
         return image
 
-    def _trained(self, training: Training, epoch: int, row: int) -> Tensor:
+    def _trained(self, training: Training, epoch: int, row: int, copy: int) -> Tensor:
         """uint8 (h, w, 3) of the crop's size: a quarter of the bytes of floats on the way to the trainer."""
         area = training.augment.resized_crop
         size = self._preprocess.preprocess.crop
@@ -202,7 +213,7 @@ class _Files(torch_data.Dataset[_Sample]):
             floats = torch.tensor(self._images[row]).permute(2, 0, 1)[None].float()
             return self._preprocess.resize_and_crop(floats)[0].permute(1, 2, 0).round().to(torch.uint8)
         image = self._decoded(row, size, area)
-        generator = np.random.default_rng([training.seed, epoch, row])
+        generator = np.random.default_rng([training.seed, epoch, row, *([copy] if copy else [])])
         return torch.from_numpy(random_resized_crop(image, size, area, generator))
 
     def _decoded(self, row: int, size: tuple[int, int], area: float) -> NDArray[np.uint8]:

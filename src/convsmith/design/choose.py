@@ -22,6 +22,7 @@ TINY_SIDE = 32
 """Grey inputs up to this side are like those that LeNet-5 was made for."""
 
 TRAINING_MACS = 1.5e12
+TRAINING_SECONDS = 300
 """Without limits the network is the first whose training takes at most about so many multiply-adds in the forward
 passes: a few minutes on two cores, for small networks train at some 5 G of them a second there."""
 
@@ -60,11 +61,12 @@ def choose(
     *,
     epochs: int,
     model: str | None = None,
+    training_macs: float = TRAINING_MACS,
 ) -> Choice:
     """The first candidate within all limits: of `model`'s widths, or of the best-known families for this input.
 
-    Candidates come widest first, see `families`. Without limits, the first that trains in reasonable time on two
-    cores. `latency_of` measures ms for one image and is only asked where there is a limit for it.
+    Candidates come widest first, see `families`. Without limits, the first whose training takes at most
+    `training_macs`. `latency_of` measures ms for one image and is only asked where there is a limit for it.
 
     Raises LimitError naming the limit that cannot be met and the smallest value that can; ShapeError, UnknownNameError.
     """
@@ -78,7 +80,7 @@ def choose(
     if not affordable:
         raise LimitError(f"no width of {_either(names)} meets all limits together; loosen one of {_named(limits)}")
     if limits == Limits() and model is None:
-        trainable = [c for c in affordable if c.cost.macs * train_images * epochs <= TRAINING_MACS]
+        trainable = [c for c in affordable if c.cost.macs * train_images * epochs <= training_macs]
         affordable = trainable or affordable[-1:]
     if limits.max_latency is None:
         first = affordable[0]

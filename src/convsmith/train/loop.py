@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from convsmith.data.dataset import Dataset, Finding
@@ -22,11 +21,14 @@ from convsmith.train.events import EpochEnded, Event, Noticed
 from convsmith.train.freeze import Stages
 from convsmith.train.interrupt import Interruption, TrainingInterruptedError
 from convsmith.train.log import RunLog
+from convsmith.train.objective import Objective, objective_of
 from convsmith.train.plan import Plan, choose_plan
 from convsmith.train.progress import LiveBar
 from convsmith.train.recipe import Recipe
-from convsmith.train.run import Run
-from convsmith.train.step import Objective, class_weights
+from convsmith.train.run import DivergedError, Run, UnreadableShareError
+
+SLOWEST = 1 / 32
+"""The share of a recipe's learning rate below which a run that diverges is given up: the rate is not what is wrong."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,7 @@ def fit_module(
     run_dir: Path,
     *,
     resume: bool = False,
+    recover: bool = False,
     network_json: Mapping[str, Any] | None = None,
     auxiliary_weights: tuple[float, ...] = (),
     stages: Stages = (),
@@ -65,11 +68,12 @@ def fit_module(
     `auxiliary_weights` are those heads' shares in the loss; `stages` its layers, for recipes that freeze some.
     Checkpoints go to `run_dir`/checkpoint at the start, after every epoch and on SIGINT or SIGTERM; with `resume` the
     run goes on from the newest whole one, to bit-for-bit the weights that it would have had on this machine.
-    `network_json` identifies the network there.
+    `network_json` identifies the network there. With `recover`, training that diverges goes on from the last checkpoint
+    at half the learning rate, down to `SLOWEST` of it.
 
     Raises UsageError if `run_dir` holds a run and `resume` was not asked for; CheckpointError if a checkpoint cannot
     be written, or belongs to another recipe, network or data; TrainingInterruptedError after a signal; DataError if no
-    image can be read; ConvsmithError if the loss is no longer finite.
+    image can be read; DivergedError if the loss explodes or is no longer finite.
     """
     folder = CheckpointFolder(run_dir / "checkpoint")
     if not resume and folder.files():
@@ -83,7 +87,7 @@ def fit_module(
     }
     if saved is not None:
         _check_identity(folder.folder, saved.state["identity"], json.loads(json.dumps(identity)))
-    objective = _objective(dataset, recipe, auxiliary_weights, device_of(module))
+    objective = objective_of(dataset, recipe, auxiliary_weights, device_of(module))
     plan = _plan(saved, module, dataset, preprocess, recipe, objective)
     run = Run(module, dataset, preprocess, recipe, objective, plan, stages)
     if saved is not None:
@@ -96,7 +100,7 @@ def fit_module(
         diary.tell(run.started())
         if saved is None:
             diary.save()
-        _train(run, diary)
+        _train(run, diary, recover)
     return _result(run, recipe, plan)
 
 
@@ -119,25 +123,52 @@ class _Diary:
         self.bar.show(event)
         self._on_event(event)
 
+    def fall_back(self, error: DivergedError) -> None:
+        """Puts back the last good state, at half the learning rate that it had."""
+        share = self._run.position.rate_share / 2
+        saved, damaged = self._folder.read()
+        if saved is None:
+            raise error
+        self._run.restore(saved)
+        self._run.slow_down(share / self._run.position.rate_share)
+        for line in damaged:
+            self.tell(Noticed(f"{line}; going on from the checkpoint before it"))
+        self.tell(Noticed(f"{error}; going on from epoch {self._run.position.epoch} at {share:g} of the rate"))
+        self.tell(self._run.started())
+
     def save(self) -> Path:
         checkpoint = self._run.checkpoint()
         state = {**checkpoint.state, "identity": self._identity, "log_length": self._log.saved_length()}
         return self._folder.write(Checkpoint(checkpoint.tensors, state), self._run.steps_done)
 
 
-def _train(run: Run, diary: _Diary) -> None:
-    """Epoch after epoch until the run is finished or a signal comes."""
+def _train(run: Run, diary: _Diary, recover: bool) -> None:
+    """Epoch after epoch until the run is finished or a signal comes; after a divergence slower, if asked."""
     with diary.bar.progress, Interruption() as interruption:
         while not run.position.finished:
-            # Closed as soon as it is left, for the processes that read files live as long as the generator.
-            with closing(run.train_epoch()) as steps:
-                for _ in steps:
-                    diary.bar.advance()
-                    if interruption.received is not None:
-                        raise TrainingInterruptedError(diary.save(), interruption.received)
+            try:
+                _train_epoch(run, diary, interruption)
+            except DivergedError as error:
+                if not recover or run.position.rate_share <= SLOWEST:
+                    raise
+                diary.fall_back(error)
+                continue
+            except UnreadableShareError as error:
+                raise UnreadableShareError(f"{error}; saved as {diary.save()}, --resume goes on from there") from None
             for event in run.end_epoch():
                 diary.tell(event)
             diary.save()
+
+
+def _train_epoch(run: Run, diary: _Diary, interruption: Interruption) -> None:
+    # Closed as soon as it is left, for the processes that read files live as long as the generator.
+    with closing(run.train_epoch()) as steps:
+        for event in steps:
+            diary.bar.advance()
+            if event is not None:
+                diary.tell(event)
+            if interruption.received is not None:
+                raise TrainingInterruptedError(diary.save(), interruption.received)
 
 
 def _plan(
@@ -153,15 +184,6 @@ def _plan(
         return Plan.from_json(saved.state["plan"])
     batch_size = min(recipe.batch_size, len(dataset.split("train")))
     return choose_plan(module, recipe, objective, (preprocess.channels, *preprocess.crop), batch_size)
-
-
-def _objective(
-    dataset: Dataset, recipe: Recipe, auxiliary_weights: tuple[float, ...], device: torch.device
-) -> Objective:
-    weights = None
-    if recipe.class_weighting == "balanced":
-        weights = torch.from_numpy(class_weights(dataset.split("train").labels, len(dataset.classes))).to(device)
-    return Objective(recipe.label_smoothing, weights, auxiliary_weights)
 
 
 def _check_identity(folder: Path, saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

@@ -11,8 +11,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from convsmith.train.objective import Objective
 from convsmith.train.recipe import MemoryFormat, Precision, Recipe
-from convsmith.train.step import Learner, Objective
+from convsmith.train.step import Learner
 
 PROBE_SECONDS = 4.0
 """What all measurements together may take."""

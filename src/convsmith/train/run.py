@@ -13,20 +13,39 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from convsmith.data.dataset import Dataset, Finding
-from convsmith.data.loader import Loader, Training, seed_of
+from convsmith.data.loader import Batch, Loader, Training, seed_of
+from convsmith.data.mixing import mix_batch
 from convsmith.errors import ConvsmithError, DataError
 from convsmith.evaluate.inference import device_of, evaluating, main_output
 from convsmith.network.preprocess import Preprocess
 from convsmith.train.checkpoint import Checkpoint
 from convsmith.train.events import EpochEnded, Event, Noticed, Started
 from convsmith.train.freeze import Stages, frozen_stages, train_from
+from convsmith.train.objective import Objective
 from convsmith.train.plan import Plan
 from convsmith.train.recipe import Recipe
 from convsmith.train.state import Position, learner_tensors, load_learner, part
-from convsmith.train.step import Learner, Objective
+from convsmith.train.step import Learner
 
-DROPOUT_STREAM = 1
-"""Sets the seeds of layers that draw at random apart from those of augmentation in the same step."""
+DROPOUT_STREAM, MIXING_STREAM = 1, 2
+"""Set the seeds of layers that draw at random, and of mixing, apart from those of augmentation in the same step."""
+
+CHECKED = 50
+"""Steps after which the loss is looked at: reading it waits for the device."""
+
+EXPLODED = 10
+"""Times the loss of guessing, log(classes), above which training has diverged: it does not come back from there."""
+
+UNREADABLE = 0.05
+"""The share of the train split's files that may become unreadable while training."""
+
+
+class DivergedError(ConvsmithError):
+    """The loss is no longer finite, or has exploded."""
+
+
+class UnreadableShareError(DataError):
+    """More files have become unreadable than `UNREADABLE` allows."""
 
 
 class Run:
@@ -44,7 +63,7 @@ class Run:
     ) -> None:
         device = device_of(module)
         train, val = dataset.split("train"), dataset.splits.get("val")
-        training = Training(recipe.seed, recipe.augment)
+        training = Training(recipe.seed, recipe.augment, recipe.repeats)
         self.loader = Loader(train, preprocess, recipe.batch_size, training=training, device=device)
         self._val = None if val is None else Loader(val, preprocess, recipe.batch_size, device=device)
         self.learner = Learner(
@@ -55,13 +74,17 @@ class Run:
             plan.precision,
             total_steps=recipe.epochs * len(self.loader),
             warmup_steps=round(recipe.warmup_epochs * len(self.loader)),
+            epoch_steps=len(self.loader),
             stages=stages,
         )
-        self.position = Position()
+        self.position = Position(accumulate=recipe.accumulate)
         self.delivered: dict[str, Tensor] = {}
         self._recipe, self._plan, self._stages = recipe, plan, stages
         self._train_images, self._val_images = len(train), 0 if val is None else len(val)
+        self._classes = len(dataset.classes)
+        self._side = preprocess.crop
         self._loss = torch.zeros((), dtype=torch.float64, device=device)
+        self._checked = (0, 0.0)
         self._told: set[str] = set()
         self._speed = 0.0
 
@@ -87,36 +110,36 @@ class Run:
             step=self.position.step,
         )
 
-    def train_epoch(self) -> Generator[None]:
-        """Trains what is left of the epoch. Yields after each step: there the run can be saved."""
+    def train_epoch(self) -> Generator[Event | None]:
+        """Trains what is left of the epoch. Yields after each step: there the run can be saved.
+
+        What it yields is what happened there, if anything. Raises DivergedError, UnreadableShareError; DataError if no
+        image can be read.
+        """
         position = self.position
         start, before = time.perf_counter(), position.seen
+        self._checked = (position.seen, self._loss.item())
         train_from(self.learner.module, self._stages, frozen_stages(self._recipe.fine_tuning, position.epoch))
         for batch in self.loader.epoch(position.epoch, position.step):
-            self._seed_dropout(batch.step)
-            loss = self.learner.step(batch.images, batch.labels, position.epoch * len(self.loader) + batch.step)
+            loss, event = self._step(batch)
             self._loss.add_(loss, alpha=len(batch.labels))
             position.step = batch.step + 1
             position.seen += len(batch.labels)
-            yield
+            yield event
+            if position.step % CHECKED == 0:
+                self._check_loss()
+                yield from self._unreadable_since()
+                self._check_readable()
         if not position.seen:
             raise DataError(f"no image of the train split can be read any more: {self.unreadable[0]}")
-        self._loss.item()  # waits for the device, so that the time is that of the work
+        self._check_loss()  # waits for the device, so that the time is that of the work
         self._speed = (position.seen - before) / (time.perf_counter() - start)
 
     def end_epoch(self) -> list[Event]:
-        """Evaluates, keeps the weights if they are to be delivered, decides whether to stop; turns to the next epoch.
-
-        Raises ConvsmithError if the loss is no longer finite.
-        """
+        """Evaluates, keeps weights that are to be delivered, decides whether to stop, and turns to the next epoch."""
         position, number = self.position, self.position.epoch + 1
         train_loss = self._loss.item() / position.seen
         rate = self.learner.learning_rate(self.steps_done - 1)
-        if not math.isfinite(train_loss):
-            peak = self._recipe.learning_rate
-            raise ConvsmithError(
-                f"training diverged in epoch {number}: loss {train_loss}; learning_rate {peak} is too high"
-            )
         val_loss, val_accuracy = self._evaluate(self._val) if self._val else (None, None)
         ended = EpochEnded(number, train_loss, val_loss, val_accuracy, rate, self._speed)
         position.history.append(ended)
@@ -143,6 +166,84 @@ class Run:
         self.delivered = part(saved.tensors, "delivered/")
         self._loss.copy_(saved.tensors["loss"])
         self.position = Position.from_json(saved.state["position"])
+        self.learner.accumulate, self.learner.rate_share = self.position.accumulate, self.position.rate_share
+
+    def slow_down(self, share: float) -> None:
+        """Multiplies the learning rates to come."""
+        self.position.rate_share *= share
+        self.learner.rate_share = self.position.rate_share
+
+    def _step(self, batch: Batch) -> tuple[Tensor, Event | None]:
+        """One update; in smaller parts where memory does not suffice for the batch at once."""
+        number = self.position.epoch * len(self.loader) + batch.step
+        images, targets = self._mixed(self._scaled(batch.images, number), batch)
+        while True:
+            self._seed_dropout(batch.step)
+            try:
+                return self.learner.step(images, targets, number), self._smaller_parts()
+            except RuntimeError as error:
+                if not is_out_of_memory(error) or self.learner.accumulate >= len(targets):
+                    raise
+            self.learner.optimizer.zero_grad()
+            self.learner.accumulate *= 2
+
+    def _smaller_parts(self) -> Event | None:
+        """What there is to say where memory did not suffice: once, and remembered by checkpoints."""
+        parts = self.learner.accumulate
+        if parts == self.position.accumulate:
+            return None
+        self.position.accumulate = parts
+        return Noticed(
+            f"memory does not suffice for {self.loader.batch_size} images at once: "
+            f"they now go through the network in {parts} parts, whose gradients are added up"
+        )
+
+    def _scaled(self, images: Tensor, number: int) -> Tensor:
+        """The images at the side that the recipe has for this step."""
+        first, last = self._recipe.sides
+        if images.ndim != 4 or first == last == 1:
+            return images
+        passed = min(1.0, number / max(1, 0.75 * self._recipe.epochs * len(self.loader)))
+        share = first + (last - first) * passed
+        # In eighths, so that a compiled step or a memory plan sees few sizes.
+        height, width = (max(1, round(side * math.ceil(8 * share) / 8)) for side in self._side)
+        return (
+            images
+            if (height, width) == tuple(images.shape[2:])
+            else F.interpolate(images, (height, width), mode="bilinear", antialias=True)
+        )
+
+    def _mixed(self, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        if not self._recipe.mixing:
+            return images, batch.labels
+        seed = seed_of(self._recipe.seed, self.position.epoch, batch.step, MIXING_STREAM)
+        generator = torch.Generator().manual_seed(seed)
+        return mix_batch(images, batch.labels, self._classes, self._recipe.mixing, generator)
+
+    def _check_loss(self) -> None:
+        """Raises DivergedError if the mean loss since the last look is not finite, or far above chance."""
+        position, total = self.position, self._loss.item()
+        seen, before = self._checked
+        if position.seen == seen:
+            return
+        self._checked = (position.seen, total)
+        recent = (total - before) / (position.seen - seen)
+        if math.isfinite(recent) and recent <= EXPLODED * max(1.0, math.log(self._classes)):
+            return
+        rate = self.learner.learning_rate(self.steps_done - 1)
+        raise DivergedError(
+            f"training diverged in epoch {position.epoch + 1}, step {position.step}: loss {recent:.4g} at learning "
+            f"rate {rate:.4g}; learning_rate {self._recipe.learning_rate:g} is too high"
+        )
+
+    def _check_readable(self) -> None:
+        """Raises UnreadableShareError if too many files of the train split have become unreadable."""
+        lost = len(self.loader.unreadable)
+        if lost > UNREADABLE * self._train_images:
+            raise UnreadableShareError(
+                f"{lost:,} of {self._train_images:,} training images can no longer be read, more than "
+                f"{UNREADABLE:.0%}: {self.loader.unreadable[-1]}"
+            )
 
     def _seed_dropout(self, step: int) -> None:
         """Layers that draw use torch's global generators: their state follows from the position, so it is not saved."""
@@ -184,3 +285,8 @@ class Run:
         if not count:
             raise DataError(f"no image of the val split can be read any more: {loader.unreadable[0]}")
         return loss.item() / count, correct.item() / count
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch failed for want of memory: CUDA has an error of its own, the CPU's allocator only words."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -19,7 +19,8 @@ from convsmith.train.step import Learner
 class Position:
     """Where a run is: `epoch` whole epochs and `step` steps of the next, with the images these steps have seen.
 
-    `delivered` is the epoch (from 1) whose weights would be delivered if the run ended now.
+    `delivered` is the epoch (from 1) whose weights would be delivered if the run ended now. `accumulate` and
+    `rate_share` are the learner's, which memory and divergence may have changed.
     """
 
     epoch: int = 0
@@ -27,6 +28,8 @@ class Position:
     seen: int = 0
     finished: bool = False
     delivered: int = 0
+    accumulate: int = 1
+    rate_share: float = 1.0
     history: list[EpochEnded] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -34,14 +37,7 @@ class Position:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        return cls(
-            epoch=data["epoch"],
-            step=data["step"],
-            seen=data["seen"],
-            finished=data["finished"],
-            delivered=data["delivered"],
-            history=[EpochEnded(**entry) for entry in data["history"]],
-        )
+        return cls(**{**data, "history": [EpochEnded(**entry) for entry in data["history"]]})
 
     @property
     def best(self) -> EpochEnded | None:

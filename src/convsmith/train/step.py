@@ -2,49 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from convsmith.train.ema import ExponentialMovingAverage
 from convsmith.train.freeze import Stages
+from convsmith.train.lamb import Lamb
+from convsmith.train.objective import Objective
 from convsmith.train.recipe import FineTuning, MemoryFormat, Precision, Recipe
 from convsmith.train.schedule import learning_rate
 
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
-
-@dataclass(frozen=True, eq=False)
-class Objective:
-    """Cross-entropy of the logits, and of each auxiliary head times its weight.
-
-    `class_weights` is float32 (classes,), or None where every image counts the same.
-    """
-
-    label_smoothing: float = 0.0
-    class_weights: Tensor | None = None
-    auxiliary_weights: tuple[float, ...] = ()
-
-    def __call__(self, outputs: Tensor | tuple[Tensor, ...], labels: Tensor) -> Tensor:
-        """The mean loss of a batch: logits (N, classes), or a tuple of them, and labels (N,)."""
-        if isinstance(outputs, Tensor):
-            return self._loss(outputs, labels)
-        loss = self._loss(outputs[0], labels)
-        for weight, head in zip(self.auxiliary_weights, outputs[1:], strict=True):
-            loss = loss + weight * self._loss(head, labels)
-        return loss
-
-    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(logits, labels, self.class_weights, label_smoothing=self.label_smoothing)
+EPSILON = 1e-8
+"""What torch's optimizers add to the root of the averaged squares."""
 
 
 class Learner:
-    """A module with all that changes it: the optimizer, the schedule and the moving average."""
+    """A module with all that changes it: the optimizer, the schedule and the moving average.
+
+    `accumulate` begins as the recipe's, and may be raised where memory does not suffice; `rate_share`, 1, is what the
+    schedule's rates are multiplied by, and may be lowered where they made training diverge.
+    """
 
     def __init__(
         self,
@@ -56,6 +39,7 @@ class Learner:
         *,
         total_steps: int,
         warmup_steps: int = 0,
+        epoch_steps: int = 1,
         stages: Stages = (),
     ) -> None:
         self.memory_format = MEMORY_FORMATS[memory_format]
@@ -66,28 +50,83 @@ class Learner:
         self.average = None if recipe.ema_decay is None else ExponentialMovingAverage(module, recipe.ema_decay)
         self._device = next(module.parameters()).device.type
         self._precision = precision
-        self._peak, self._warmup_steps, self._total_steps = recipe.learning_rate, warmup_steps, total_steps
+        self._recipe, self.accumulate, self.rate_share = recipe, recipe.accumulate, 1.0
+        self._warmup_steps, self._total_steps, self._epoch_steps = warmup_steps, total_steps, epoch_steps
 
-    def step(self, images: Tensor, labels: Tensor, number: int) -> Tensor:
-        """Update `number` (from 0) on float32 images (N, C, H, W) and labels (N,); the module is in training mode.
+    def step(self, images: Tensor, targets: Tensor, number: int) -> Tensor:
+        """Update `number` (from 0) on float32 images (N, C, H, W) and labels (N,), or shares (N, classes).
 
-        Returns the loss as a tensor without dimensions, on the device: reading it would wait for the device.
+        The module is in training mode. Returns the loss as a tensor without dimensions, on the device: reading it
+        would wait for the device.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(number) * group["share"]
         images = images.contiguous(memory_format=self.memory_format)
-        with torch.autocast(self._device, DTYPES[self._precision], enabled=self._precision != "float32"):
-            loss = self.objective(self.module(images), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = self._differentiate(images, targets)
+        if self._recipe.sharpness is not None:
+            self._differentiate_at_worst(images, targets, self._recipe.sharpness)
+        if self._recipe.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self._trained(), self._recipe.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.average is not None:
             self.average.update(number)
-        return loss.detach()
+        return loss
 
     def learning_rate(self, number: int) -> float:
         """The learning rate of update `number`."""
-        return learning_rate(number, peak=self._peak, warmup_steps=self._warmup_steps, total_steps=self._total_steps)
+        return self.rate_share * learning_rate(
+            number,
+            peak=self._recipe.learning_rate,
+            warmup_steps=self._warmup_steps,
+            total_steps=self._total_steps,
+            epoch_steps=self._epoch_steps,
+            schedule=self._recipe.schedule,
+        )
+
+    def _differentiate(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Adds the gradients of the batch's mean loss, a part of the batch at a time. Returns that loss, detached."""
+        weight = self.objective.weight(targets)
+        loss = torch.zeros((), device=images.device)
+        for some, wanted in zip(images.chunk(self.accumulate), targets.chunk(self.accumulate), strict=True):
+            with torch.autocast(self._device, DTYPES[self._precision], enabled=self._precision != "float32"):
+                share = self.objective.total(self.module(some), wanted) / weight
+            share.backward()  # type: ignore[no-untyped-call]
+            loss += share.detach()
+        return loss
+
+    def _differentiate_at_worst(self, images: Tensor, targets: Tensor, radius: float) -> None:
+        """Replaces the gradients by those at the point uphill, `radius` away (Foret et al. 2021, equations 2 and 3)."""
+        trained = self._trained()
+        gradients = [parameter.grad for parameter in trained if parameter.grad is not None]
+        length = nn.utils.get_total_norm(gradients)
+        weights = [parameter.detach().clone() for parameter in trained]
+        with torch.no_grad():
+            torch._foreach_add_(trained, torch._foreach_mul(gradients, radius / (length + 1e-12)))
+        self.optimizer.zero_grad()
+        with running_statistics_kept(self.module):
+            self._differentiate(images, targets)
+        with torch.no_grad():
+            torch._foreach_copy_(trained, weights)
+
+    def _trained(self) -> list[Tensor]:
+        """The parameters that the last backward pass reached."""
+        groups = self.optimizer.param_groups
+        return [parameter for group in groups for parameter in group["params"] if parameter.grad is not None]
+
+
+@contextmanager
+def running_statistics_kept(module: nn.Module) -> Iterator[None]:
+    """Batch norms go on normalising by the batch, and leave their running statistics alone."""
+    norms = [layer for layer in module.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    momenta = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.momentum = 0.0
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(norms, momenta, strict=True):
+            layer.momentum = momentum
 
 
 def make_optimizer(module: nn.Module, recipe: Recipe, stages: Stages = ()) -> torch.optim.Optimizer:
@@ -107,12 +146,14 @@ def make_optimizer(module: nn.Module, recipe: Recipe, stages: Stages = ()) -> to
         {"params": parameters, "share": tuning.layer_decay ** (len(stages) - 1 - stage), "weight_decay": decay}
         for (stage, decay), parameters in members.items()
     ]
-    if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
-    return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=True, fused=True)
-
-
-def class_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
-    """N / (classes * images of the class), float32 (classes,): scikit-learn's "balanced"; classes count the same."""
-    counts = np.bincount(labels, minlength=classes)
-    return (len(labels) / (classes * np.maximum(counts, 1))).astype(np.float32)
+    rate, epsilon = recipe.learning_rate, recipe.epsilon or EPSILON
+    match recipe.optimizer:
+        case "sgd":
+            momentum, nesterov = recipe.momentum, recipe.nesterov
+            return torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=nesterov, fused=True)
+        case "adamw":
+            return torch.optim.AdamW(groups, lr=rate, eps=epsilon, fused=True)
+        case "rmsprop":
+            return torch.optim.RMSprop(groups, lr=rate, alpha=0.9, eps=epsilon, momentum=recipe.momentum, foreach=True)
+        case "lamb":
+            return Lamb(groups, lr=rate, eps=epsilon)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import groupby
 
-from convsmith.errors import UnknownNameError, UsageError
+from convsmith.errors import ShapeError, UnknownNameError, UsageError
 from convsmith.network import ops
 from convsmith.network.network import INPUT, Network, Node
 
@@ -86,3 +86,12 @@ def stages(net: Network) -> list[tuple[str, ...]]:
     main = [node for node in net if node.name in needed and net.parameters_of(node) and node.name != classifier]
     groups = [tuple(node.name for node in members) for _, members in groupby(main, key=lambda node: node.stage)]
     return [*groups, (classifier,)]
+
+
+def takes_side(net: Network, size: tuple[int, ...]) -> bool:
+    """Whether the network takes images of this (height, width) with the parameters that it has."""
+    try:
+        resized = replace(net, input=(net.input[0], *size))
+        return resized.parameters == net.parameters
+    except ShapeError:
+        return False

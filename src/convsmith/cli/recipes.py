@@ -1,0 +1,26 @@
+"""`convsmith recipes`: every training recipe by name."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+
+def recipes(as_json: Annotated[bool, typer.Option("--json", help="A list of objects.")] = False) -> None:
+    """List the training recipes for `fit --recipe`: what each does, where it comes from, for which networks.
+
+    Example: convsmith recipes
+    """
+    from convsmith.train.recipes import RECIPES
+
+    if as_json:
+        fields = ("name", "summary", "source", "families")
+        typer.echo(json.dumps([{field: getattr(recipe, field) for field in fields} for recipe in RECIPES.values()]))
+        return
+    for recipe in RECIPES.values():
+        typer.echo(f"{recipe.name}\n  {recipe.summary}\n  source: {recipe.source}")
+        if recipe.families:
+            typer.echo(f"  `--recipe paper` for: {', '.join(recipe.families)}")
+        typer.echo("")

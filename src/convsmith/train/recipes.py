@@ -1,0 +1,153 @@
+"""Every recipe by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from math import sqrt
+
+from convsmith.data.augment import Augment, written_characters
+from convsmith.data.dataset import Dataset
+from convsmith.data.mixing import Mixing
+from convsmith.errors import UnknownNameError, UsageError
+from convsmith.network.network import Network
+from convsmith.network.preprocess import Preprocess
+from convsmith.train.defaults import default_epochs, default_recipe
+from convsmith.train.papers import PAPERS, NamedRecipe
+from convsmith.train.recipe import Recipe
+from convsmith.train.schedule import Schedule
+from convsmith.transform.part import takes_side
+from convsmith.zoo.registry import find
+
+DEFAULT = "default"
+PAPER = "paper"
+"""Stands for the recipe of the network's own paper."""
+
+
+def recipe_named(
+    name: str, network: Network, dataset: Dataset, preprocess: Preprocess, *, epochs: int | None, seed: int
+) -> Recipe:
+    """The recipe of this name for a network and data; `epochs` None: as many as the recipe has.
+
+    Raises UnknownNameError; UsageError for "paper" where no recipe of the network's paper is known.
+    """
+    if name == PAPER:
+        name = _paper_of(network)
+    if name not in RECIPES:
+        raise UnknownNameError("recipe", name, [*RECIPES, PAPER])
+    return RECIPES[name].make(network, dataset, preprocess, epochs, seed)
+
+
+def _paper_of(network: Network) -> str:
+    try:
+        family = find(network.name)[0].family_name
+    except UnknownNameError:
+        family = ""
+    for recipe in reversed(PAPERS):
+        if any(fnmatchcase(family, pattern) for pattern in recipe.families):
+            return recipe.name
+    known = ", ".join(pattern for recipe in PAPERS for pattern in recipe.families)
+    raise UsageError(f"no recipe of {network.name}'s paper is known; there is one for {known}")
+
+
+def _default(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: int | None, seed: int) -> Recipe:
+    passes = epochs or default_epochs(len(dataset.split("train")))
+    return default_recipe(network, dataset, preprocess, epochs=passes, seed=seed)
+
+
+def _fast(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: int | None, seed: int) -> Recipe:
+    passes = epochs or max(4, default_epochs(len(dataset.split("train"))) // 3)
+    recipe = _default(network, dataset, preprocess, passes, seed)
+    half = takes_side(network, tuple(max(1, side // 2) for side in preprocess.crop))
+    return replace(
+        recipe,
+        name="fast",
+        learning_rate=2 * recipe.learning_rate,
+        warmup_epochs=0.2 * passes,
+        schedule=Schedule("linear"),
+        sides=(0.5, 1.0) if half else (1.0, 1.0),
+    )
+
+
+def _strong(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: int | None, seed: int) -> Recipe:
+    train = dataset.split("train")
+    passes = epochs or 3 * default_epochs(len(train))
+    recipe = _default(network, dataset, preprocess, passes, seed)
+    characters = written_characters(dataset.classes)
+    return replace(
+        recipe,
+        name="strong",
+        optimizer="lamb",
+        learning_rate=5e-3 * sqrt(recipe.batch_size / 2048),
+        weight_decay=0.02,
+        epsilon=1e-6,
+        warmup_epochs=5 / 300 * passes,
+        loss="binary",
+        label_smoothing=0.0,
+        ema_decay=0.999,
+        augment=recipe.augment if characters else replace(recipe.augment, trivial=True, erase=0.25),
+        mixing=Mixing(mixup=0.1, cutmix=0.0 if characters else 1.0),
+        repeats=3,
+        sides=(0.75, 0.875) if takes_side(network, tuple(side * 3 // 4 for side in preprocess.crop)) else (1.0, 1.0),
+        stochastic_depth=0.05,
+    )
+
+
+def _sam(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: int | None, seed: int) -> Recipe:
+    return replace(_default(network, dataset, preprocess, epochs, seed), name="sam", sharpness=0.05)
+
+
+def _small(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: int | None, seed: int) -> Recipe:
+    passes = epochs or 3 * default_epochs(len(dataset.split("train")))
+    recipe = _default(network, dataset, preprocess, passes, seed)
+    characters = written_characters(dataset.classes)
+    padding = max(1, preprocess.crop[0] // 8)
+    changed = Augment(**{**recipe.augment.to_json(), "trivial": True, "crop_padding": padding})
+    return replace(
+        recipe,
+        name="small",
+        weight_decay=5e-3,
+        augment=recipe.augment if characters else changed,
+    )
+
+
+RECIPES: dict[str, NamedRecipe] = {
+    recipe.name: recipe
+    for recipe in (
+        NamedRecipe(
+            DEFAULT,
+            "He et al. 2019 (arXiv 1812.01187), section 3; rates: see `convsmith.train.defaults`",
+            "SGD with Nesterov momentum, one warm-up epoch, cosine, label smoothing, averaged weights; "
+            "augmentation that suits the data",
+            _default,
+        ),
+        NamedRecipe(
+            "fast",
+            "Smith 2018 (arXiv 1803.09820), one cycle; Howard 2018, progressive resizing",
+            "a third of the default's epochs at twice its rate, up and down in straight lines; images grow from half "
+            "their side where the network takes any",
+            _fast,
+        ),
+        NamedRecipe(
+            "strong",
+            "Wightman, Touvron and Jégou 2021 (arXiv 2110.00476), ResNet strikes back, procedure A2",
+            "LAMB, binary cross-entropy, TrivialAugment, Mixup, CutMix, random erasing, stochastic depth, repeated "
+            "augmentation, averaged weights, smaller images in training than in test; three times the epochs",
+            _strong,
+        ),
+        NamedRecipe(
+            "sam",
+            "Foret et al. 2021 (arXiv 2010.01412)",
+            "the default with sharpness-aware minimization, rho 0.05; each step is twice the work",
+            _sam,
+        ),
+        NamedRecipe(
+            "small",
+            "Brigato et al. 2021 (arXiv 2108.13122): tuned plain cross-entropy is hard to beat on little data",
+            "for a few hundred images a class or fewer: ten times the weight decay, TrivialAugment, shifts, three "
+            "times the epochs",
+            _small,
+        ),
+        *PAPERS,
+    )
+}
