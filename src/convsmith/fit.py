@@ -165,6 +165,7 @@ def fit(
     for line in _left_out(dataset):
         on_event(Noticed(line))
     on_event(Noticed(f"network: {plan.reason}; input {text(plan.network.input)}"))
+    on_event(Noticed(f"recipe: {plan.recipe}"))
     train = _train_head if plan.head_only else _train
     result = train(plan, module, dataset, out, resume, recover, on_event)
     images = dataset.split(tested)

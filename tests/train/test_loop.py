@@ -16,12 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from convsmith.data.dataset import Dataset
+from convsmith.data.mixing import Mixing
 from convsmith.errors import CheckpointError, ConvsmithError, UsageError
 from convsmith.evaluate.inference import predict_logits
 from convsmith.train.checkpoint import CheckpointFolder, read_checkpoint
 from convsmith.train.events import EpochEnded, Event, Noticed
 from convsmith.train.interrupt import TrainingInterruptedError
 from convsmith.train.loop import TrainResult, fit_module
+from convsmith.train.run import DivergedError, UnreadableShareError
+from convsmith.train.schedule import Schedule
 
 EPOCHS = {"memory": 30, "files": 12}
 """Long enough that a kill within half a second of the first checkpoint comes before the end."""
@@ -261,3 +264,166 @@ def test_a_full_disk_ends_training_in_one_line_and_keeps_the_last_checkpoint(
     monkeypatch.undo()
     resumed = fit_module(tiny.module(), tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(), tmp_path / "a", resume=True)
     assert_same_bits(resumed.weights, fit(tiny, tmp_path / "b").weights)
+
+
+EVERYTHING = {
+    "optimizer": "lamb",
+    "sharpness": 0.05,
+    "clip_norm": 1.0,
+    "accumulate": 2,
+    "loss": "binary",
+    "mixing": Mixing(0.2, 1.0),
+    "repeats": 2,
+    "sides": (0.5, 1.0),
+    "schedule": Schedule("linear"),
+}
+
+
+@pytest.mark.parametrize("source", ["memory", "files"])
+def test_every_part_of_a_recipe_resumes_to_the_same_bits(source: str, tiny: ModuleType, tmp_path: Path) -> None:
+    recipe = replace(tiny.recipe(epochs=3), **EVERYTHING)
+    recipe = replace(recipe, augment=replace(recipe.augment, trivial=True, erase=0.3))
+    dataset = tiny.in_files(tmp_path) if source == "files" else tiny.in_memory()
+    fit_module(tiny.module(), dataset, tiny.PREPROCESS, recipe, tmp_path / "a")
+    module = tiny.module()
+    interrupt_at(module, 40, signal.SIGTERM)
+    with pytest.raises(TrainingInterruptedError):
+        fit_module(module, dataset, tiny.PREPROCESS, recipe, tmp_path / "b")
+    fit_module(tiny.module(), dataset, tiny.PREPROCESS, recipe, tmp_path / "b", resume=True)
+    assert_same_bits(last_tensors(tmp_path / "a"), last_tensors(tmp_path / "b"))
+
+
+def test_images_grow_as_the_recipe_says(tiny: ModuleType, tmp_path: Path) -> None:
+    sides: list[int] = []
+    module = tiny.module()
+    module.register_forward_pre_hook(lambda m, x: sides.append(x[0].shape[2]) if m.training else None)
+    recipe = replace(tiny.recipe(epochs=4), sides=(0.5, 1.0))
+    fit_module(module, tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path)
+    assert sides == sorted(sides)
+    assert (sides[0], sides[36], sides[-1]) == (6, 12, 12)  # the last of four epochs of 12 steps is at the full side
+
+
+def explode(module: nn.Module, step: int) -> None:
+    """Multiplies the weights in one training step, once: what comes after is far from what was learned."""
+    steps = 0
+
+    def forward(module: nn.Module, inputs: object) -> None:
+        nonlocal steps
+        if module.training:
+            if steps == step:
+                with torch.no_grad():
+                    for parameter in module.parameters():
+                        parameter.mul_(1e6)
+            steps += 1
+
+    module.register_forward_pre_hook(forward)
+
+
+def test_a_run_that_diverges_once_goes_on_at_half_the_rate_if_asked(tiny: ModuleType, tmp_path: Path) -> None:
+    module, events = tiny.module(), []
+    explode(module, 30)
+    recipe = tiny.recipe(epochs=4)
+    result = fit_module(
+        module, tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path, recover=True, on_event=events.append
+    )
+    told = [event.text for event in events if isinstance(event, Noticed)]
+    assert len(told) == 1
+    assert "diverged in epoch 3" in told[0]
+    assert told[0].endswith("going on from epoch 2 at 0.5 of the rate")
+    assert [entry.epoch for entry in result.history] == [1, 2, 3, 4]
+    assert all(np.isfinite(entry.train_loss) for entry in result.history)
+    rates = [entry.learning_rate for entry in result.history]
+    undisturbed = fit(tiny, tmp_path / "b", epochs=4).history
+    assert rates[:2] == [entry.learning_rate for entry in undisturbed[:2]]
+    assert rates[2:] == pytest.approx([entry.learning_rate / 2 for entry in undisturbed[2:]])
+
+
+def test_a_run_that_always_diverges_is_given_up(tiny: ModuleType, tmp_path: Path) -> None:
+    recipe = replace(tiny.recipe(), learning_rate=1e18, warmup_epochs=0.0)
+    events: list[Event] = []
+    with pytest.raises(DivergedError, match="learning_rate 1e\\+18 is too high"):
+        fit_module(
+            tiny.module(), tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path, recover=True, on_event=events.append
+        )
+    assert sum("of the rate" in event.text for event in events if isinstance(event, Noticed)) == 5
+
+
+def test_too_little_memory_is_met_with_smaller_parts_and_said(
+    tiny: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forward(module: nn.Module, inputs: tuple[Tensor]) -> None:
+        if module.training and len(inputs[0]) > 2:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4096 bytes.")
+
+    module, events = tiny.module(), []
+    module.register_forward_pre_hook(forward)
+    recipe = replace(tiny.recipe(epochs=1), memory_format="contiguous", precision="float32")
+    fit_module(module, tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path, on_event=events.append)
+    told = [event.text for event in events if isinstance(event, Noticed)]
+    assert told == [
+        "memory does not suffice for 8 images at once: they now go through the network in 4 parts, whose gradients "
+        "are added up"
+    ]
+    assert CheckpointFolder(tmp_path / "checkpoint").read()[0].state["position"]["accumulate"] == 4
+
+
+def test_other_errors_of_torch_are_not_taken_for_want_of_memory(tiny: ModuleType, tmp_path: Path) -> None:
+    module = tiny.module()
+    module.register_forward_pre_hook(lambda m, x: (_ for _ in ()).throw(RuntimeError("mat1 and mat2")))
+    recipe = replace(tiny.recipe(epochs=1), memory_format="contiguous", precision="float32")
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        fit_module(module, tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path)
+
+
+def test_too_many_unreadable_files_stop_the_run_with_its_state_saved(
+    tiny: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convsmith.train.run.CHECKED", 5)
+    dataset = tiny.in_files(tmp_path)
+    kept = {path: path.read_bytes() for path in map(Path, map(dataset.splits["train"].images.name, range(12)))}
+    for path in kept:
+        path.unlink()
+    recipe = tiny.recipe(epochs=2)
+    with pytest.raises(
+        UnreadableShareError, match=r"of 100 training images can no longer be read, more than 5%: .*sav"
+    ):
+        fit_module(tiny.module(), dataset, tiny.PREPROCESS, recipe, tmp_path / "run")
+    for path, content in kept.items():
+        path.write_bytes(content)
+    result = fit_module(tiny.module(), dataset, tiny.PREPROCESS, recipe, tmp_path / "run", resume=True)
+    assert len(result.history) == 2
+
+
+def test_one_file_in_a_hundred_is_named_and_skipped(tiny: ModuleType, tmp_path: Path) -> None:
+    dataset = tiny.in_files(tmp_path)
+    gone = Path(dataset.splits["train"].images.name(7))
+
+    def damage(event: Event) -> None:
+        if isinstance(event, EpochEnded) and event.epoch == 1:
+            gone.write_bytes(b"no image")
+
+    recipe = tiny.recipe(epochs=3)
+    result = fit_module(tiny.module(), dataset, tiny.PREPROCESS, recipe, tmp_path / "run", on_event=damage)
+    assert [finding.subject for finding in result.unreadable] == [str(gone)]
+    assert len(result.history) == 3
+
+
+def test_a_clock_that_jumps_changes_nothing(tiny: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    undisturbed = fit(tiny, tmp_path / "a", epochs=2)
+    hours = iter(range(0, -(10**6), -1))
+    monkeypatch.setattr(time, "time", lambda: 3600.0 * next(hours))
+    jumped = fit(tiny, tmp_path / "b", epochs=2)
+    assert_same_bits(undisturbed.weights, jumped.weights)
+    assert all(entry.images_per_second > 0 for entry in jumped.history)
+
+
+def test_a_run_folder_that_cannot_be_written_ends_in_one_line(
+    tiny: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(CheckpointError, match=r"cannot be written \(read-only file system\)") as refused:
+        fit(tiny, tmp_path / "run")
+    assert "\n" not in str(refused.value)

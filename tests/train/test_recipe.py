@@ -40,6 +40,13 @@ def test_a_recipe_survives_json() -> None:
         ("ema_decay", 1.0),
         ("patience", 0),
         ("seed", -1),
+        ("epsilon", 0.0),
+        ("clip_norm", 0.0),
+        ("accumulate", 129),
+        ("sharpness", 0.0),
+        ("repeats", 0),
+        ("sides", (0.0, 1.0)),
+        ("stochastic_depth", 1.0),
     ],
 )
 def test_a_value_out_of_range_is_refused_by_its_name(name: str, value: float) -> None:

@@ -1,10 +1,12 @@
+import json
 import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convsmith.train.schedule import learning_rate
+from convsmith.errors import UsageError
+from convsmith.train.schedule import Schedule, learning_rate
 
 STEPS = st.integers(1, 500)
 
@@ -32,3 +34,37 @@ def test_the_rate_rises_then_falls_and_stays_between_zero_and_the_peak(warmup: i
     assert rates[:warmup] == sorted(rates[:warmup])
     assert rates[warmup:] == sorted(rates[warmup:], reverse=True)
     assert all(math.isfinite(rate) for rate in rates)
+
+
+def test_one_cycle_falls_in_a_straight_line() -> None:
+    cycle = Schedule("linear")
+    rates = [learning_rate(n, peak=1, warmup_steps=5, total_steps=15, schedule=cycle) for n in range(16)]
+    assert rates == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0, *(1 - i / 10 for i in range(11))])
+
+
+def test_steps_fall_at_shares_of_the_whole_training() -> None:
+    thirds = Schedule("steps", factor=0.1, drops=(0.5, 0.75))
+    rates = [learning_rate(n, peak=1, warmup_steps=10, total_steps=100, schedule=thirds) for n in (10, 49, 50, 74, 75)]
+    assert rates == pytest.approx([1, 1, 0.1, 0.1, 0.01])
+
+
+def test_exponential_decay_goes_by_epochs() -> None:
+    inception = Schedule("exponential", factor=0.94, every=2)
+    settings = {"peak": 1, "warmup_steps": 0, "total_steps": 1000, "epoch_steps": 10, "schedule": inception}
+    assert [learning_rate(n, **settings) for n in (19, 20, 40)] == pytest.approx([1, 0.94, 0.94**2])
+
+
+def test_constant_stays() -> None:
+    flat = Schedule("constant")
+    assert {learning_rate(n, peak=0.3, warmup_steps=0, total_steps=9, schedule=flat) for n in range(12)} == {0.3}
+
+
+@pytest.mark.parametrize("wrong", [{"factor": 1.0}, {"drops": (0.5, 1.2)}, {"every": 0.0}])
+def test_a_schedule_out_of_range_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match=f"schedule: {next(iter(wrong))} is"):
+        Schedule("steps", **wrong)
+
+
+def test_a_schedule_survives_json() -> None:
+    schedule = Schedule("steps", factor=0.2, drops=(0.3, 0.6))
+    assert Schedule.from_json(json.loads(json.dumps(schedule.to_json()))) == schedule

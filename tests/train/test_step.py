@@ -8,6 +8,7 @@ from torch import nn
 
 from convsmith.train.objective import Objective, class_weights
 from convsmith.train.recipe import Recipe
+from convsmith.train.schedule import Schedule
 from convsmith.train.step import Learner, make_optimizer
 
 RECIPE = Recipe(1, 8, "sgd", learning_rate=0.1, weight_decay=0.01)
@@ -101,3 +102,81 @@ def test_bfloat16_changes_the_arithmetic_and_not_the_weights_type() -> None:
     assert losses[0] != losses[1]
     torch.testing.assert_close(losses[0], losses[1], rtol=0.03, atol=0)
     assert all(p.dtype == torch.float32 for p in rounded.parameters())
+
+
+def learner(recipe: Recipe, **settings: object) -> Learner:
+    return Learner(module(), recipe, Objective(), "contiguous", "float32", total_steps=10, **settings)
+
+
+def without_norm() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 5))
+
+
+@pytest.mark.parametrize("parts", [2, 3, 8])
+def test_a_batch_in_parts_gives_the_gradients_of_the_whole(parts: int) -> None:
+    weights = torch.tensor([0.2, 1.0, 3.0, 1.0, 0.5])
+    losses, modules = [], []
+    for accumulate in (1, parts):
+        own = without_norm()
+        recipe = replace(RECIPE, accumulate=accumulate)
+        whole = Learner(own, recipe, Objective(0.1, weights), "contiguous", "float32", total_steps=10)
+        losses.append(torch.stack([whole.step(*batch(), number) for number in range(3)]))
+        modules.append(own)
+    torch.testing.assert_close(losses[0], losses[1])
+    for one, other in zip(modules[0].parameters(), modules[1].parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_gradients_are_clipped_together() -> None:
+    lengths = []
+    for clip_norm in (None, 0.01):
+        sgd = learner(replace(RECIPE, clip_norm=clip_norm, weight_decay=0.0, momentum=1e-9, nesterov=False))
+        before = [p.detach().clone() for p in sgd.module.parameters()]
+        sgd.step(*batch(), 0)
+        moved = [p.detach() - b for p, b in zip(sgd.module.parameters(), before, strict=True)]
+        lengths.append(nn.utils.get_total_norm(moved).item() / sgd.learning_rate(0))
+    assert lengths[0] > 0.1
+    assert lengths[1] == pytest.approx(0.01, rel=1e-3)
+
+
+def test_the_sharpness_aware_step_takes_the_gradient_uphill() -> None:
+    images, labels = batch()
+    recipe = replace(RECIPE, sharpness=0.5, weight_decay=0.0, momentum=1e-9, nesterov=False)
+    aware = learner(recipe)
+    by_hand = module()
+    loss = F.cross_entropy(by_hand(images), labels)
+    loss.backward()
+    length = nn.utils.get_total_norm([p.grad for p in by_hand.parameters()])
+    start = [p.detach().clone() for p in by_hand.parameters()]
+    with torch.no_grad():
+        for p in by_hand.parameters():
+            p += 0.5 * p.grad / length
+    by_hand.zero_grad()
+    F.cross_entropy(by_hand(images), labels).backward()
+    wanted = [s - aware.learning_rate(0) * p.grad for s, p in zip(start, by_hand.parameters(), strict=True)]
+    torch.testing.assert_close(aware.step(images, labels, 0), loss.detach())
+    for parameter, expected in zip(aware.module.parameters(), wanted, strict=True):
+        torch.testing.assert_close(parameter.detach(), expected)
+
+
+def test_the_second_pass_leaves_running_statistics_alone() -> None:
+    plain, aware = learner(RECIPE), learner(replace(RECIPE, sharpness=0.5))
+    for one in (plain, aware):
+        one.step(*batch(), 0)
+    assert torch.equal(plain.module[1].running_mean, aware.module[1].running_mean)
+    assert aware.module[1].momentum == 0.1
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "rmsprop", "lamb"])
+def test_every_optimizer_lowers_the_loss(optimizer: str) -> None:
+    own = learner(replace(RECIPE, optimizer=optimizer, learning_rate=0.01))
+    losses = [own.step(*batch(), 0).item() for _ in range(10)]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_rates_follow_the_schedule_and_the_share() -> None:
+    own = learner(replace(RECIPE, schedule=Schedule("exponential", factor=0.5, every=2)), epoch_steps=3)
+    assert [own.learning_rate(n) for n in (0, 5, 6, 12)] == pytest.approx([0.1, 0.1, 0.05, 0.025])
+    own.rate_share = 0.5
+    assert own.learning_rate(0) == pytest.approx(0.05)

@@ -50,7 +50,7 @@ def _moved(images: Tensor, kind: Tensor, amount: Tensor) -> Tensor:
     along_y = ((own["shear_y"] * 0.99 + sine) * width / height, cosine, own["translate_y"] * 2 / 7)
     theta = torch.stack([torch.stack(along_x, 1), torch.stack(along_y, 1)], 1)
     grid = F.affine_grid(theta, list(images.shape), align_corners=False).to(images.device)
-    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=False).clamp(0, 255)
 
 
 def _blended(images: Tensor, others: Tensor, amount: Tensor) -> Tensor:

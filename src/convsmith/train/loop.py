@@ -134,7 +134,7 @@ class _Diary:
         for line in damaged:
             self.tell(Noticed(f"{line}; going on from the checkpoint before it"))
         self.tell(Noticed(f"{error}; going on from epoch {self._run.position.epoch} at {share:g} of the rate"))
-        self.tell(self._run.started())
+        self.bar.show(self._run.started())
 
     def save(self) -> Path:
         checkpoint = self._run.checkpoint()

@@ -127,6 +127,12 @@ class Recipe:
             if not right:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must be {what}")
 
+    def __str__(self) -> str:
+        return (
+            f"{self.name}: {self.optimizer}, {self.epochs} epochs, batch {self.batch_size}, "
+            f"learning rate {self.learning_rate:.4g}, {self.schedule.decay}"
+        )
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
