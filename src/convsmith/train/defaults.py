@@ -30,8 +30,10 @@ Fashion-MNIST, with one, only learns more slowly with them."""
 STEPS = 100
 """Updates in an epoch, at least: half as many images see as many updates as batches of 128 give them."""
 
-HEAD_EPOCHS, HEAD_RATE, HEAD_DECAY = 60, 2e-3, 0.05
-"""Of a classifier alone: an epoch takes milliseconds, for its features are computed once."""
+HEAD_EPOCHS, HEAD_RATE, HEAD_DECAY = 60, 2e-3, 0.5
+"""Of a classifier alone: an epoch takes milliseconds, for its features are computed once. Chosen on the emoji of
+`scripts/fetch_emoji.py`, trained on Twitter's and tested on Google's and the other way round: 84.0% against 82.9% with
+a decay of 0.05, and against 80.2% with that and classes weighted by their inverse frequency."""
 
 
 def default_epochs(train_images: int) -> int:
@@ -90,6 +92,7 @@ def fine_tuned(
             optimizer="adamw",
             learning_rate=HEAD_RATE,
             weight_decay=HEAD_DECAY,
+            class_weighting="none",
             augment=Augment(),
             fine_tuning=tuning,
         )
