@@ -15,8 +15,9 @@ from convsmith.data.augment import (
     random_resized_crop,
     written_characters,
 )
+from convsmith.data.draws import Draws
 
-EVERYTHING = Augment(shift=0.1, rotate=15, scale=0.1, crop_padding=2, flip=True, erase=0.5)
+EVERYTHING = Augment(shift=0.1, rotate=15, scale=0.1, crop_padding=2, flip=True, trivial=True, erase=0.5)
 
 
 def photos(count: int = 16, channels: int = 3, size: tuple[int, int] = (20, 24)) -> Tensor:
@@ -24,7 +25,7 @@ def photos(count: int = 16, channels: int = 3, size: tuple[int, int] = (20, 24))
 
 
 def apply(augment: Augment, images: Tensor, seed: int = 0) -> Tensor:
-    return augment_batch(images, augment, torch.Generator().manual_seed(seed))
+    return augment_batch(images, augment, Draws(torch.Generator().manual_seed(seed), len(images)))
 
 
 def test_the_same_seed_gives_the_same_images_and_another_does_not() -> None:
@@ -138,3 +139,14 @@ def test_digits_and_letters_are_recognised_as_written_characters() -> None:
 def test_an_augmentation_survives_json() -> None:
     for augment in (EVERYTHING, Augment(resized_crop=0.25), Augment()):
         assert Augment.from_json(json.loads(json.dumps(augment.to_json()))) == augment
+
+
+@pytest.mark.parametrize("parts", [2, 3])
+def test_processes_that_share_a_batch_change_its_images_as_one_would(parts: int) -> None:
+    images = photos()
+    shares = torch.arange(len(images)).chunk(parts)
+    changed = [
+        augment_batch(images[places], EVERYTHING, Draws(torch.Generator().manual_seed(0), len(images), places))
+        for places in shares
+    ]
+    torch.testing.assert_close(torch.cat(changed), apply(EVERYTHING, images))

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convsmith.errors import CheckpointError
-from convsmith.train.checkpoint import Checkpoint, CheckpointFolder, read_checkpoint
+from convsmith.errors import CheckpointError, UsageError
+from convsmith.train.checkpoint import Checkpoint, CheckpointFolder, checkpoint_folder, read_checkpoint
 
 
 def checkpoint(value: float = 1.0, size: int = 1000) -> Checkpoint:
@@ -120,3 +120,33 @@ def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint_alone(small_disk
     assert "\n" not in str(full.value)
     assert list(small_disk.iterdir()) == [first]
     assert read_checkpoint(first).state["value"] == 1
+
+
+def test_checkpoints_are_kept_at_any_fsspec_url() -> None:
+    folder = checkpoint_folder("memory://bucket/run")
+    for steps in (1, 2, 3):
+        where = folder.write(checkpoint(value=steps), steps)
+    assert where == "memory://bucket/run/step-000000000003.safetensors"
+    assert [path.name[-13:-12] for path in folder.files()] == ["3", "2"]
+    saved, damaged = folder.read()
+    assert saved is not None
+    assert (saved.state["value"], damaged) == (3, [])
+
+
+def test_a_damaged_remote_checkpoint_falls_back_to_the_one_before() -> None:
+    import fsspec
+
+    folder = checkpoint_folder("memory://bucket/damaged")
+    folder.write(checkpoint(value=1), 1)
+    folder.write(checkpoint(value=2), 2)
+    with fsspec.open("memory://bucket/damaged/step-000000000002.safetensors", "wb") as file:
+        file.write(b"half")
+    saved, damaged = folder.read()
+    assert saved is not None
+    assert saved.state["value"] == 1
+    assert len(damaged) == 1
+
+
+def test_an_unknown_scheme_is_refused_in_one_line() -> None:
+    with pytest.raises(UsageError, match="nowhere"):
+        checkpoint_folder("nowhere://bucket/run")

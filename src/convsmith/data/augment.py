@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from convsmith.backend.preprocess import resize
+from convsmith.data.draws import Draws
 from convsmith.data.policy import trivial_augment
 
 DIGIT_WORDS = frozenset(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
@@ -31,7 +32,7 @@ class Augment:
     - `crop_padding`: zeros added on each side before a random crop of the old size, in pixels (He et al. 2015, 4.2).
     - `flip`: left and right exchanged in half of the images.
     - `trivial`: one random change of shape or colour, of random strength: TrivialAugment (see `trivial_augment`).
-    - `erase`: the probability that a rectangle is painted over with the mean colour (Zhong et al. 2017).
+    - `erase`: the probability that a rectangle is painted over with the image's mean colour (Zhong et al. 2017).
     """
 
     resized_crop: float | None = None
@@ -73,22 +74,19 @@ def flip_keeps_class(classes: Iterable[str]) -> bool:
     return not sided and not written_characters(names)
 
 
-def augment_batch(images: Tensor, augment: Augment, generator: torch.Generator) -> Tensor:
-    """Augments float32 images (N, C, H, W) in 0..255, each by its own draw. `generator` lives on the CPU.
-
-    Returns (N, C, H, W). The draws depend on the generator and N alone, so every device sees the same ones.
-    """
+def augment_batch(images: Tensor, augment: Augment, draws: Draws) -> Tensor:
+    """Augments float32 images (N, C, H, W) in 0..255, each by its own draws. Returns (N, C, H, W)."""
     if augment.shift or augment.rotate or augment.scale:
-        images = _affine(images, augment, generator)
+        images = _affine(images, augment, draws)
     if augment.crop_padding:
-        images = _shifted_crop(images, augment.crop_padding, generator)
+        images = _shifted_crop(images, augment.crop_padding, draws)
     if augment.flip:
-        flipped = torch.rand(len(images), generator=generator) < 0.5
+        flipped = draws.uniform() < 0.5
         images = torch.where(flipped.to(images.device)[:, None, None, None], images.flip(3), images)
     if augment.trivial:
-        images = trivial_augment(images, generator)
+        images = trivial_augment(images, draws)
     if augment.erase:
-        images = _erase(images, augment.erase, generator)
+        images = _erase(images, augment.erase, draws)
     return images
 
 
@@ -117,16 +115,16 @@ def _random_box(height: int, width: int, area: float, generator: np.random.Gener
     return (height - side) // 2, (width - side) // 2, side, side
 
 
-def _affine(images: Tensor, augment: Augment, generator: torch.Generator) -> Tensor:
-    count, _, height, width = images.shape
-    draws = 2 * torch.rand(4, count, generator=generator) - 1
-    angle = draws[0] * math.radians(augment.rotate)
-    zoom = 1 / (1 + draws[1] * augment.scale)
+def _affine(images: Tensor, augment: Augment, draws: Draws) -> Tensor:
+    height, width = images.shape[2:]
+    turn, grow, right, down = 2 * draws.uniform(4) - 1
+    angle = turn * math.radians(augment.rotate)
+    zoom = 1 / (1 + grow * augment.scale)
     cosine, sine = zoom * angle.cos(), zoom * angle.sin()
     # Grid coordinates run from -1 to 1 over each side, so a rotation must undo the aspect ratio, and a shift by the
     # whole side is 2.
-    along_x = (cosine, -sine * height / width, 2 * augment.shift * draws[2])
-    along_y = (sine * width / height, cosine, 2 * augment.shift * draws[3])
+    along_x = (cosine, -sine * height / width, 2 * augment.shift * right)
+    along_y = (sine * width / height, cosine, 2 * augment.shift * down)
     x, y = _centres(width)[None, None, :], _centres(height)[None, :, None]
     # Broadcasting is five times as fast as F.affine_grid, which multiplies matrices of three columns.
     places = [u[:, None, None] * x + (v[:, None, None] * y + w[:, None, None]) for u, v, w in (along_x, along_y)]
@@ -139,24 +137,24 @@ def _centres(length: int) -> Tensor:
     return (2 * torch.arange(length) + 1) / length - 1
 
 
-def _shifted_crop(images: Tensor, padding: int, generator: torch.Generator) -> Tensor:
+def _shifted_crop(images: Tensor, padding: int, draws: Draws) -> Tensor:
     count, _, height, width = images.shape
-    top, left = torch.randint(2 * padding + 1, (2, count), generator=generator).to(images.device)
+    top, left = draws.integers(2 * padding + 1, 2).to(images.device)
     # All crops as views of the padded images, of which one each is copied.
     crops = F.pad(images, [padding] * 4).unfold(2, height, 1).unfold(3, width, 1)
     return crops[torch.arange(count, device=images.device), :, top, left]
 
 
-def _erase(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
-    count, _, height, width = images.shape
-    draws = torch.rand(5, count, generator=generator).to(images.device)
-    area = 0.02 + draws[0] * (0.33 - 0.02)
-    ratio = torch.exp((2 * draws[1] - 1) * math.log(1 / 0.3))
+def _erase(images: Tensor, probability: float, draws: Draws) -> Tensor:
+    height, width = images.shape[2:]
+    size, shape, down, right, chance = draws.uniform(5).to(images.device)
+    area = 0.02 + size * (0.33 - 0.02)
+    ratio = torch.exp((2 * shape - 1) * math.log(1 / 0.3))
     box_height, box_width = (area * ratio).sqrt().clamp(max=1) * height, (area / ratio).sqrt().clamp(max=1) * width
-    inside = _between(height, draws[2] * (height - box_height), box_height)[:, None, :, None]
-    inside = inside & _between(width, draws[3] * (width - box_width), box_width)[:, None, None, :]
-    chosen = inside & (draws[4] < probability)[:, None, None, None]
-    return torch.where(chosen, images.mean(dim=(0, 2, 3), keepdim=True), images)
+    inside = _between(height, down * (height - box_height), box_height)[:, None, :, None]
+    inside = inside & _between(width, right * (width - box_width), box_width)[:, None, None, :]
+    chosen = inside & (chance < probability)[:, None, None, None]
+    return torch.where(chosen, images.mean(dim=(2, 3), keepdim=True), images)
 
 
 def _between(length: int, start: Tensor, extent: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch.utils import data as torch_data
 from convsmith.backend.preprocess import PreprocessModule
 from convsmith.data.augment import Augment, augment_batch, random_resized_crop
 from convsmith.data.dataset import Finding, Images, Split
+from convsmith.data.draws import Draws
 from convsmith.errors import DataError
 from convsmith.network.preprocess import Preprocess
 
@@ -74,6 +75,8 @@ class Loader:
     the same. Order is a function of (seed, epoch), augmentation of (seed, epoch, step) and, where it happens in
     workers, (seed, epoch, row): nothing depends on the number of workers or on what was read before.
 
+    Of every batch this process takes part `part[0]` of `part[1]`: as images, as they would be if it took all.
+
     A file that has become unreadable is left out of its batch and listed in `unreadable`.
     """
 
@@ -86,6 +89,7 @@ class Loader:
         training: Training | None = None,
         device: torch.device | None = None,
         workers: int = WORKERS,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
         self._unreadable: dict[str, Finding] = {}
         self._split = split
@@ -93,7 +97,7 @@ class Loader:
         self._device = device or torch.device("cpu")
         self._preprocess = PreprocessModule(preprocess).to(self._device)
         self._batch_size = min(batch_size, len(split)) if training else batch_size
-        self._workers = workers
+        self._workers, self._part = workers, part
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -111,27 +115,41 @@ class Loader:
 
     def epoch(self, epoch: int = 0, start: int = 0) -> Generator[Batch]:
         """The batches of an epoch from step `start` on: the same ones as if the earlier had been taken."""
-        training = self._training
-        rows = epoch_order(len(self._split), training.seed, epoch, training.repeats) if training else None
-        order = np.arange(len(self._split)) if rows is None else rows
-        plan = [order[i * self._batch_size : (i + 1) * self._batch_size] for i in range(start, len(self))]
-        for step, (kept, images) in enumerate(self._read(epoch, plan), start):
-            if len(kept):
-                labels = torch.from_numpy(self._split.labels[kept]).to(self._device, non_blocking=True)
-                yield Batch(step, self._prepare(images.to(self._device, non_blocking=True), epoch, step), labels, kept)
+        shares = self._shares(epoch, start)
+        for share, (kept, images) in zip(shares, self._read(epoch, shares), strict=True):
+            rows = share.rows[kept]
+            if not len(rows):
+                if self._part[1] == 1:
+                    continue
+                # The others of the group have a part of this batch, and wait for what this process makes of its own.
+                images = torch.zeros(0, self._preprocess.preprocess.channels, *self._preprocess.preprocess.crop)
+            labels = torch.from_numpy(self._split.labels[rows]).to(self._device, non_blocking=True)
+            images = self._prepare(images.to(self._device, non_blocking=True), epoch, share, kept)
+            yield Batch(share.step, images, labels, rows)
 
-    def _read(self, epoch: int, plan: list[NDArray[np.int64]]) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
-        """The rows that could be read and their images: uint8 (N, H, W, C), or preprocessed if workers did it."""
+    def _shares(self, epoch: int, start: int) -> list[_Share]:
+        """What this process has of each batch."""
+        training, count = self._training, len(self._split)
+        order = epoch_order(count, training.seed, epoch, training.repeats) if training else np.arange(count)
+        (rank, size), shares = self._part, []
+        for step in range(start, len(self)):
+            batch = order[step * self._batch_size : (step + 1) * self._batch_size]
+            places = np.arange(len(batch))[len(batch) * rank // size : len(batch) * (rank + 1) // size]
+            shares.append(_Share(step, batch[places], places, len(batch)))
+        return shares
+
+    def _read(self, epoch: int, shares: list[_Share]) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+        """Which of a share's images could be read, as indices, and they: uint8 (N, H, W, C), or preprocessed."""
         if isinstance(self._split.images, InMemory):
             array = self._split.images.array
-            return ((rows, torch.from_numpy(array[rows])) for rows in plan)
-        return self._from_files(epoch, plan)
+            return ((np.arange(len(share.rows)), torch.from_numpy(array[share.rows])) for share in shares)
+        return self._from_files(epoch, shares)
 
-    def _from_files(self, epoch: int, plan: list[NDArray[np.int64]]) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+    def _from_files(self, epoch: int, shares: list[_Share]) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
         # Workers live for an epoch: a fork takes milliseconds, and validation's then cost nothing while training.
         loader = torch_data.DataLoader(
             _Files(self._split.images, self._preprocess.preprocess, self._training),
-            batch_sampler=(self._keys(epoch, rows) for rows in plan),
+            batch_sampler=(self._keys(epoch, share) for share in shares),
             num_workers=self._workers,
             collate_fn=_collate,
             worker_init_fn=_start_worker,
@@ -141,14 +159,14 @@ class Loader:
         )
         for read in loader:
             self._unreadable |= {finding.subject: finding for finding in read.unreadable}
-            yield read.rows.numpy(), read.images
+            yield read.kept.numpy(), read.images
 
-    def _keys(self, epoch: int, rows: NDArray[np.int64]) -> list[tuple[int, int, int]]:
-        """(epoch, row, which of its copies) of each image of a batch."""
+    def _keys(self, epoch: int, share: _Share) -> list[_Key]:
         repeats = self._training.repeats if self._training else 1
-        return [(epoch, row, place % repeats) for place, row in enumerate(rows.tolist())]
+        pairs = zip(share.rows.tolist(), share.places.tolist(), strict=True)
+        return [_Key(at, epoch, row, place % repeats) for at, (row, place) in enumerate(pairs)]
 
-    def _prepare(self, images: Tensor, epoch: int, step: int) -> Tensor:
+    def _prepare(self, images: Tensor, epoch: int, share: _Share, kept: NDArray[np.int64]) -> Tensor:
         if images.is_floating_point():  # preprocessed by workers, or features
             return images
         if self._training is None:
@@ -157,8 +175,9 @@ class Loader:
         floats = self._preprocess.to_channels(images)
         if isinstance(self._split.images, InMemory):
             floats = self._preprocess.resize_and_crop(floats)
-        generator = torch.Generator().manual_seed(seed_of(self._training.seed, epoch, step))
-        return self._preprocess.normalize(augment_batch(floats, self._training.augment, generator))
+        generator = torch.Generator().manual_seed(seed_of(self._training.seed, epoch, share.step))
+        draws = Draws(generator, share.of, torch.from_numpy(share.places[kept]))
+        return self._preprocess.normalize(augment_batch(floats, self._training.augment, draws))
 
 
 def epoch_order(count: int, seed: int, epoch: int, repeats: int = 1) -> NDArray[np.int64]:
@@ -172,14 +191,32 @@ def seed_of(*keys: int) -> int:
     return int(np.random.SeedSequence(keys).generate_state(1, np.uint64)[0] >> 1)
 
 
-class _Sample(NamedTuple):
+class _Share(NamedTuple):
+    """Of the batch of `of` images at a step: the rows that this process takes, and their places in the batch."""
+
+    step: int
+    rows: NDArray[np.int64]
+    places: NDArray[np.int64]
+    of: int
+
+
+class _Key(NamedTuple):
+    """Which image a worker reads: where it is in the share, the epoch, its row, and which of its copies it is."""
+
+    at: int
+    epoch: int
     row: int
+    copied: int
+
+
+class _Sample(NamedTuple):
+    at: int
     image: Tensor | None
     unreadable: Finding | None
 
 
 class _Read(NamedTuple):
-    rows: Tensor
+    kept: Tensor
     images: Tensor
     unreadable: list[Finding]
 
@@ -192,28 +229,27 @@ class _Files(torch_data.Dataset[_Sample]):
         self._preprocess = PreprocessModule(preprocess)
         self._training = training
 
-    def __getitem__(self, key: tuple[int, int, int]) -> _Sample:
-        epoch, row, copy = key
+    def __getitem__(self, key: _Key) -> _Sample:
         try:
-            image = self._evaluated(row) if self._training is None else self._trained(self._training, epoch, row, copy)
+            image = self._evaluated(key.row) if self._training is None else self._trained(self._training, key)
         except (DataError, OSError) as error:
-            return _Sample(row, None, Finding(self._images.name(row), str(error)))
-        return _Sample(row, image, None)
+            return _Sample(key.at, None, Finding(self._images.name(key.row), str(error)))
+        return _Sample(key.at, image, None)
 
     def _evaluated(self, row: int) -> Tensor:
         """float32 (C, h, w), preprocessed: images of different sizes do not fit one array before."""
         image: Tensor = self._preprocess(torch.tensor(self._images[row]))[0]
         return image
 
-    def _trained(self, training: Training, epoch: int, row: int, copy: int) -> Tensor:
+    def _trained(self, training: Training, key: _Key) -> Tensor:
         """uint8 (h, w, 3) of the crop's size: a quarter of the bytes of floats on the way to the trainer."""
         area = training.augment.resized_crop
         size = self._preprocess.preprocess.crop
         if area is None:
-            floats = torch.tensor(self._images[row]).permute(2, 0, 1)[None].float()
+            floats = torch.tensor(self._images[key.row]).permute(2, 0, 1)[None].float()
             return self._preprocess.resize_and_crop(floats)[0].permute(1, 2, 0).round().to(torch.uint8)
-        image = self._decoded(row, size, area)
-        generator = np.random.default_rng([training.seed, epoch, row, *([copy] if copy else [])])
+        image = self._decoded(key.row, size, area)
+        generator = np.random.default_rng([training.seed, key.epoch, key.row, *([key.copied] if key.copied else [])])
         return torch.from_numpy(random_resized_crop(image, size, area, generator))
 
     def _decoded(self, row: int, size: tuple[int, int], area: float) -> NDArray[np.uint8]:
@@ -228,7 +264,7 @@ def _collate(samples: list[_Sample]) -> _Read:
     readable = [sample for sample in samples if sample.image is not None]
     images = [sample.image for sample in readable if sample.image is not None]
     return _Read(
-        rows=torch.tensor([sample.row for sample in readable], dtype=torch.int64),
+        kept=torch.tensor([sample.at for sample in readable], dtype=torch.int64),
         images=torch.stack(images) if images else torch.empty(0),
         unreadable=[sample.unreadable for sample in samples if sample.unreadable is not None],
     )

@@ -9,22 +9,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from convsmith.data.draws import Draws
+
 LUMA = (0.299, 0.587, 0.114)
 LEVELS = 31
 GEOMETRIC = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
 
 
-def trivial_augment(images: Tensor, generator: torch.Generator) -> Tensor:
+def trivial_augment(images: Tensor, draws: Draws) -> Tensor:
     """One random change of random strength to each of float32 (N, C, H, W) in 0..255; returns the same shape.
 
     Müller and Hutter 2021 (arXiv 2103.10158), the "wide" strengths of its table 2, with two deviations: images move by
     a seventh of their side at most (its 32 pixels of 224), and what comes in from outside repeats the border.
-    `generator` lives on the CPU, so that every device sees the same draws.
     """
-    count = len(images)
-    kind = torch.randint(len(OPERATIONS) + len(GEOMETRIC) + 1, (count,), generator=generator)
-    strength = torch.randint(LEVELS, (count,), generator=generator) / (LEVELS - 1)
-    signed = strength * (2 * torch.randint(2, (count,), generator=generator) - 1)
+    kind = draws.integers(len(OPERATIONS) + len(GEOMETRIC) + 1)
+    strength = draws.integers(LEVELS) / (LEVELS - 1)
+    signed = strength * (2 * draws.integers(2) - 1)
     changed = images.clone()
     moved = torch.nonzero(kind < len(GEOMETRIC))[:, 0]
     if len(moved):

@@ -6,17 +6,19 @@ import contextlib
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import fsspec.core  # type: ignore[import-untyped]
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from convsmith.errors import CheckpointError
+from convsmith.errors import CheckpointError, UsageError
 
 FORMAT = "convsmith-checkpoint-1"
 KEPT = 2
@@ -37,11 +39,14 @@ class CheckpointFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def __str__(self) -> str:
+        return str(self.folder)
+
     def files(self) -> list[Path]:
         """The newest first."""
         return sorted(self.folder.glob("step-*.safetensors"), reverse=True)
 
-    def write(self, checkpoint: Checkpoint, steps: int) -> Path:
+    def write(self, checkpoint: Checkpoint, steps: int) -> Path | str:
         """Writes, makes sure that it is on the disk, and then drops all but the `KEPT` newest.
 
         Raises CheckpointError if it cannot be written (a full disk); what was there before stays as it was.
@@ -69,12 +74,67 @@ class CheckpointFolder:
         damaged: list[str] = []
         for path in self.files():
             try:
-                return read_checkpoint(path), damaged
+                return self._load(path), damaged
             except CheckpointError as error:
                 damaged.append(str(error))
         if damaged:
             raise CheckpointError(f"no checkpoint can be used: {'; '.join(damaged)}; train anew in another folder")
         return None, []
+
+    def _load(self, path: Path) -> Checkpoint:
+        return read_checkpoint(path)
+
+
+class RemoteCheckpointFolder(CheckpointFolder):
+    """Checkpoints at an fsspec URL, such as s3://bucket/run: written and read by way of a local temporary file."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._system, root = fsspec.core.url_to_fs(url)
+        except (ValueError, ImportError) as error:
+            raise UsageError(f"{url}: {error}") from None
+        self._url = url
+        super().__init__(Path(root))
+
+    def __str__(self) -> str:
+        return self._url
+
+    def files(self) -> list[Path]:
+        """The newest first."""
+        self._system.invalidate_cache()
+        return sorted((Path(name) for name in self._system.glob(f"{self.folder}/step-*.safetensors")), reverse=True)
+
+    def write(self, checkpoint: Checkpoint, steps: int) -> str:
+        """As locally. What was there before stays until the new one has arrived whole."""
+        name = f"step-{steps:012d}.safetensors"
+        path, temporary = f"{self.folder}/{name}", f"{self.folder}/{name}.tmp"
+        try:
+            with tempfile.TemporaryDirectory() as local:
+                _write(Path(local) / name, checkpoint)
+                self._system.makedirs(str(self.folder), exist_ok=True)
+                self._system.put_file(str(Path(local) / name), temporary)
+            self._system.mv(temporary, path)
+            for old in self.files()[KEPT:]:
+                self._system.rm_file(str(old))
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(
+                f"{self._url}/{name}: cannot be written ({_reason(error)}); earlier checkpoints stay"
+            ) from None
+        return f"{self._url}/{name}"
+
+    def _load(self, path: Path) -> Checkpoint:
+        with tempfile.TemporaryDirectory() as local:
+            copy = Path(local) / path.name
+            try:
+                self._system.get_file(str(path), str(copy))
+            except OSError as error:
+                raise CheckpointError(f"{self._url}/{path.name}: cannot be read ({_reason(error)})") from None
+            return read_checkpoint(copy)
+
+
+def checkpoint_folder(where: Path | str) -> CheckpointFolder:
+    """The checkpoints in a local folder, or at an fsspec URL (`scheme://...`). Raises UsageError for another scheme."""
+    return RemoteCheckpointFolder(where) if isinstance(where, str) and "://" in where else CheckpointFolder(Path(where))
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -16,7 +15,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class TrainingInterruptedError(ConvsmithError):
     """Training was stopped by a signal and saved; `exit_code` is the shell's 128 + signal: 130 or 143."""
 
-    def __init__(self, saved: Path, received: signal.Signals) -> None:
+    def __init__(self, saved: str, received: signal.Signals) -> None:
         super().__init__(f"{received.name}: training saved as {saved}; it goes on from there with --resume")
         self.exit_code = 128 + received
 

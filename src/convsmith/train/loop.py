@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from convsmith.data.dataset import Dataset, Finding
 from convsmith.errors import CheckpointError, UsageError
 from convsmith.evaluate.inference import device_of
 from convsmith.network.preprocess import Preprocess
-from convsmith.train.checkpoint import Checkpoint, CheckpointFolder
+from convsmith.train.checkpoint import Checkpoint, CheckpointFolder, checkpoint_folder
 from convsmith.train.events import EpochEnded, Event, Noticed
 from convsmith.train.freeze import Stages
+from convsmith.train.group import Group
 from convsmith.train.interrupt import Interruption, TrainingInterruptedError
 from convsmith.train.log import RunLog
 from convsmith.train.objective import Objective, objective_of
@@ -55,6 +56,7 @@ def fit_module(
     recipe: Recipe,
     run_dir: Path,
     *,
+    checkpoints: str | None = None,
     resume: bool = False,
     recover: bool = False,
     network_json: Mapping[str, Any] | None = None,
@@ -66,8 +68,10 @@ def fit_module(
 
     In training mode the module returns logits (N, classes), or a tuple with auxiliary heads' logits after them;
     `auxiliary_weights` are those heads' shares in the loss; `stages` its layers, for recipes that freeze some.
-    Checkpoints go to `run_dir`/checkpoint at the start, after every epoch and on SIGINT or SIGTERM; with `resume` the
-    run goes on from the newest whole one, to bit-for-bit the weights that it would have had on this machine.
+    Checkpoints go to `run_dir`/checkpoint, or the folder or fsspec URL `checkpoints`, at the start, after every epoch
+    and on SIGINT or SIGTERM; with `resume` the run goes on from the newest whole one, to bit-for-bit the weights that
+    it would have had on this machine. Where `torch.distributed` has been started, all its processes call this alike and
+    train together; the first of them writes, and each needs to be able to read the checkpoints.
     `network_json` identifies the network there. With `recover`, training that diverges goes on from the last checkpoint
     at half the learning rate, down to `SLOWEST` of it.
 
@@ -75,7 +79,7 @@ def fit_module(
     be written, or belongs to another recipe, network or data; TrainingInterruptedError after a signal; DataError if no
     image can be read; DivergedError if the loss explodes or is no longer finite.
     """
-    folder = CheckpointFolder(run_dir / "checkpoint")
+    folder = checkpoint_folder(checkpoints or run_dir / "checkpoint")
     if not resume and folder.files():
         raise UsageError(f"{run_dir} already holds a run: resume it (--resume), or choose another folder")
     saved, damaged = folder.read()
@@ -86,15 +90,17 @@ def fit_module(
         "network": network_json,
     }
     if saved is not None:
-        _check_identity(folder.folder, saved.state["identity"], json.loads(json.dumps(identity)))
+        _check_identity(str(folder), saved.state["identity"], json.loads(json.dumps(identity)))
+    group = Group.current()
     objective = objective_of(dataset, recipe, auxiliary_weights, device_of(module))
-    plan = _plan(saved, module, dataset, preprocess, recipe, objective)
-    run = Run(module, dataset, preprocess, recipe, objective, plan, stages)
+    plan = group.the_firsts(_plan(saved, module, dataset, preprocess, recipe, objective))
+    run = Run(module, dataset, preprocess, recipe, objective, plan, stages, group)
     if saved is not None:
         run.restore(saved)
     length = saved.state["log_length"] if saved is not None else 0
-    with RunLog(run_dir, length=length, epoch=run.position.epoch) as log:
-        diary = _Diary(run, folder, log, on_event, identity)
+    log = RunLog(run_dir, length=length, epoch=run.position.epoch) if group.first else nullcontext()
+    with log as entered:
+        diary = _Diary(run, folder, entered, on_event, identity)
         for line in damaged:
             diary.tell(Noticed(f"{line}; going on from the checkpoint before it"))
         diary.tell(run.started())
@@ -105,13 +111,13 @@ def fit_module(
 
 
 class _Diary:
-    """Where a run's events and checkpoints go."""
+    """Where a run's events and checkpoints go; nowhere but to the first of several processes."""
 
     def __init__(
         self,
         run: Run,
         folder: CheckpointFolder,
-        log: RunLog,
+        log: RunLog | None,
         on_event: Callable[[Event], None],
         identity: Mapping[str, Any],
     ) -> None:
@@ -119,9 +125,10 @@ class _Diary:
         self._run, self._folder, self._log, self._on_event, self._identity = run, folder, log, on_event, identity
 
     def tell(self, event: Event) -> None:
-        self._log.write(event)
-        self.bar.show(event)
-        self._on_event(event)
+        if self._log is not None:
+            self._log.write(event)
+            self.bar.show(event)
+            self._on_event(event)
 
     def fall_back(self, error: DivergedError) -> None:
         """Puts back the last good state, at half the learning rate that it had."""
@@ -136,10 +143,14 @@ class _Diary:
         self.tell(Noticed(f"{error}; going on from epoch {self._run.position.epoch} at {share:g} of the rate"))
         self.bar.show(self._run.started())
 
-    def save(self) -> Path:
+    def save(self) -> str:
+        """Writes a checkpoint. Returns where it is, once it is there for every process."""
         checkpoint = self._run.checkpoint()
-        state = {**checkpoint.state, "identity": self._identity, "log_length": self._log.saved_length()}
-        return self._folder.write(Checkpoint(checkpoint.tensors, state), self._run.steps_done)
+        path = ""
+        if self._log is not None:
+            state = {**checkpoint.state, "identity": self._identity, "log_length": self._log.saved_length()}
+            path = str(self._folder.write(Checkpoint(checkpoint.tensors, state), self._run.steps_done))
+        return str(self._run.group.the_firsts(path))
 
 
 def _train(run: Run, diary: _Diary, recover: bool) -> None:
@@ -186,7 +197,7 @@ def _plan(
     return choose_plan(module, recipe, objective, (preprocess.channels, *preprocess.crop), batch_size)
 
 
-def _check_identity(folder: Path, saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+def _check_identity(folder: str, saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     for name, value in wanted["recipe"].items():
         if saved["recipe"].get(name) != value:
             was = saved["recipe"].get(name)

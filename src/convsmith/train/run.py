@@ -21,6 +21,7 @@ from convsmith.network.preprocess import Preprocess
 from convsmith.train.checkpoint import Checkpoint
 from convsmith.train.events import EpochEnded, Event, Noticed, Started
 from convsmith.train.freeze import Stages, frozen_stages, train_from
+from convsmith.train.group import ALONE, Group
 from convsmith.train.objective import Objective
 from convsmith.train.plan import Plan
 from convsmith.train.recipe import Recipe
@@ -49,7 +50,11 @@ class UnreadableShareError(DataError):
 
 
 class Run:
-    """A learner, its loaders, its position, and the weights that it would deliver now."""
+    """A learner, its loaders, its position, and the weights that it would deliver now.
+
+    In a group of processes each trains on its part of every batch; what they hold is equal but for the `Loader`s.
+    Networks without dropout and recipes without mixing come to the weights of one process, but for rounding.
+    """
 
     def __init__(
         self,
@@ -60,12 +65,15 @@ class Run:
         objective: Objective,
         plan: Plan,
         stages: Stages = (),
+        group: Group = ALONE,
     ) -> None:
         device = device_of(module)
         train, val = dataset.split("train"), dataset.splits.get("val")
         training = Training(recipe.seed, recipe.augment, recipe.repeats)
-        self.loader = Loader(train, preprocess, recipe.batch_size, training=training, device=device)
-        self._val = None if val is None else Loader(val, preprocess, recipe.batch_size, device=device)
+        part = (group.rank, group.size)
+        self.group = group
+        self.loader = Loader(train, preprocess, recipe.batch_size, training=training, device=device, part=part)
+        self._val = None if val is None else Loader(val, preprocess, recipe.batch_size, device=device, part=part)
         self.learner = Learner(
             module,
             recipe,
@@ -76,6 +84,7 @@ class Run:
             warmup_steps=round(recipe.warmup_epochs * len(self.loader)),
             epoch_steps=len(self.loader),
             stages=stages,
+            group=group,
         )
         self.position = Position(accumulate=recipe.accumulate)
         self.delivered: dict[str, Tensor] = {}
@@ -118,13 +127,14 @@ class Run:
         """
         position = self.position
         start, before = time.perf_counter(), position.seen
-        self._checked = (position.seen, self._loss.item())
+        self._checked = (position.seen, self._total_loss())
         train_from(self.learner.module, self._stages, frozen_stages(self._recipe.fine_tuning, position.epoch))
         for batch in self.loader.epoch(position.epoch, position.step):
             loss, event = self._step(batch)
-            self._loss.add_(loss, alpha=len(batch.labels))
+            images = int(self.group.total(len(batch.labels), self._loss.device))
+            self._loss.add_(loss, alpha=images)
             position.step = batch.step + 1
-            position.seen += len(batch.labels)
+            position.seen += images
             yield event
             if position.step % CHECKED == 0:
                 self._check_loss()
@@ -138,7 +148,7 @@ class Run:
     def end_epoch(self) -> list[Event]:
         """Evaluates, keeps weights that are to be delivered, decides whether to stop, and turns to the next epoch."""
         position, number = self.position, self.position.epoch + 1
-        train_loss = self._loss.item() / position.seen
+        train_loss = self._total_loss() / position.seen
         rate = self.learner.learning_rate(self.steps_done - 1)
         val_loss, val_accuracy = self._evaluate(self._val) if self._val else (None, None)
         ended = EpochEnded(number, train_loss, val_loss, val_accuracy, rate, self._speed)
@@ -158,13 +168,13 @@ class Run:
         """All of the run; see `restore`."""
         tensors = learner_tensors(self.learner) | {f"delivered/{name}": value for name, value in self.delivered.items()}
         state: dict[str, Any] = {"position": self.position.to_json(), "plan": self._plan.to_json()}
-        return Checkpoint({**tensors, "loss": self._loss}, state)
+        return Checkpoint({**tensors, "loss": self.group.add_up(self._loss.clone())}, state)
 
     def restore(self, saved: Checkpoint) -> None:
         """Continues where `saved` was made. Raises CheckpointError if it is of another network."""
         load_learner(self.learner, saved.tensors)
         self.delivered = part(saved.tensors, "delivered/")
-        self._loss.copy_(saved.tensors["loss"])
+        self._loss.copy_(saved.tensors["loss"] if self.group.first else torch.zeros_like(self._loss))
         self.position = Position.from_json(saved.state["position"])
         self.learner.accumulate, self.learner.rate_share = self.position.accumulate, self.position.rate_share
 
@@ -182,7 +192,8 @@ class Run:
             try:
                 return self.learner.step(images, targets, number), self._smaller_parts()
             except RuntimeError as error:
-                if not is_out_of_memory(error) or self.learner.accumulate >= len(targets):
+                alone = self.group.size == 1  # others would wait for the gradients of the failed attempt
+                if not alone or not is_out_of_memory(error) or self.learner.accumulate >= len(targets):
                     raise
             self.learner.optimizer.zero_grad()
             self.learner.accumulate *= 2
@@ -220,9 +231,13 @@ class Run:
         generator = torch.Generator().manual_seed(seed)
         return mix_batch(images, batch.labels, self._classes, self._recipe.mixing, generator)
 
+    def _total_loss(self) -> float:
+        """The epoch's losses so far, of all processes, each times its images."""
+        return self.group.add_up(self._loss.clone()).item()
+
     def _check_loss(self) -> None:
         """Raises DivergedError if the mean loss since the last look is not finite, or far above chance."""
-        position, total = self.position, self._loss.item()
+        position, total = self.position, self._total_loss()
         seen, before = self._checked
         if position.seen == seen:
             return
@@ -238,16 +253,17 @@ class Run:
 
     def _check_readable(self) -> None:
         """Raises UnreadableShareError if too many files of the train split have become unreadable."""
-        lost = len(self.loader.unreadable)
+        lost = sum(self.group.gathered(len(self.loader.unreadable)))
         if lost > UNREADABLE * self._train_images:
             raise UnreadableShareError(
                 f"{lost:,} of {self._train_images:,} training images can no longer be read, more than "
-                f"{UNREADABLE:.0%}: {self.loader.unreadable[-1]}"
+                f"{UNREADABLE:.0%}: {(*self.loader.unreadable, 'other workers name them')[0]}"
             )
 
     def _seed_dropout(self, step: int) -> None:
         """Layers that draw use torch's global generators: their state follows from the position, so it is not saved."""
-        seed = seed_of(self._recipe.seed, self.position.epoch, step, DROPOUT_STREAM)
+        own = (self.group.rank,) if self.group.rank else ()
+        seed = seed_of(self._recipe.seed, self.position.epoch, step, DROPOUT_STREAM, *own)
         torch.default_generator.manual_seed(seed)  # torch.manual_seed visits every backend: 2% of a LeNet-5 step
         if self._loss.is_cuda:
             torch.cuda.manual_seed(seed)
@@ -282,9 +298,10 @@ class Run:
                 loss += F.cross_entropy(logits, batch.labels, reduction="sum")
                 correct += (logits.argmax(dim=1) == batch.labels).sum()
                 count += len(batch.labels)
-        if not count:
+        loss, correct, counted = self.group.add_up(torch.stack([loss, correct, torch.full_like(loss, count)]))
+        if not counted:
             raise DataError(f"no image of the val split can be read any more: {loader.unreadable[0]}")
-        return loss.item() / count, correct.item() / count
+        return (loss / counted).item(), (correct / counted).item()
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from convsmith.train.ema import ExponentialMovingAverage
 from convsmith.train.freeze import Stages
+from convsmith.train.group import ALONE, Group, normalise_together
 from convsmith.train.lamb import Lamb
 from convsmith.train.objective import Objective
 from convsmith.train.recipe import FineTuning, MemoryFormat, Precision, Recipe
@@ -26,7 +27,8 @@ class Learner:
     """A module with all that changes it: the optimizer, the schedule and the moving average.
 
     `accumulate` begins as the recipe's, and may be raised where memory does not suffice; `rate_share`, 1, is what the
-    schedule's rates are multiplied by, and may be lowered where they made training diverge.
+    schedule's rates are multiplied by, and may be lowered where they made training diverge. In a group of processes
+    each has a part of every batch, and all come to the same weights.
     """
 
     def __init__(
@@ -41,9 +43,11 @@ class Learner:
         warmup_steps: int = 0,
         epoch_steps: int = 1,
         stages: Stages = (),
+        group: Group = ALONE,
     ) -> None:
         self.memory_format = MEMORY_FORMATS[memory_format]
-        self.module = module.train()
+        self.module, self.group = module.train(), group
+        normalise_together(module, group)
         module.to(memory_format=self.memory_format)  # type: ignore[call-overload]  # torch's stubs lack it
         self.objective = objective
         self.optimizer = make_optimizer(module, recipe, stages)
@@ -56,8 +60,8 @@ class Learner:
     def step(self, images: Tensor, targets: Tensor, number: int) -> Tensor:
         """Update `number` (from 0) on float32 images (N, C, H, W) and labels (N,), or shares (N, classes).
 
-        The module is in training mode. Returns the loss as a tensor without dimensions, on the device: reading it
-        would wait for the device.
+        The module is in training mode. Returns this process' share of the loss, alone all of it, as a tensor without
+        dimensions, on the device: reading it would wait for the device.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(number) * group["share"]
@@ -86,13 +90,14 @@ class Learner:
 
     def _differentiate(self, images: Tensor, targets: Tensor) -> Tensor:
         """Adds the gradients of the batch's mean loss, a part of the batch at a time. Returns that loss, detached."""
-        weight = self.objective.weight(targets)
+        weight = self.group.total(self.objective.weight(targets), images.device)
         loss = torch.zeros((), device=images.device)
         for some, wanted in zip(images.chunk(self.accumulate), targets.chunk(self.accumulate), strict=True):
             with torch.autocast(self._device, DTYPES[self._precision], enabled=self._precision != "float32"):
                 share = self.objective.total(self.module(some), wanted) / weight
             share.backward()  # type: ignore[no-untyped-call]
             loss += share.detach()
+        self.group.add_up_gradients(self.module)
         return loss
 
     def _differentiate_at_worst(self, images: Tensor, targets: Tensor, radius: float) -> None:
