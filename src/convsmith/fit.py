@@ -13,6 +13,7 @@ import torch
 
 import convsmith
 from convsmith.backend.torch import NetworkModule
+from convsmith.cluster import Cluster, Job, train_on
 from convsmith.cost import cost_of
 from convsmith.data import open_dataset
 from convsmith.data.dataset import Dataset
@@ -26,16 +27,7 @@ from convsmith.evaluate.inference import predict_logits
 from convsmith.evaluate.metrics import Metrics, measure
 from convsmith.network.dims import text
 from convsmith.network.network import Network
-from convsmith.runplan import (
-    RunPlan,
-    Transfer,
-    auxiliary_weights,
-    first_module,
-    make_plan,
-    read_plan,
-    stages_of,
-    start_run,
-)
+from convsmith.runplan import RunPlan, Transfer, first_module, make_plan, read_plan, start_run, train_plan
 from convsmith.train.events import Event, Noticed
 from convsmith.train.loop import TrainResult, fit_module
 from convsmith.train.recipe import Recipe
@@ -125,6 +117,8 @@ def fit(
     strict: bool = False,
     resume: bool = False,
     recover: bool = False,
+    cluster: Cluster | None = None,
+    checkpoints: str | None = None,
     changes: Mapping[str, Any] | None = None,
     on_check: Callable[[int, int], None] = lambda done, total: None,
     on_event: Callable[[Event], None] = lambda event: None,
@@ -136,7 +130,8 @@ def fit(
     where the shapes fit, weights) is the start; `transfer` starts from a model of other classes. `recipe` is a name
     (see `convsmith.train.recipes`), `changes` sets its fields, `find_rate` its learning rate by a range test. The
     whole ends within about `seconds`, if these are given. With `resume`, a run that was stopped goes on, to
-    bit-for-bit the same weights; with `recover`, one that diverges goes on at a lower learning rate. `on_check` is told
+    bit-for-bit the same weights; with `recover`, one that diverges goes on at a lower learning rate. `cluster` trains
+    on other machines too; `checkpoints` is a folder or fsspec URL for them, by default in `out`. `on_check` is told
     (files checked, files in all).
 
     Raises ConvsmithError of every kind: see `open_dataset`, `choose`, `fit_module`, `export`.
@@ -166,8 +161,22 @@ def fit(
         on_event(Noticed(line))
     on_event(Noticed(f"network: {plan.reason}; input {text(plan.network.input)}"))
     on_event(Noticed(f"recipe: {plan.recipe}"))
-    train = _train_head if plan.head_only else _train
-    result = train(plan, module, dataset, out, resume, recover, on_event)
+    if plan.head_only:
+        result = _train_head(plan, module, dataset, out, resume, on_event)
+    else:
+        if cluster is not None:
+            job = Job(plan.to_json(), str(data), seed, strict, str(out.absolute()), checkpoints, recover)
+            train_on(cluster, job, on_event)
+        result = train_plan(
+            plan,
+            dataset,
+            out,
+            module=module,
+            checkpoints=checkpoints,
+            resume=resume or cluster is not None,  # what the cluster has finished is only read
+            recover=recover,
+            on_event=on_event,
+        )
     images = dataset.split(tested)
     logits = predict_logits(module, images, plan.preprocess)
     metrics = measure(logits, images.labels, dataset.classes, split=tested)
@@ -180,30 +189,6 @@ def fit(
     verification = export(model_file, onnx_file, images.images)
     latency = latency_ms(plan.network)
     return FitResult(dataset, plan.network, plan.reason, metrics, latency, result, verification, model_file, onnx_file)
-
-
-def _train(
-    plan: RunPlan,
-    module: NetworkModule,
-    dataset: Dataset,
-    out: Path,
-    resume: bool,
-    recover: bool,
-    on_event: Callable[[Event], None],
-) -> TrainResult:
-    return fit_module(
-        module,
-        dataset,
-        plan.preprocess,
-        plan.recipe,
-        out,
-        resume=resume,
-        recover=recover,
-        network_json=plan.network.to_json(),
-        auxiliary_weights=auxiliary_weights(plan),
-        stages=stages_of(plan),
-        on_event=on_event,
-    )
 
 
 def _left_out(dataset: Dataset) -> list[str]:
@@ -219,7 +204,6 @@ def _train_head(
     dataset: Dataset,
     out: Path,
     resume: bool,
-    recover: bool,
     on_event: Callable[[Event], None],
 ) -> TrainResult:
     """Trains the classifier alone, on features that are computed once; `module` gets its weights."""
@@ -234,7 +218,6 @@ def _train_head(
         replace(plan.recipe, memory_format="contiguous", precision="float32"),
         out,
         resume=resume,
-        recover=recover,
         network_json=plan.network.to_json(),
         on_event=on_event,
     )

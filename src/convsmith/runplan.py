@@ -1,10 +1,10 @@
-"""What a run decides before it trains: the network and its first weights, the preprocessing, the recipe."""
+"""What a run decides before it trains: the network and its first weights, the preprocessing, the recipe; and does."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,9 @@ from convsmith.evaluate.inference import device_of
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
 from convsmith.train.defaults import default_epochs, fine_tuned
+from convsmith.train.events import Event
 from convsmith.train.freeze import Stages
+from convsmith.train.loop import TrainResult, fit_module
 from convsmith.train.objective import Objective, objective_of
 from convsmith.train.recipe import FineTuning, Recipe
 from convsmith.train.recipes import DEFAULT, recipe_named
@@ -165,7 +167,7 @@ def _timed(plan: RunPlan, dataset: Dataset, seconds: float) -> RunPlan:
     """The plan with as many epochs as end in time; warm-up keeps its share of them."""
     if plan.head_only:
         raise UsageError("--time is for training; a classifier on frozen features takes seconds: give --epochs")
-    module, recipe = first_module(plan, dataset), plan.recipe
+    module, recipe = first_module(plan, dataset).to(best_device()), plan.recipe
     begun = time.monotonic()
     pace = pace_of(module, dataset, plan.preprocess, recipe, _objective(plan, dataset, module), stages_of(plan))
     tested = len(dataset.splits.get("test", dataset.splits.get("val", ())))
@@ -175,7 +177,7 @@ def _timed(plan: RunPlan, dataset: Dataset, seconds: float) -> RunPlan:
 
 
 def _highest_rate(plan: RunPlan, dataset: Dataset) -> float:
-    module = first_module(plan, dataset)
+    module = first_module(plan, dataset).to(best_device())
     objective = _objective(plan, dataset, module)
     return highest_rate(module, dataset, plan.preprocess, plan.recipe, objective, stages_of(plan))
 
@@ -253,6 +255,44 @@ def first_module(plan: RunPlan, dataset: Dataset) -> NetworkModule:
     if plan.start is not None:
         module.load_state_dict(_start_weights(plan, starting_model(plan.start), dataset), strict=False)
     return module
+
+
+def train_plan(
+    plan: RunPlan,
+    dataset: Dataset,
+    out: Path,
+    *,
+    module: NetworkModule | None = None,
+    checkpoints: str | None = None,
+    resume: bool = False,
+    recover: bool = False,
+    device: torch.device | None = None,
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> TrainResult:
+    """Trains what was planned, in the folder `out`, on `device` or the best there is; see `fit_module`.
+
+    `module` is what `first_module` gave, if that has been asked already: afterwards it holds the trained weights.
+    """
+    module = (module or first_module(plan, dataset)).to(device or best_device())
+    return fit_module(
+        module,
+        dataset,
+        plan.preprocess,
+        plan.recipe,
+        out,
+        checkpoints=checkpoints,
+        resume=resume,
+        recover=recover,
+        network_json=plan.network.to_json(),
+        auxiliary_weights=auxiliary_weights(plan),
+        stages=stages_of(plan),
+        on_event=on_event,
+    )
+
+
+def best_device() -> torch.device:
+    """The first GPU, where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def starting_model(source: str) -> Model:

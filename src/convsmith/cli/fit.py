@@ -58,6 +58,14 @@ def fit(
     recover: Annotated[
         bool, typer.Option(help="Where training diverges, go on from the last good state at half the rate.")
     ] = False,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="auto|HOST:PORT|ray://HOST:PORT", help="Train on a Ray cluster.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes on the cluster.")] = 2,
+    gpus_per_worker: Annotated[float, typer.Option(min=0, help="GPUs that each of them gets.")] = 0.0,
+    checkpoints: Annotated[
+        str | None, typer.Option(metavar="FOLDER|URL", help="Where checkpoints go. Default: into the run's folder.")
+    ] = None,
     float32: Annotated[bool, typer.Option(help="No probe: float32, contiguous, the same bits on every run.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
@@ -70,6 +78,7 @@ def fit(
     from rich.console import Console
     from rich.progress import Progress
 
+    from convsmith.cluster import Cluster
     from convsmith.design.choose import Limits
     from convsmith.fit import fit as run
     from convsmith.runplan import Transfer
@@ -117,6 +126,8 @@ def fit(
         strict=strict,
         resume=resume,
         recover=recover,
+        cluster=None if cluster is None else Cluster(cluster, workers, gpus_per_worker),
+        checkpoints=checkpoints,
         changes={name: value for name, value in asked.items() if value is not None},
         on_check=tell_checked,
         on_event=tell,

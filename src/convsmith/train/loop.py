@@ -103,7 +103,8 @@ def fit_module(
         diary = _Diary(run, folder, entered, on_event, identity)
         for line in damaged:
             diary.tell(Noticed(f"{line}; going on from the checkpoint before it"))
-        diary.tell(run.started())
+        if not run.position.finished:
+            diary.tell(run.started())
         if saved is None:
             diary.save()
         _train(run, diary, recover)

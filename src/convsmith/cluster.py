@@ -1,0 +1,151 @@
+"""Training on a Ray cluster: the same run as on one machine, in several processes (extra `cluster`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from convsmith.data import open_dataset
+from convsmith.errors import ConvsmithError, UsageError
+from convsmith.runplan import RunPlan, train_plan
+from convsmith.train.events import Event, Noticed
+
+RESTARTS = 20
+"""Workers or nodes that may be lost in a run."""
+
+
+class ClusterError(ConvsmithError):
+    """The cluster cannot be reached, or training on it failed."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where and how wide to train.
+
+    `address` is "auto" (the cluster that this machine belongs to, else one started for this run), HOST:PORT of its
+    head, or ray://HOST:PORT of its client server. `workers` processes with `gpus` each; where some are lost, training
+    goes on with those that are left, from the last checkpoint.
+    """
+
+    address: str
+    workers: int
+    gpus: float = 0.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """What each worker needs to know; all of it can be sent to another machine."""
+
+    plan: dict[str, Any]
+    data: str
+    seed: int
+    strict: bool
+    run_dir: str
+    checkpoints: str | None
+    recover: bool
+
+
+def train_on(cluster: Cluster, job: Job, on_event: Callable[[Event], None]) -> None:
+    """Trains to the end; the result is in the last checkpoint, from which `fit_module` takes it.
+
+    The data and the checkpoints must be at the same place for every worker: on a shared file system, or at a URL.
+    Raises UsageError if Ray is not installed; ClusterError if the cluster cannot be reached or training fails there.
+    """
+    ray = _ray()
+    with _connected(ray, cluster.address):
+        from ray.train.torch import TorchTrainer
+        from ray.util.queue import Queue
+
+        events = Queue(actor_options={"num_cpus": 0})
+        trainer = TorchTrainer(
+            _work,
+            train_loop_config={"job": job, "events": events},
+            scaling_config=ray.train.ScalingConfig(
+                num_workers=(1, cluster.workers) if cluster.workers > 1 else 1,
+                use_gpu=cluster.gpus > 0,
+                resources_per_worker={"CPU": 1, **({"GPU": cluster.gpus} if cluster.gpus else {})},
+            ),
+            run_config=ray.train.RunConfig(
+                name=Path(job.run_dir).name,
+                storage_path=str(Path(job.run_dir).absolute() / "ray"),
+                failure_config=ray.train.FailureConfig(max_failures=RESTARTS),
+            ),
+        )
+        teller = Thread(target=_tell, args=(events, on_event), daemon=True)
+        teller.start()
+        try:
+            trainer.fit()
+        except ray.exceptions.RayError as error:
+            raise ClusterError(f"training on the cluster failed: {_last_line(error)}") from None
+        except Exception as error:  # Ray wraps what a worker raises in types of its own
+            raise ClusterError(f"training on the cluster failed: {_last_line(error)}") from None
+        finally:
+            events.put(None)
+            teller.join(timeout=10)
+            events.shutdown()
+
+
+def _work(config: dict[str, Any]) -> None:
+    """What one worker does: the same as one machine would, on its part of every batch."""
+    import ray.train.torch
+
+    job, events = config["job"], config["events"]
+    world = ray.train.get_context().get_world_size()
+    first = ray.train.get_context().get_world_rank() == 0
+    if first:
+        events.put(Noticed(f"training in {world} process{'es' if world > 1 else ''} of the cluster"))
+    dataset = open_dataset(job.data, seed=job.seed, strict=job.strict)
+    train_plan(
+        RunPlan.from_json(job.plan),
+        dataset,
+        Path(job.run_dir),
+        checkpoints=job.checkpoints,
+        resume=True,
+        recover=job.recover,
+        device=ray.train.torch.get_device(),
+        on_event=events.put,
+    )
+
+
+def _tell(events: Any, on_event: Callable[[Event], None]) -> None:
+    while (event := events.get()) is not None:
+        on_event(event)
+
+
+def _ray() -> Any:
+    # Asked for once, before Ray is imported: it reads its settings then.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
+    try:
+        import ray
+        import ray.train
+    except ImportError:
+        raise UsageError("--cluster needs Ray: pip install 'convsmith[cluster]'") from None
+    return ray
+
+
+@contextmanager
+def _connected(ray: Any, address: str) -> Iterator[None]:
+    try:
+        ray.init(
+            address=None if address == "auto" else address,
+            log_to_driver=False,
+            logging_level="error",
+            ignore_reinit_error=True,
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ClusterError(f"--cluster {address}: cannot be reached ({_last_line(error)})") from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
