@@ -42,7 +42,7 @@ clean:
 	touch $@
 
 .venv/dev: .venv/runtime
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,cluster]'
 	touch $@
 
 # The counters that we compare with would pull in torchvision, which has no build for this torch.

@@ -83,6 +83,26 @@ def test_a_run_killed_at_a_random_moment_resumes_to_the_same_bits(
     assert_same_bits(last_tensors(killed), last_tensors(whole))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["memory", "files"])
+def test_a_run_killed_twenty_times_ends_with_the_same_bits(tiny: ModuleType, tmp_path: Path, source: str) -> None:
+    images, killed, whole = tmp_path / "images", tmp_path / "killed", tmp_path / "whole"
+    images.mkdir()
+    dataset = tiny.in_files(images) if source == "files" else tiny.in_memory()
+    places = ["step"] * 8 + ["validation"] * 4 + ["checkpoint"] * 4 + ["rename"] * 4
+    random.shuffle(places)
+    for place in places:
+        # Up to an epoch and a half further on: 12 steps, 3 batches of validation, a checkpoint and its rename each.
+        death = f"{place}:{random.randint(1, {'step': 18, 'validation': 4}.get(place, 2))}"
+        arguments = [source, "40", str(images), str(killed), death]
+        done = subprocess.run([sys.executable, tiny.__file__, *arguments], capture_output=True, check=False)
+        assert done.returncode == -signal.SIGKILL, f"{death}: {done.stderr.decode()[-500:]}"
+    resumed = fit_module(tiny.module(), dataset, tiny.PREPROCESS, tiny.recipe(40), killed, resume=True)
+    straight = fit_module(tiny.module(), dataset, tiny.PREPROCESS, tiny.recipe(40), whole)
+    assert_same_bits(resumed.weights, straight.weights)
+    assert_same_bits(last_tensors(killed), last_tensors(whole))
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_a_signal_in_mid_epoch_saves_the_step_and_the_run_resumes_to_the_same_bits(

@@ -1,10 +1,15 @@
 """Training small enough for tests; as a script, the process that they kill.
 
-Usage: tiny.py (memory|files) EPOCHS FOLDER RUN_DIR
+Usage: tiny.py (memory|files) EPOCHS FOLDER RUN_DIR [PLACE:TIME]
+
+With PLACE:TIME the process kills itself there, when it comes by for that time: a training "step", "validation", a
+"checkpoint" that is half written, or its "rename".
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +23,7 @@ from torch import nn
 from convsmith.data.augment import Augment
 from convsmith.data.dataset import Dataset, Split
 from convsmith.network.preprocess import Preprocess
+from convsmith.train import checkpoint
 from convsmith.train.loop import fit_module
 from convsmith.train.recipe import Recipe
 
@@ -114,9 +120,38 @@ def _dataset(splits: dict[str, Split]) -> Dataset:
     return Dataset("tiny", ("red", "green", "blue"), splits, channels=3, size=(12, 12), fingerprint="tiny")
 
 
-def main(source: str, epochs: str, folder: str, run_dir: str) -> None:
+def kill_at(place: str, times: int, network: nn.Module) -> None:
+    """Prepares this process to be killed, as from outside: nothing can be caught, nothing is cleaned up."""
+    left = times
+
+    def come_by(where: str) -> None:
+        nonlocal left
+        left -= where == place
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def save_half(tensors: object, path: Path, metadata: object) -> None:
+        save_file(tensors, path, metadata)
+        if place == "checkpoint" and left == 1:
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        come_by("checkpoint")
+
+    def replace_file(path: Path, target: Path) -> Path:
+        come_by("rename")
+        return rename(path, target)
+
+    save_file, rename = checkpoint.save_file, Path.replace
+    checkpoint.save_file, Path.replace = save_half, replace_file
+    network.register_forward_pre_hook(lambda layer, x: come_by("step" if layer.training else "validation"))
+
+
+def main(source: str, epochs: str, folder: str, run_dir: str, death: str = "") -> None:
     dataset = in_files(Path(folder)) if source == "files" else in_memory()
-    fit_module(module(), dataset, PREPROCESS, recipe(int(epochs)), Path(run_dir))
+    network = module()
+    if death:
+        place, _, times = death.partition(":")
+        kill_at(place, int(times), network)
+    fit_module(network, dataset, PREPROCESS, recipe(int(epochs)), Path(run_dir), resume=True)
 
 
 if __name__ == "__main__":
