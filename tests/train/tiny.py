@@ -87,6 +87,7 @@ def recipe(epochs: int = 6, seed: int = 0) -> Recipe:
         ema_decay=0.99,
         augment=Augment(shift=0.1, rotate=10, crop_padding=1, flip=True, resized_crop=0.5),
         memory_format="channels_last",
+        precision="float32",
         seed=seed,
     )
 
