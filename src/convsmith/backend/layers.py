@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from convsmith.backend.depthwise import depthwise, is_slow
 from convsmith.network.dims import Pair
 from convsmith.network.ops.window import Padding, resolve
 
@@ -18,7 +19,18 @@ def padded(x: Tensor, padding: Padding, kernel: Pair, stride: Pair, dilation: Pa
     return F.pad(x, (left, right, top, bottom), value=value)
 
 
-class UnevenConv2d(nn.Conv2d):
+class Conv2d(nn.Conv2d):
+    """Convolution whose gradients have fast kernels everywhere."""
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        stride, padding, dilation = cast("tuple[Pair, Pair, Pair]", (self.stride, self.padding, self.dilation))
+        if is_slow(input, weight, stride, dilation, self.groups):
+            return depthwise(input, weight, bias, stride, padding)
+        y: Tensor = super()._conv_forward(input, weight, bias)
+        return y
+
+
+class UnevenConv2d(Conv2d):
     """Convolution whose padding differs between sides, or follows TensorFlow's "same" rule."""
 
     def __init__(self, inputs: int, channels: int, kernel: Pair, uneven: Padding, **geometry: object) -> None:

@@ -53,7 +53,7 @@ def _(op: ops.Conv, inputs: list[Shape]) -> nn.Module:
             channels, op.channels, op.kernel, op.padding,
             stride=op.stride, dilation=op.dilation, groups=op.groups, bias=op.bias,
         )  # fmt: skip
-    return nn.Conv2d(channels, op.channels, op.kernel, op.stride, even, op.dilation, op.groups, op.bias)
+    return layers.Conv2d(channels, op.channels, op.kernel, op.stride, even, op.dilation, op.groups, op.bias)
 
 
 @lower.register
