@@ -1,5 +1,5 @@
-"""Claim: where the CPU has bfloat16 instructions, convsmith's training step is at least 2.0 times as fast as plain
-eager float32 NCHW on dense networks, 1.7 times on those of depthwise convolutions, and 1.2 times on LeNet-5.
+"""Claim: where the CPU has bfloat16 instructions, convsmith's training step is at least 1.8 times as fast as plain
+eager float32 NCHW on dense networks, 2.0 times on those of depthwise convolutions, and 1.1 times on LeNet-5.
 
 Without them there is no claim but LeNet-5's: the plain step already runs at most of the machine's float32 peak.
 
@@ -44,7 +44,7 @@ class Case:
     input: tuple[int, int, int] = (3, 224, 224)
     classes: int = 1000
     steps: int = 1
-    claim: float = 2.0
+    claim: float = 1.8
     without: float | None = None
 
 
@@ -55,13 +55,13 @@ CASES = (
     Case("resnet50", 8),
     Case("densenet121", 8),
     Case("squeezenet1_1", 16),
-    Case("mobilenet_v1", 16, claim=1.7),
-    Case("mobilenet_v2", 16, claim=1.7),
-    Case("efficientnet_b0", 16, claim=1.7),
+    Case("mobilenet_v1", 16, claim=2.0),
+    Case("mobilenet_v2", 16, claim=2.0),
+    Case("efficientnet_b0", 16, claim=2.0),
     Case("resnet20", 128, SMALL, 10),
     Case("wrn_16_4", 64, SMALL, 10),
     Case("densenet40_k12", 64, SMALL, 10),
-    Case("lenet5", 128, (1, 28, 28), 10, steps=20, claim=1.2, without=1.2),
+    Case("lenet5", 128, (1, 28, 28), 10, steps=20, claim=1.1, without=1.1),
 )
 
 SECONDS = 20
