@@ -51,7 +51,7 @@ def train(entry: Entry, minutes: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         command = ["fit", "fashion-mnist", "--model", entry.model, "--side", str(entry.side), "--time", f"{minutes}m"]
-        program = [sys.executable, "-m", "convsmith.cli.main", *command, "--out", str(run), "--json"]
+        program = [str(Path(sys.executable).with_name("convsmith")), *command, "--out", str(run), "--json"]
         summary = json.loads(subprocess.run(program, check=True, stdout=subprocess.PIPE).stdout)
         kept = {"command": "convsmith " + " ".join(command)} | {
             key: summary[key] for key in ("network", "training", "metrics")
@@ -70,9 +70,10 @@ def table() -> None:
         result = json.loads(file.read_text())
         top1 = result["metrics"]["top1"]
         reached = "at or above" if 100 * top1["value"] >= entry.accuracy else "below"
+        interval = f"{top1['value']:.2%} ({top1['low']:.2%} to {top1['high']:.2%})"
         print(
             f"{entry.board:<30} {entry.accuracy:>7.1f}%  {entry.model:<20} {result['network']['params']:>11,} "
-            f"{result['training']['epochs']:>6} {top1['value']:.2%} ({top1['low']:.2%} to {top1['high']:.2%}), {reached}"
+            f"{result['training']['epochs']:>6} {interval}, {reached}"
         )
 
 
