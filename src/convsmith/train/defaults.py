@@ -50,11 +50,11 @@ def default_recipe(network: Network, dataset: Dataset, preprocess: Preprocess, *
 
     The peak rate is 0.1 for a batch of 128 with batch norm (He et al. 2015, section 4.2), scaled linearly with the
     batch (Goyal et al. 2017); without, 0.05 for the depth of LeNet-5 and 0.01 above (Krizhevsky et al. 2012, section
-    5), scaled with the batch's root (Krizhevsky 2014, section 5). Weights decay by 5e-4, and by 1e-3 in networks without batch norm that could learn the data by heart (`overfits`). Batches are
-    smaller where an epoch would have under 100 of them. Characters shift, turn and scale a little, and their labels are
-    smoothed by 0.2; other images, by 0.1, are cropped at random where the network could learn them by heart, and
-    flipped where a mirror image keeps its class. Classes count by their inverse frequency where one has over three
-    times another's images.
+    5), scaled with the batch's root (Krizhevsky 2014, section 5). Weights decay by 5e-4, and by 1e-3 in networks
+    without batch norm that could learn the data by heart (`overfits`). Batches are smaller where an epoch would have
+    under 100 of them. Characters shift, turn and scale a little, and their labels are smoothed by 0.2; other images,
+    by 0.1, are cropped at random where the network could learn them by heart, and flipped where a mirror image keeps
+    its class. Classes count by their inverse frequency where one has over three times another's images.
     """
     train = dataset.split("train")
     batch = int(np.clip(2 ** int(np.log2(max(1, len(train) / STEPS))), 8, BATCH))
