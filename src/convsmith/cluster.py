@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from convsmith.data import open_dataset
 from convsmith.errors import ConvsmithError, UsageError
 from convsmith.runplan import RunPlan, train_plan
 from convsmith.train.events import Event, Noticed
+
+CONNECTING = 10
+"""Seconds to wait for the cluster's head."""
 
 RESTARTS = 20
 """Workers or nodes that may be lost in a run."""
@@ -54,7 +58,8 @@ def train_on(cluster: Cluster, job: Job, on_event: Callable[[Event], None]) -> N
     """Trains to the end; the result is in the last checkpoint, from which `fit_module` takes it.
 
     The data and the checkpoints must be at the same place for every worker: on a shared file system, or at a URL.
-    Raises UsageError if Ray is not installed; ClusterError if the cluster cannot be reached or training fails there.
+    Raises UsageError if Ray is not installed; ClusterError if the cluster cannot be reached or training fails there;
+    what `train_plan` raises on a worker.
     """
     ray = _ray()
     with _connected(ray, cluster.address):
@@ -76,18 +81,19 @@ def train_on(cluster: Cluster, job: Job, on_event: Callable[[Event], None]) -> N
                 failure_config=ray.train.FailureConfig(max_failures=RESTARTS),
             ),
         )
-        teller = Thread(target=_tell, args=(events, on_event), daemon=True)
+        failures: list[ConvsmithError] = []
+        teller = Thread(target=_tell, args=(events, on_event, failures), daemon=True)
         teller.start()
         try:
             trainer.fit()
-        except ray.exceptions.RayError as error:
-            raise ClusterError(f"training on the cluster failed: {_last_line(error)}") from None
-        except Exception as error:  # Ray wraps what a worker raises in types of its own
+        except Exception as error:  # Ray wraps what happens to a worker in types of its own
             raise ClusterError(f"training on the cluster failed: {_last_line(error)}") from None
         finally:
             events.put(None)
             teller.join(timeout=10)
             events.shutdown()
+        if failures:
+            raise failures[0]
 
 
 def _work(config: dict[str, Any]) -> None:
@@ -99,22 +105,28 @@ def _work(config: dict[str, Any]) -> None:
     first = ray.train.get_context().get_world_rank() == 0
     if first:
         events.put(Noticed(f"training in {world} process{'es' if world > 1 else ''} of the cluster"))
-    dataset = open_dataset(job.data, seed=job.seed, strict=job.strict)
-    train_plan(
-        RunPlan.from_json(job.plan),
-        dataset,
-        Path(job.run_dir),
-        checkpoints=job.checkpoints,
-        resume=True,
-        recover=job.recover,
-        device=ray.train.torch.get_device(),
-        on_event=events.put,
-    )
+    try:
+        dataset = open_dataset(job.data, seed=job.seed, strict=job.strict)
+        train_plan(
+            RunPlan.from_json(job.plan),
+            dataset,
+            Path(job.run_dir),
+            checkpoints=job.checkpoints,
+            resume=True,
+            recover=job.recover,
+            device=ray.train.torch.get_device(),
+            on_event=events.put,
+        )
+    except ConvsmithError as error:  # would come again: raised here, Ray would begin the same anew
+        events.put(error)
 
 
-def _tell(events: Any, on_event: Callable[[Event], None]) -> None:
+def _tell(events: Any, on_event: Callable[[Event], None], failures: list[ConvsmithError]) -> None:
     while (event := events.get()) is not None:
-        on_event(event)
+        if isinstance(event, ConvsmithError):
+            failures.append(event)
+        else:
+            on_event(event)
 
 
 def _ray() -> Any:
@@ -129,8 +141,21 @@ def _ray() -> Any:
     return ray
 
 
+def _check_port(address: str) -> None:
+    """Ray itself waits for minutes where nobody listens."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        raise UsageError(f"--cluster is auto, HOST:PORT or ray://HOST:PORT, not {address!r}")
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECTING).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(f"--cluster {address}: nobody answers there ({error})") from None
+
+
 @contextmanager
 def _connected(ray: Any, address: str) -> Iterator[None]:
+    if address != "auto":
+        _check_port(address)
     try:
         ray.init(
             address=None if address == "auto" else address,

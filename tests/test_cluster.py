@@ -1,0 +1,201 @@
+"""Training on a Ray cluster of two nodes on this machine; what is slow runs in `.ci/run`."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from convsmith.cluster import Cluster, ClusterError, Job, train_on
+from convsmith.errors import UsageError
+
+BIN = Path(sys.executable).parent
+FIT = ("--model", "lenet5", "--side", "32", "--float32")
+PATIENCE = 180
+"""Seconds that anything may take at most: a worker imports torch while another test runs."""
+
+
+def job(folder: Path) -> Job:
+    return Job({}, "nowhere", 0, False, str(folder), None, False)
+
+
+def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match=r"pip install 'convsmith\[cluster\]'"):
+        train_on(Cluster("auto", 2), job(tmp_path), print)
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_where_nobody_answers_it_says_so_at_once(tmp_path: Path, scheme: str) -> None:
+    address = f"{scheme}127.0.0.1:{free_port()}"
+    with pytest.raises(ClusterError, match=f"--cluster {address}: nobody answers there"):
+        train_on(Cluster(address, 2), job(tmp_path), print)
+
+
+@pytest.mark.parametrize("address", ["somewhere", "host:", ":80", "ray://host:port"])
+def test_an_address_is_checked(tmp_path: Path, address: str) -> None:
+    with pytest.raises(UsageError, match=r"--cluster is auto, HOST:PORT or ray://HOST:PORT, not"):
+        train_on(Cluster(address, 2), job(tmp_path), print)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+class TwoNodes:
+    """A head and a second node, each with one core and a port of its own, started as the guide says."""
+
+    def __init__(self, folder: Path) -> None:
+        self.address = f"127.0.0.1:{free_port()}"
+        self._folder = folder
+        self._nodes: list[psutil.Popen] = []
+        port = self.address.rpartition(":")[2]
+        self._start("--head", f"--port={port}", f"--ray-client-server-port={free_port()}", "--include-dashboard=false")
+        self._start(f"--address={self.address}")
+
+    def _start(self, *options: str) -> None:
+        number = len(self._nodes)
+        command = [BIN / "ray", "start", "--block", "--num-cpus=1", "--disable-usage-stats", *options]
+        log = self._folder / f"node{number}.log"
+        with log.open("w") as output:
+            self._nodes.append(psutil.Popen(command, stdout=output, stderr=output))
+        wait_for(lambda: "Ray runtime started" in log.read_text(), f"node {number} to start", log)
+
+    def kill_second(self) -> None:
+        kill_tree(self._nodes[1])
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes that train, of both nodes."""
+        processes = [child for node in self._nodes if node.is_running() for child in node.children(recursive=True)]
+        return [process for process in processes if "RayTrainWorker" in " ".join(command_of(process))]
+
+    def stop(self) -> None:
+        for node in reversed(self._nodes):
+            kill_tree(node)
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def kill_tree(process: psutil.Popen) -> None:
+    try:
+        family = [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for member in family:
+        with suppress(psutil.NoSuchProcess):
+            member.kill()
+    psutil.wait_procs(family, timeout=30)
+
+
+def wait_for(happened: Callable[[], bool], what: str, log: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited in vain for {what}: {log.read_text()[-2000:]}")
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def two_nodes(tmp_path: Path) -> Iterator[TwoNodes]:
+    nodes = TwoNodes(tmp_path)
+    yield nodes
+    nodes.stop()
+
+
+class Training:
+    """`convsmith fit` in a process of its own."""
+
+    def __init__(self, folder: Path, name: str, data: Path, epochs: int, *options: str) -> None:
+        self.run, self.log = folder / name, folder / f"{name}.log"
+        command = [BIN / "convsmith", "fit", data, *FIT, "--epochs", str(epochs), "--out", self.run, *options]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        with self.log.open("w") as output:
+            self.process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+
+    def starts(self) -> list[int]:
+        """In how many processes it went on, each time that it did."""
+        return [int(count) for count in re.findall(r"training in (\d+) process", self.log.read_text())]
+
+    def epochs(self) -> int:
+        return len(re.findall(r"^epoch \d+:", self.log.read_text(), re.MULTILINE))
+
+    def finished(self) -> dict[str, torch.Tensor]:
+        """Waits for the end. The weights that it made."""
+        assert self.process.wait(PATIENCE * 2) == 0, self.log.read_text()[-3000:]
+        return load_file(self.run / "model.safetensors")
+
+    def losses(self) -> list[float]:
+        events = [json.loads(line) for line in (self.run / "log.jsonl").read_text().splitlines()]
+        return [event["train_loss"] for event in events if "train_loss" in event]
+
+
+@pytest.mark.slow
+def test_two_nodes_have_the_losses_of_one_machine_also_where_one_is_lost(
+    two_nodes: TwoNodes, photo_folder: Path, tmp_path: Path
+) -> None:
+    epochs = 40
+    cluster = ("--cluster", two_nodes.address, "--workers", "2")
+    whole = Training(tmp_path, "whole", photo_folder, epochs, *cluster)
+    whole.finished()
+    alone = Training(tmp_path, "alone", photo_folder, epochs)
+    alone.finished()
+    losing = Training(tmp_path, "losing", photo_folder, epochs, *cluster)
+    wait_for(lambda: losing.epochs() >= 3, "the third epoch", losing.log)
+    two_nodes.kill_second()
+    losing.finished()
+    assert whole.starts() == [2]
+    assert losing.starts()[0] == 2
+    assert losing.starts()[-1] == 1, "the node that was left went on alone"
+    assert len(alone.losses()) == epochs
+    assert whole.losses() == pytest.approx(alone.losses(), rel=1e-3)
+    assert losing.losses() == pytest.approx(alone.losses(), rel=1e-3)
+
+
+@pytest.mark.slow
+def test_a_worker_killed_twenty_times_changes_no_bit(two_nodes: TwoNodes, photo_folder: Path, tmp_path: Path) -> None:
+    epochs = 120
+    cluster = ("--cluster", two_nodes.address, "--workers", "2")
+    killed = Training(tmp_path, "killed", photo_folder, epochs, *cluster)
+    for times in range(1, 21):
+        wait_for(lambda times=times: len(killed.starts()) >= times, f"start {times}", killed.log)
+        time.sleep(random.uniform(0.0, 2.0))
+        workers = two_nodes.workers()
+        assert workers, f"it had ended before worker {times} could be killed: {killed.log.read_text()[-1000:]}"
+        os.kill(random.choice(workers).pid, signal.SIGKILL)
+    weights = killed.finished()
+    straight = Training(tmp_path, "straight", photo_folder, epochs, *cluster)
+    wanted = straight.finished()
+    assert killed.losses() == pytest.approx(straight.losses(), rel=1e-3)
+    assert set(killed.starts()) == {2}, "with fewer processes the sums would be rounded otherwise"
+    assert all(torch.equal(weights[name], wanted[name]) for name in wanted)
+
+
+@pytest.mark.slow
+def test_what_a_worker_cannot_do_is_said_in_one_line(two_nodes: TwoNodes, photo_folder: Path, tmp_path: Path) -> None:
+    cluster = ("--cluster", two_nodes.address, "--workers", "2", "--checkpoints", "/proc/nowhere")
+    training = Training(tmp_path, "failing", photo_folder, 1, *cluster)
+    assert training.process.wait(PATIENCE) in (1, 2)
+    assert training.log.read_text().splitlines()[-1].startswith("convsmith: ")
+    assert "Traceback" not in training.log.read_text()
