@@ -15,9 +15,9 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from train_step import CASES, Case, seconds
 
 import convsmith
+from train_step import CASES, Case, seconds
 
 VARIANTS = {
     "contiguous float32": ("contiguous", "float32", False),
