@@ -51,5 +51,9 @@ class CheckpointError(ConvsmithError):
     """A training checkpoint that cannot be written or read; the message names the file."""
 
 
+class RunFolderError(ConvsmithError):
+    """A run's folder that is damaged; the message names the file."""
+
+
 class ExportError(ConvsmithError):
     """An export that does not give the same answers as the trained model; nothing is left behind."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import time
 from collections.abc import Callable, Mapping
@@ -27,12 +28,15 @@ from convsmith.evaluate.inference import predict_logits
 from convsmith.evaluate.metrics import Metrics, measure
 from convsmith.network.dims import text
 from convsmith.network.network import Network
+from convsmith.report.page import write_page
+from convsmith.report.record import read_run
 from convsmith.runplan import RunPlan, Transfer, first_module, make_plan, read_plan, start_run, train_plan
 from convsmith.train.events import Event, Noticed
+from convsmith.train.folder import MODEL_FILE, ONNX_FILE, SUMMARY_FILE, running
 from convsmith.train.loop import TrainResult, fit_module
 from convsmith.train.recipe import Recipe
 from convsmith.transform.part import trunk_and_head
-from convsmith.weights.file import Header, Model, save_model
+from convsmith.weights.file import Header, Model, save_model, write_bytes
 
 SHOWN = 20
 """Unusable files that are listed before training; `data inspect` lists all."""
@@ -124,7 +128,8 @@ def fit(
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> FitResult:
     """Train a network for a data set within limits, test it, and write `model.safetensors` and a verified
-    `model.onnx` to the folder `out`.
+    `model.onnx` to the folder `out`, with `summary.json`, which is what `FitResult.to_json` gives, and
+    the run's page `report.html`.
 
     `data` is a folder, manifest or name (see `open_dataset`); `model` a zoo name or model file, whose network (and,
     where the shapes fit, weights) is the start; `transfer` starts from a model of other classes. `recipe` is a name
@@ -156,31 +161,47 @@ def fit(
     )
     module = first_module(plan, dataset)
     if begun is None:
-        start_run(out, plan)
+        start_run(out, plan, str(data), dataset)
     for line in _left_out(dataset):
         on_event(Noticed(line))
     on_event(Noticed(f"network: {plan.reason}; input {text(plan.network.input)}"))
     on_event(Noticed(f"recipe: {plan.recipe}"))
-    if plan.head_only:
-        result = _train_head(plan, module, dataset, out, resume, on_event)
-    else:
-        if cluster is not None:
-            job = Job(plan.to_json(), str(data), seed, strict, str(out.absolute()), checkpoints, recover)
-            train_on(cluster, job, on_event)
-        result = train_plan(
-            plan,
-            dataset,
-            out,
-            module=module,
-            checkpoints=checkpoints,
-            resume=resume or cluster is not None,  # what the cluster has finished is only read
-            recover=recover,
-            on_event=on_event,
-        )
+    with running(out):
+        if plan.head_only:
+            result = _train_head(plan, module, dataset, out, resume, on_event)
+        else:
+            if cluster is not None:
+                job = Job(plan.to_json(), str(data), seed, strict, str(out.absolute()), checkpoints, recover)
+                train_on(cluster, job, on_event)
+            result = train_plan(
+                plan,
+                dataset,
+                out,
+                module=module,
+                checkpoints=checkpoints,
+                resume=resume or cluster is not None,  # what the cluster has finished is only read
+                recover=recover,
+                on_event=on_event,
+            )
+        fitted = _tested(plan, module, dataset, tested, result, limits, out)
+    write_page(read_run(out))
+    return fitted
+
+
+def _tested(
+    plan: RunPlan,
+    module: NetworkModule,
+    dataset: Dataset,
+    tested: str,
+    result: TrainResult,
+    limits: Limits,
+    out: Path,
+) -> FitResult:
+    """Measures the trained module on the split `tested`, and writes the model, its export and the summary."""
     images = dataset.split(tested)
     logits = predict_logits(module, images, plan.preprocess)
     metrics = measure(logits, images.labels, dataset.classes, split=tested)
-    model_file, onnx_file = out / "model.safetensors", out / "model.onnx"
+    model_file, onnx_file = out / MODEL_FILE, out / ONNX_FILE
     provenance = _provenance(dataset, plan.recipe, result)
     header = Header(plan.network, dataset.classes, plan.preprocess, provenance, metrics.to_json())
     save_model(Model(header, result.weights), model_file)
@@ -188,7 +209,11 @@ def fit(
         raise LimitError(f"{model_file} has {model_file.stat().st_size:,} bytes, over --max-size {limits.max_size:,}")
     verification = export(model_file, onnx_file, images.images)
     latency = latency_ms(plan.network)
-    return FitResult(dataset, plan.network, plan.reason, metrics, latency, result, verification, model_file, onnx_file)
+    fitted = FitResult(
+        dataset, plan.network, plan.reason, metrics, latency, result, verification, model_file, onnx_file
+    )
+    write_bytes(out / SUMMARY_FILE, json.dumps(fitted.to_json()).encode())
+    return fitted
 
 
 def _left_out(dataset: Dataset) -> list[str]:

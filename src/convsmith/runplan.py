@@ -15,6 +15,7 @@ from torch import Tensor
 from convsmith.backend.torch import NetworkModule, build
 from convsmith.data.augment import Augment
 from convsmith.data.dataset import Dataset
+from convsmith.data.summary import summarize
 from convsmith.deploy.latency import latency_ms
 from convsmith.design.choose import TRAINING_MACS, TRAINING_SECONDS, Choice, Limits, choose, within
 from convsmith.design.evidence import own_side, preprocess_for
@@ -24,6 +25,7 @@ from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
 from convsmith.train.defaults import default_epochs, fine_tuned
 from convsmith.train.events import Event
+from convsmith.train.folder import PLAN_FILE
 from convsmith.train.freeze import Stages
 from convsmith.train.loop import TrainResult, fit_module
 from convsmith.train.objective import Objective, objective_of
@@ -36,8 +38,6 @@ from convsmith.transform.stochastic_depth import with_stochastic_depth
 from convsmith.weights.file import Model, load_model, read_header, write_bytes
 from convsmith.weights.importing import import_weights
 from convsmith.weights.registry import fetch_weights
-
-PLAN_FILE = "run.json"
 
 
 @dataclass(frozen=True)
@@ -318,15 +318,19 @@ def is_file(model: str) -> bool:
     return model.endswith(".safetensors") or Path(model).is_file()
 
 
-def start_run(out: Path, plan: RunPlan) -> None:
-    """Makes the run's folder, with its plan in it. Raises UsageError if another run is there."""
+def start_run(out: Path, plan: RunPlan, source: str, dataset: Dataset) -> None:
+    """Makes the run's folder, with its plan in it, and what data it is trained on, for whoever reads of the run.
+
+    `source` is what the data was opened by. Raises UsageError if another run is there.
+    """
     if (out / PLAN_FILE).exists():
         raise UsageError(f"{out} already holds a run: go on with it (--resume), or choose another folder (--out)")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"cannot make the folder {out}: {error.strerror}") from None
-    write_bytes(out / PLAN_FILE, json.dumps(plan.to_json(), indent=1).encode())
+    described = {**plan.to_json(), "source": source, "data": summarize(dataset).to_json()}
+    write_bytes(out / PLAN_FILE, json.dumps(described, indent=1).encode())
 
 
 def read_plan(out: Path) -> RunPlan | None:

@@ -15,7 +15,7 @@ import pytest
 from command import QUICK, Command
 from safetensors.torch import load_file
 
-FILES = ("model.safetensors", "model.onnx", "log.jsonl", "run.json")
+FILES = ("model.safetensors", "model.onnx", "log.jsonl", "run.json", "summary.json", "report.html")
 
 
 def test_a_folder_of_photographs_goes_the_whole_way(convsmith: Command, photo_folder: Path, tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from convsmith.cli import (
     models,
     predict,
     recipes,
+    report,
+    runs,
     show,
     weights,
 )
@@ -31,6 +33,8 @@ app = typer.Typer(
     help="From a folder of images and a budget to a trained, measured and verified convolutional network.",
 )
 app.command()(fit.fit)
+app.command()(runs.runs)
+app.command()(report.report)
 app.command()(evaluate.evaluate)
 app.command()(predict.predict)
 app.command()(export.export)

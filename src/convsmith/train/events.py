@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 
@@ -47,3 +48,33 @@ Event = Started | EpochEnded | Noticed
 def to_json(event: Event) -> dict[str, Any]:
     """A line of log.jsonl: the event's name and its fields."""
     return {"event": type(event).__name__.lower(), **asdict(event)}
+
+
+KINDS: dict[str, type[Event]] = {kind.__name__.lower(): kind for kind in (Started, EpochEnded, Noticed)}
+
+
+def from_json(data: object) -> Event:
+    """The event of a line of log.jsonl. Fields that this version does not know are left out, so that logs of later
+    versions can be read; those that came later have defaults, so that older logs can.
+
+    Raises ValueError saying what is wrong.
+    """
+    if not isinstance(data, Mapping) or not isinstance(data.get("event"), str) or data["event"] not in KINDS:
+        raise ValueError("not an event")
+    kind = KINDS[data["event"]]
+    values = {}
+    for field in fields(kind):
+        if field.name in data:
+            values[field.name] = _checked(field.name, data[field.name], str(field.type))
+        elif field.default is MISSING:
+            raise ValueError(f"{data['event']} lacks {field.name}")
+    return kind(**values)
+
+
+def _checked(name: str, value: object, wanted: str) -> Any:
+    """The value of a field, given the words of its annotation."""
+    allowed = {"int": (int,), "float": (int, float), "str": (str,), "None": (type(None),)}
+    types = tuple(one for word in wanted.split(" | ") for one in allowed[word])
+    if not isinstance(value, types) or isinstance(value, bool):
+        raise ValueError(f"{name} is {value!r}")
+    return value

@@ -12,6 +12,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from convsmith.errors import CheckpointError
 from convsmith.train.events import EpochEnded, Event, to_json
+from convsmith.train.folder import LOG_FILE
 
 
 class RunLog:
@@ -24,7 +25,7 @@ class RunLog:
     """
 
     def __init__(self, run_dir: Path, *, length: int = 0, epoch: int = 0) -> None:
-        self._path = run_dir / "log.jsonl"
+        self._path = run_dir / LOG_FILE
         try:
             run_dir.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("ab")

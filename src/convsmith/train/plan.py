@@ -49,7 +49,10 @@ class Plan:
         return cls(data["memory_format"], data["precision"], measured, data["note"])
 
     def __str__(self) -> str:
-        speeds = ", ".join(f"{m.memory_format} {m.precision} {m.images_per_second:.4g}/s" for m in self.measured)
+        speeds = ", ".join(
+            f"{m.memory_format} {m.precision} {m.images_per_second:,.{0 if m.images_per_second >= 100 else 1}f}/s"
+            for m in self.measured
+        )
         return f"{self.memory_format}, {self.precision}" + (f" (measured: {speeds})" if speeds else "")
 
 

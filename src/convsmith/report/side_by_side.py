@@ -1,0 +1,53 @@
+"""Runs side by side: what differs in what they were to do, and in what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from convsmith.report.record import RunRecord, mapping
+
+
+def settings(run: RunRecord) -> dict[str, Any]:
+    """All that was decided before the run trained, by dotted names: `recipe.augment.flip`."""
+    data, network = run.data, run.network
+    plan = mapping(run.header and run.header.provenance.get("plan"))
+    return {
+        "network": None if network is None else network.name,
+        "input": None if network is None else list(network.input),
+        "pretrained": run.plan.get("start"),
+        "reason": run.plan.get("reason"),
+        **_flat("data", {name: data.get(name) for name in ("name", "fingerprint")}),
+        **_flat("preprocess", mapping(run.plan.get("preprocess"))),
+        **_flat("recipe", run.recipe),
+        "plan.memory_format": plan.get("memory_format"),
+        "plan.precision": plan.get("precision"),
+        **_flat("versions", mapping(run.header and run.header.provenance.get("versions"))),
+    }
+
+
+def results(run: RunRecord) -> dict[str, Any]:
+    """What came of the run: `to_json` of its record, and what only a finished run has."""
+    metrics, summary = mapping(run.header and run.header.metrics), mapping(run.summary)
+    return {
+        **run.to_json(),
+        "loss": mapping(metrics.get("loss")) or None,
+        "calibration_error": mapping(metrics.get("calibration_error")) or None,
+        "latency_ms": summary.get("latency_ms"),
+        "weights": mapping(run.header and run.header.provenance).get("weights"),
+    }
+
+
+def differences(runs: Sequence[RunRecord]) -> dict[str, list[Any]]:
+    """The settings that are not the same in all runs: name -> a value for each, None where a run lacks it."""
+    each = [settings(run) for run in runs]
+    names = dict.fromkeys(name for one in each for name in one)
+    values = {name: [one.get(name) for one in each] for name in names}
+    return {name: found for name, found in values.items() if any(value != found[0] for value in found)}
+
+
+def _flat(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(f"{prefix}.{name}", value) if isinstance(value, Mapping) else {f"{prefix}.{name}": value}
+    return flat
