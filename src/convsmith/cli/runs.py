@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from convsmith.errors import UnknownNameError, UsageError
+from convsmith.errors import UsageError
 
 if TYPE_CHECKING:
     from convsmith.report.record import RunRecord
@@ -42,7 +42,7 @@ def runs(
     from convsmith.report.record import find_runs, is_run, read_run
 
     if sort not in SORTS:
-        raise UnknownNameError("order", sort, SORTS)
+        raise UsageError(f"--sort is one of {', '.join(SORTS)}; not {sort!r}")
     places = folders or [Path("runs")]
     if len(places) > 1 and all(map(is_run, places)):
         _compare([read_run(place) for place in places], as_json)

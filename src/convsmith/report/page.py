@@ -38,7 +38,8 @@ def page(record: RunRecord) -> str:
 
     loader = PackageLoader("convsmith.report", "templates")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters["percent"] = lambda value: f"{value:.2%}"
+    # A class that nothing was called has no precision.
+    environment.filters["percent"] = lambda value: "none" if value is None or value != value else f"{value:.2%}"
     metrics = mapping(record.header and record.header.metrics)
     return environment.get_template("report.html.j2").render(
         run=record,
