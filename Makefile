@@ -22,10 +22,7 @@ lint: .venv/dev
 	$(BIN)/lint-imports
 
 bench: .venv/bench
-	$(BIN)/python benchmarks/cost.py
-	$(BIN)/python benchmarks/train_step.py
-	$(BIN)/python benchmarks/show.py
-	$(BIN)/python benchmarks/fit_memory.py
+	$(BIN)/python benchmarks/table.py
 
 docs: .venv/dev
 	$(BIN)/zensical build --strict

@@ -13,11 +13,9 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import platform
 import statistics
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from fvcore.nn import FlopCountAnalysis
@@ -25,6 +23,7 @@ from ptflops import get_model_complexity_info
 from torchinfo import summary
 
 import convsmith
+from row import Row, main
 
 ROUNDS = 7
 TARGET = 100
@@ -79,23 +78,18 @@ def compare(name: str) -> tuple[float, float, dict[str, float]]:
     return statistics.median(own[1:]), statistics.median(construction[1:]), counters
 
 
-def main() -> int:
+def rows() -> Iterator[Row]:
     logging.disable(logging.WARNING)
-    print(
-        f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}"
-    )
-    tools = "".join(f"{tool:>12}" for tool in COUNTERS)
-    print(f"{'network':<14}{'convsmith':>12}{tools}{'(module)':>12}{'ratio':>9}{'from name':>11}")
-    failed = False
     for name, limit in MODELS.items():
         own, construction, others = compare(name)
-        fastest = min(others.values())
+        tool, fastest = min(others.items(), key=lambda item: item[1])
         from_name = (construction + fastest) / own
-        failed |= from_name < TARGET or own > limit
-        times = "".join(f"{t:>9.0f} ms" for t in (*others.values(), construction))
-        print(f"{name:<14}{own:>9.2f} ms{times}{fastest / own:>8.0f}x{from_name:>10.0f}x")
-    return int(failed)
+        figures = f"{from_name:.0f}x from the name, {fastest / own:.0f}x on a built module ({tool}); {own:.1f} ms"
+        claim = f"{TARGET}x from the name, {limit:.0f} ms"
+        yield Row(
+            f"`cost.py`: {name} against the fastest FLOP counter", claim, figures, from_name >= TARGET and own <= limit
+        )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(rows())

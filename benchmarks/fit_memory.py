@@ -15,10 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from row import Row, main
 
 LIMIT = 2_000_000_000
 CLASSES, SIDE, DIFFERENT = 10, 256, 200
@@ -69,17 +72,16 @@ def peak(data: Path, out: Path) -> int:
     return highest
 
 
-def main() -> int:
-    files = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-    highest = 0
+def rows(files: int = 100_000) -> Iterator[Row]:
     for count in (files // 10, files):
         with tempfile.TemporaryDirectory() as folder:
             make_folder(Path(folder) / "data", count)
             start = time.perf_counter()
             highest = peak(Path(folder) / "data", Path(folder) / "run")
-            print(f"{count:>9,} files: at most {highest / 1e6:,.0f} MB in {time.perf_counter() - start:,.0f} s")
-    return int(highest > LIMIT)
+            figures = f"{highest / 1e6:,.0f} MB, {time.perf_counter() - start:,.0f} s"
+            name = f"`fit_memory.py`: `fit` on a folder of {count:,} JPEGs, one epoch"
+            yield Row(name, f"under {LIMIT / 1e9:.0f} GB", figures, highest <= LIMIT)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(rows(int(sys.argv[1])) if len(sys.argv) > 1 else rows())

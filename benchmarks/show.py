@@ -13,6 +13,9 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+
+from row import Row, main
 
 ROUNDS = 11
 SECONDS, BYTES = 0.4, 80e6
@@ -30,17 +33,18 @@ def run(code: str) -> tuple[float, int]:
     return seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def main() -> int:
+def rows() -> Iterator[Row]:
     sides = {"convsmith show resnet50": SHOW, "import torch": "import torch"}
     medians, memory = {}, {}
     for name, code in sides.items():
         figures = [run(code) for _ in range(ROUNDS)]
         medians[name] = statistics.median(seconds for seconds, _ in figures)
         memory[name] = max(peak for _, peak in figures)
-        print(f"{name:<26}{medians[name]:>7.2f} s {memory[name] / 1e6:>7.0f} MB")
     name = "convsmith show resnet50"
-    return int(medians[name] > SECONDS or memory[name] > BYTES)
+    figures = f"{medians[name]:.2f} s, {memory[name] / 1e6:.0f} MB (`import torch`: {medians['import torch']:.2f} s)"
+    holds = medians[name] <= SECONDS and memory[name] <= BYTES
+    yield Row(f"`show.py`: `{name}`, the whole process", f"{SECONDS} s, {BYTES / 1e6:.0f} MB", figures, holds)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(rows())

@@ -6,19 +6,18 @@ Without them there is no claim but LeNet-5's: the plain step already runs at mos
 Plain is what a tutorial writes: `build`, torch.optim.SGD with Nesterov momentum, cross-entropy, one thread a core.
 Ours is what `fit` runs: `Learner`, with the fused optimizer and the moving average that plain has not, on the network
 with its rectifiers behind its poolings, in the memory format and precision that the probe chose. The sides are
-interleaved, both on the same images in memory. Exit code 1 if a claim fails.
+interleaved, both on the same images in memory.
 
     python benchmarks/train_step.py
 """
 
 from __future__ import annotations
 
-import platform
 import statistics
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +30,7 @@ from convsmith.train.plan import bfloat16_is_slow, choose_plan
 from convsmith.train.recipe import Recipe
 from convsmith.train.step import Learner
 from convsmith.transform.commute import pool_before_rectifier
+from row import Row, main
 
 CPU = torch.device("cpu")
 
@@ -83,13 +83,13 @@ def plain_step(network: Network, images: Tensor, labels: Tensor) -> Callable[[],
     return step
 
 
-def our_step(network: Network, images: Tensor, labels: Tensor) -> tuple[Callable[[], object], str]:
+def our_step(network: Network, images: Tensor, labels: Tensor) -> tuple[Callable[[], object], str, str]:
     module = convsmith.build(pool_before_rectifier(network))
     recipe = Recipe(1, len(labels), "sgd", learning_rate=1e-3, weight_decay=5e-4, ema_decay=0.99)
     plan = choose_plan(module, recipe, Objective(), network.input, len(labels))
     learner = Learner(module, recipe, Objective(), plan.memory_format, plan.precision, total_steps=10**6)
     images = images.contiguous(memory_format=learner.memory_format)
-    return lambda: learner.step(images, labels, 0), f"{plan.memory_format} {plan.precision}"
+    return lambda: learner.step(images, labels, 0), plan.memory_format, plan.precision
 
 
 def seconds(step: Callable[[], object], times: int) -> float:
@@ -112,10 +112,10 @@ def step_flops(network: Network) -> int:
     return 2 * (3 * sum(macs) - first)
 
 
-def run(case: Case, peaks: dict[str, float]) -> bool:
+def measure(case: Case, peaks: dict[str, float]) -> Row:
     network = convsmith.create(case.model, classes=case.classes, input=case.input)
     images, labels = torch.rand(case.batch, *case.input), torch.randint(case.classes, (case.batch,))
-    ours, plan = our_step(network, images, labels)
+    ours, memory_format, precision = our_step(network, images, labels)
     sides = {"plain": plain_step(network, images, labels), "convsmith": ours}
     times: dict[str, list[float]] = {name: [] for name in sides}
     for step in sides.values():
@@ -124,28 +124,35 @@ def run(case: Case, peaks: dict[str, float]) -> bool:
     while len(times["plain"]) < ROUNDS or time.perf_counter() < deadline:
         for name, step in sides.items():
             times[name].append(seconds(step, case.steps))
-    plain, fast = (case.batch / statistics.median(values) for values in times.values())
+    fast = case.batch / statistics.median(times["convsmith"])
     ratio = statistics.median(p / o for p, o in zip(times["plain"], times["convsmith"], strict=True))
-    share = step_flops(network) * fast / 1e9 / peaks[plan.split()[-1]]
+    share = step_flops(network) * fast / 1e9 / peaks[precision]
     claim = case.claim if "bfloat16" in peaks else case.without
-    print(
-        f"{case.model:<16} {'x'.join(map(str, case.input)):<10} {case.batch:>5} {plain:>10,.1f} {fast:>10,.1f} "
-        f"{ratio:>6.2f} {'none' if claim is None else claim:>7} {share:>6.0%}  {plan}",
-        flush=True,
+    return Row(
+        f"`train_step.py`: {case.model} at {case.input[1]}x{case.input[2]}, batch {case.batch}, against eager float32",
+        "none without bfloat16" if claim is None else f"{claim}x",
+        f"{ratio:.2f}x: {fast:,.0f} images/s, {share:.0%} of the {precision} peak ({memory_format})",
+        claim is None or ratio >= claim,
     )
-    return claim is None or ratio >= claim
 
 
-def main() -> int:
-    print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    slow = bfloat16_is_slow(CPU)
-    peaks = {"float32": matmul_peak(torch.float32)} | ({} if slow else {"bfloat16": matmul_peak(torch.bfloat16)})
-    print("matmul peak: " + ", ".join(f"{name} {peak:,.0f} GFLOP/s" for name, peak in peaks.items()), slow)
-    print("images/s in plain and in convsmith; ratio: median of rounds; peak: convsmith's share of the one it runs in")
-    print("model            input      batch      plain  convsmith  ratio  claimed   peak  arithmetic")
-    met = [run(case, peaks) for case in CASES]
-    return 0 if all(met) else 1
+@cache
+def peaks() -> dict[str, float]:
+    """GFLOP/s of matrix products, by the precisions that a plan can choose here."""
+    half = {} if bfloat16_is_slow(CPU) else {"bfloat16": matmul_peak(torch.bfloat16)}
+    return {"float32": matmul_peak(torch.float32)} | half
+
+
+def peaks_said() -> str:
+    said = ", ".join(f"{name} {peak:,.0f} GFLOP/s" for name, peak in peaks().items())
+    return f"measured peak of matrix products: {said}"
+
+
+def rows() -> Iterator[Row]:
+    for case in CASES:
+        yield measure(case, peaks())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    print(peaks_said())
+    main(rows())

@@ -91,13 +91,19 @@ def augment_batch(images: Tensor, augment: Augment, draws: Draws) -> Tensor:
 
 
 def random_resized_crop(
-    image: NDArray[np.uint8], size: tuple[int, int], area: float, generator: np.random.Generator
+    image: NDArray[np.uint8], size: tuple[int, int], area: float, flip: bool, generator: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """A random box of (H, W, C), at least `area` of the image, resized to `size` (height, width)."""
+    """A random box of (H, W, C), at least `area` of the image, resized to `size` (height, width).
+
+    With `flip` it is mirrored half of the time.
+    """
     top, left, height, width = _random_box(image.shape[0], image.shape[1], area, generator)
     box = torch.tensor(image[top : top + height, left : left + width]).permute(2, 0, 1)[None]
     # On uint8 the resize runs on integers, several times as fast; training does not need the fractions.
-    return np.ascontiguousarray(resize(box, size, "bilinear")[0].permute(1, 2, 0).numpy())
+    crop = resize(box, size, "bilinear")
+    crop = crop.flip(3) if flip and generator.random() < 0.5 else crop
+    pixels: NDArray[np.uint8] = crop[0].permute(1, 2, 0).contiguous().numpy()
+    return pixels
 
 
 def _random_box(height: int, width: int, area: float, generator: np.random.Generator) -> tuple[int, int, int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -98,6 +98,9 @@ class Loader:
         self._preprocess = PreprocessModule(preprocess).to(self._device)
         self._batch_size = min(batch_size, len(split)) if training else batch_size
         self._workers, self._part = workers, part
+        self._augment = training.augment if training else Augment()
+        if self._augment.resized_crop is not None and not isinstance(split.images, InMemory):
+            self._augment = replace(self._augment, flip=False)  # workers do it with the crop
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -177,7 +180,7 @@ class Loader:
             floats = self._preprocess.resize_and_crop(floats)
         generator = torch.Generator().manual_seed(seed_of(self._training.seed, epoch, share.step))
         draws = Draws(generator, share.of, torch.from_numpy(share.places[kept]))
-        return self._preprocess.normalize(augment_batch(floats, self._training.augment, draws))
+        return self._preprocess.normalize(augment_batch(floats, self._augment, draws))
 
 
 def epoch_order(count: int, seed: int, epoch: int, repeats: int = 1) -> NDArray[np.int64]:
@@ -250,7 +253,7 @@ class _Files(torch_data.Dataset[_Sample]):
             return self._preprocess.resize_and_crop(floats)[0].permute(1, 2, 0).round().to(torch.uint8)
         image = self._decoded(key.row, size, area)
         generator = np.random.default_rng([training.seed, key.epoch, key.row, *([key.copied] if key.copied else [])])
-        return torch.from_numpy(random_resized_crop(image, size, area, generator))
+        return torch.from_numpy(random_resized_crop(image, size, area, training.augment.flip, generator))
 
     def _decoded(self, row: int, size: tuple[int, int], area: float) -> NDArray[np.uint8]:
         if not isinstance(self._images, Streamed):
