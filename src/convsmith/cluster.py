@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -66,10 +66,10 @@ def train_on(cluster: Cluster, job: Job, on_event: Callable[[Event], None]) -> N
         from ray.train.torch import TorchTrainer
         from ray.util.queue import Queue
 
-        events = Queue(actor_options={"num_cpus": 0})
+        events, failed = Queue(actor_options={"num_cpus": 0}), Queue(actor_options={"num_cpus": 0})
         trainer = TorchTrainer(
             _work,
-            train_loop_config={"job": job, "events": events},
+            train_loop_config={"job": job, "events": events, "failed": failed},
             scaling_config=ray.train.ScalingConfig(
                 num_workers=(1, cluster.workers) if cluster.workers > 1 else 1,
                 use_gpu=cluster.gpus > 0,
@@ -81,26 +81,26 @@ def train_on(cluster: Cluster, job: Job, on_event: Callable[[Event], None]) -> N
                 failure_config=ray.train.FailureConfig(max_failures=RESTARTS),
             ),
         )
-        failures: list[ConvsmithError] = []
-        teller = Thread(target=_tell, args=(events, on_event, failures), daemon=True)
+        teller = Thread(target=_tell, args=(events, on_event), daemon=True)
         teller.start()
         try:
             trainer.fit()
-        except Exception as error:  # Ray wraps what happens to a worker in types of its own
-            raise ClusterError(f"training on the cluster failed: {_last_line(error)}") from None
-        finally:
             events.put(None)
             teller.join(timeout=10)
-            events.shutdown()
-        if failures:
-            raise failures[0]
+            failure = None if failed.empty() else failed.get()
+        except Exception as error:  # Ray wraps what happens to a worker, or to the cluster, in types of its own
+            raise ClusterError(f"training on the cluster failed: {_last_line(error)}") from None
+        if failure is not None:
+            raise failure
 
 
 def _work(config: dict[str, Any]) -> None:
     """What one worker does: the same as one machine would, on its part of every batch."""
     import ray.train.torch
 
-    job, events = config["job"], config["events"]
+    job, events, failed = config["job"], config["events"], config["failed"]
+    if not failed.empty():
+        return  # Ray has begun again what would fail again
     world = ray.train.get_context().get_world_size()
     first = ray.train.get_context().get_world_rank() == 0
     if first:
@@ -117,15 +117,14 @@ def _work(config: dict[str, Any]) -> None:
             device=ray.train.torch.get_device(),
             on_event=events.put,
         )
-    except ConvsmithError as error:  # would come again: raised here, Ray would begin the same anew
-        events.put(error)
+    except ConvsmithError as error:
+        failed.put(error)
+        raise  # so that Ray ends the others too, which may be waiting for this one
 
 
-def _tell(events: Any, on_event: Callable[[Event], None], failures: list[ConvsmithError]) -> None:
-    while (event := events.get()) is not None:
-        if isinstance(event, ConvsmithError):
-            failures.append(event)
-        else:
+def _tell(events: Any, on_event: Callable[[Event], None]) -> None:
+    with suppress(Exception):  # a cluster that is lost is told of by whoever waits for the training
+        while (event := events.get()) is not None:
             on_event(event)
 
 
