@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Inspect a data set, list the known ones, fetch one.")
+app = typer.Typer(
+    no_args_is_help=True, help="Inspect a data set, pack one into shards, list the known ones, fetch one."
+)
 
 
 @app.command()
@@ -28,6 +31,34 @@ def inspect(
 
     summary = summarize(open_dataset(data, seed=seed, strict=strict))
     typer.echo(json.dumps(summary.to_json()) if as_json else str(summary))
+
+
+@app.command()
+def pack(
+    data: Annotated[str, typer.Argument(help="What to pack: any data set that `fit` takes.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="New folder for the shards.")],
+) -> None:
+    """Write a data set as WebDataset shards: tar files of images and labels, with an index of their checksums.
+
+    Example: convsmith data pack photos/ -o shards/
+    """
+    from convsmith.data.shards import pack as write
+    from convsmith.data.sources import read_source
+
+    for shard in write(read_source(data), out):
+        typer.echo(f"{out / shard.file}: {shard.images:,} images, {shard.bytes:,} bytes, sha256 {shard.sha256}")
+
+
+@app.command()
+def verify(shards: Annotated[Path, typer.Argument(help="Folder that `convsmith data pack` wrote.")]) -> None:
+    """Compare every shard with its checksum.
+
+    Example: convsmith data verify shards/
+    """
+    from convsmith.data.shards import verify_shards
+
+    count = verify_shards(shards, lambda file: typer.echo(file, err=True))
+    typer.echo(f"{count} shards are as they were written")
 
 
 @app.command()

@@ -89,7 +89,7 @@ def _looks(images: FileImages, todo: NDArray[np.int64]) -> Iterator[dict[int, Lo
 
 def _look(images: FileImages, row: int) -> Look | str:
     try:
-        return look(images.path(row))
+        return look(images.source(row))
     except UnreadableError as error:
         return error.reason
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from convsmith.data.decode import decode
+from convsmith.data.decode import UnreadableError, decode
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +50,20 @@ class FileImages:
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
         """(H, W, 3). Raises DataError if the file is not, or no longer, an image."""
-        return decode(self.path(index))
+        return decode(self.source(index))
 
     def decode(self, index: int, at_least: tuple[int, int]) -> NDArray[np.uint8]:
         """As `[index]`, but perhaps reduced to a size that is still `at_least` (height, width); see `decode`."""
-        return decode(self.path(index), at_least)
+        return decode(self.source(index), at_least)
+
+    def source(self, index: int) -> Path | bytes:
+        """What is decoded: a file, or the bytes of one."""
+        return self.path(index)
+
+    def stamp(self, index: int) -> tuple[int, int]:
+        """Bytes, and time of last change (ns). Raises OSError."""
+        status = self.path(index).stat()
+        return status.st_size, status.st_mtime_ns
 
     def path(self, index: int) -> Path:
         return self.root / os.fsdecode(self.names[index])
@@ -65,6 +74,56 @@ class FileImages:
     def take(self, rows: NDArray[np.int64]) -> FileImages:
         """The images at `rows`, in that order."""
         return FileImages(self.root, self.names[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class StoredImages(FileImages):
+    """Images whose bytes lie within larger files: `size` bytes from `offset` on, int64 (N,), in file `place`, int32
+    (N,), of `containers`. They are named as if the containers were folders: `train-000.tar/000042.jpg`."""
+
+    containers: NDArray[np.bytes_]
+    place: NDArray[np.int32]
+    offset: NDArray[np.int64]
+    size: NDArray[np.int64]
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        """(H, W, 3). Raises DataError if there is no image."""
+        return self._decoded(index, None)
+
+    def decode(self, index: int, at_least: tuple[int, int]) -> NDArray[np.uint8]:
+        """As `[index]`, but perhaps reduced to a size that is still `at_least` (height, width); see `decode`."""
+        return self._decoded(index, at_least)
+
+    def source(self, index: int) -> bytes:
+        """The image file's bytes. Raises UnreadableError if the container is shorter, or cannot be read."""
+        try:
+            with self._container(index).open("rb") as file:
+                file.seek(int(self.offset[index]))
+                content = file.read(int(self.size[index]))
+        except OSError as error:
+            raise UnreadableError(self.name(index), error.strerror or str(error)) from None
+        if len(content) < self.size[index]:
+            raise UnreadableError(self.name(index), "the file that it lies in ends before it")
+        return content
+
+    def stamp(self, index: int) -> tuple[int, int]:
+        """Bytes, and the container's time of last change (ns). Raises OSError."""
+        return int(self.size[index]), self._container(index).stat().st_mtime_ns
+
+    def take(self, rows: NDArray[np.int64]) -> StoredImages:
+        """The images at `rows`, in that order."""
+        chosen = (self.place[rows], self.offset[rows], self.size[rows])
+        return StoredImages(self.root, self.names[rows], self.containers, *chosen)
+
+    def _container(self, index: int) -> Path:
+        return self.root / os.fsdecode(self.containers[self.place[index]])
+
+    def _decoded(self, index: int, at_least: tuple[int, int] | None) -> NDArray[np.uint8]:
+        content = self.source(index)
+        try:
+            return decode(content, at_least)
+        except UnreadableError as error:
+            raise UnreadableError(self.name(index), error.reason) from None
 
 
 def packed(names: Iterable[str]) -> NDArray[np.bytes_]:

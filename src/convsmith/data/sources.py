@@ -11,6 +11,7 @@ from convsmith.data.listing import Listing
 from convsmith.data.manifest import read_manifest
 from convsmith.data.named import NAMED, read_named
 from convsmith.data.npz import read_npz
+from convsmith.data.shards import is_shards, read_shards
 from convsmith.errors import DataError, UnknownNameError
 
 READERS: dict[str, Callable[[Path], Listing]] = {".csv": read_manifest, ".parquet": read_manifest, ".npz": read_npz}
@@ -28,9 +29,11 @@ def read_source(data: str | Path) -> Listing:
     if is_idx(path):
         return read_idx(path)
     if path.is_dir():
-        return read_folder(path)
+        return read_shards(path) if is_shards(path) else read_folder(path)
     if not path.exists():
         raise UnknownNameError("data set or path", str(data), NAMED)
     if path.suffix.lower() not in READERS:
-        raise DataError(f"{path} is no data set; expected a folder of class folders, IDX files or {', '.join(READERS)}")
+        raise DataError(
+            f"{path} is no data set; expected a folder of class folders or of shards, IDX files or {', '.join(READERS)}"
+        )
     return READERS[path.suffix.lower()](path)

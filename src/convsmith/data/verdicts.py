@@ -30,8 +30,7 @@ def stamps(images: FileImages) -> NDArray[np.int64]:
     found = np.full((len(images), 2), -1, np.int64)
     for row in range(len(images)):
         with contextlib.suppress(OSError):
-            status = images.path(row).stat()
-            found[row] = status.st_size, status.st_mtime_ns
+            found[row] = images.stamp(row)
     return found
 
 
