@@ -83,7 +83,7 @@ def fit(
     from convsmith.fit import fit as run
     from convsmith.runplan import Transfer
     from convsmith.train.events import Event
-    from convsmith.train.progress import described
+    from convsmith.train.progress import Lines
 
     console = Console(stderr=True)
     checking = Progress(console=console, transient=True, disable=not console.is_terminal)
@@ -95,8 +95,10 @@ def fit(
         if done == total:
             checking.stop()
 
+    lines = Lines()
+
     def tell(event: Event) -> None:
-        typer.echo(described(event), err=True)
+        typer.echo(lines.line(event), err=True)
 
     if pretrained is None and (freeze, layer_decay, unfreeze_every) != ("none", 1.0, None):
         raise UsageError("--freeze, --layer-decay and --unfreeze-every are for --pretrained weights")
