@@ -136,3 +136,15 @@ def test_a_finished_run_is_not_overwritten(convsmith: Command, photo_folder: Pat
     assert refused.code == 2
     assert "--resume" in refused.err
     assert (trained / "model.safetensors").read_bytes() == before
+
+
+def test_the_arithmetic_of_a_run_can_be_forced(convsmith: Command, photo_folder: Path, tmp_path: Path) -> None:
+    quick = [word for word in QUICK if word != "--float32"]
+    forced = ("--precision", "float32", "--memory-format", "channels_last")
+    fitted = convsmith("fit", photo_folder, *quick, *forced, "--out", tmp_path / "run", "--json")
+    assert fitted.code == 0, fitted.err
+    plan = json.loads(fitted.out)["training"]["plan"]
+    assert (plan["precision"], plan["memory_format"], plan["measured"]) == ("float32", "channels_last", [])
+    refused = convsmith("fit", photo_folder, *QUICK, "--precision", "bfloat16", "--out", tmp_path / "other")
+    assert refused.code == 2
+    assert "--float32 is" in refused.err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -66,6 +66,13 @@ def fit(
     checkpoints: Annotated[
         str | None, typer.Option(metavar="FOLDER|URL", help="Where checkpoints go. Default: into the run's folder.")
     ] = None,
+    precision: Annotated[
+        Literal["float32", "bfloat16"] | None,
+        typer.Option(help="Of convolutions and products. Default: what is faster."),
+    ] = None,
+    memory_format: Annotated[
+        Literal["contiguous", "channels_last"] | None, typer.Option(help="Order in memory. Default: what is faster.")
+    ] = None,
     float32: Annotated[bool, typer.Option(help="No probe: float32, contiguous, the same bits on every run.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
@@ -100,6 +107,8 @@ def fit(
     def tell(event: Event) -> None:
         typer.echo(lines.line(event), err=True)
 
+    if float32 and (precision or memory_format):
+        raise UsageError("--float32 is --precision float32 --memory-format contiguous: leave those out")
     if pretrained is None and (freeze, layer_decay, unfreeze_every) != ("none", 1.0, None):
         raise UsageError("--freeze, --layer-decay and --unfreeze-every are for --pretrained weights")
     if pretrained is not None:
@@ -110,8 +119,8 @@ def fit(
         "clip_norm": clip_norm,
         "learning_rate": None if learning_rate in (None, "auto") else _number(learning_rate),
         "patience": patience,
-        "precision": "float32" if float32 else None,
-        "memory_format": "contiguous" if float32 else None,
+        "precision": "float32" if float32 else precision,
+        "memory_format": "contiguous" if float32 else memory_format,
     }
     result = run(
         data,
