@@ -1,9 +1,8 @@
-"""Claim: from its name to its cost, a network takes 100 times less time than with the fastest FLOP counter.
+"""Aim: from its name to its cost, a network takes 100 times less time than with the fastest FLOP counter.
 
 Each round costs every model once with every tool, interleaved. convsmith starts from the name and reads all figures.
 The counters need a module and an input: `ratio` is against the fastest of them on a module that is already built,
 `from name` against the same with the module's construction, which convsmith does without. Medians are printed.
-Exit code 1 if a claim fails.
 
     python benchmarks/cost.py        (needs the extra `bench`; fvcore and the others without their dependencies)
 """
@@ -23,7 +22,7 @@ from ptflops import get_model_complexity_info
 from torchinfo import summary
 
 import convsmith
-from row import Row, main
+from row import Row, show
 
 ROUNDS = 7
 TARGET = 100
@@ -85,11 +84,11 @@ def rows() -> Iterator[Row]:
         tool, fastest = min(others.items(), key=lambda item: item[1])
         from_name = (construction + fastest) / own
         figures = f"{from_name:.0f}x from the name, {fastest / own:.0f}x on a built module ({tool}); {own:.1f} ms"
-        claim = f"{TARGET}x from the name, {limit:.0f} ms"
+        aim = f"{TARGET}x from the name, {limit:.0f} ms"
         yield Row(
-            f"`cost.py`: {name} against the fastest FLOP counter", claim, figures, from_name >= TARGET and own <= limit
+            f"`cost.py`: {name} against the fastest FLOP counter", aim, figures, from_name >= TARGET and own <= limit
         )
 
 
 if __name__ == "__main__":
-    main(rows())
+    show(rows())

@@ -1,8 +1,8 @@
-"""Claim: `fit` on a folder of 100,000 JPEGs stays under 2 GB of memory, workers included.
+"""Aim: `fit` on a folder of 100,000 JPEGs stays under 2 GB of memory, workers included.
 
 Makes the folder (256x256 pictures of random blobs, 10 classes), runs `convsmith fit` on it for one epoch, and adds up
 the proportional set size (what is shared counts once) of the process and its children, ten times a second. A folder of
-a tenth of the files is run first, to show what grows. Exit code 1 if the claim fails. Linux only.
+a tenth of the files is run first, to show what grows. Linux only.
 
     python benchmarks/fit_memory.py [FILES]
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from row import Row, main
+from row import Row, show
 
 LIMIT = 2_000_000_000
 CLASSES, SIDE, DIFFERENT = 10, 256, 200
@@ -84,4 +84,4 @@ def rows(files: int = 100_000) -> Iterator[Row]:
 
 
 if __name__ == "__main__":
-    main(rows(int(sys.argv[1])) if len(sys.argv) > 1 else rows())
+    show(rows(int(sys.argv[1])) if len(sys.argv) > 1 else rows())

@@ -1,4 +1,4 @@
-"""Claim: from 500x375 JPEGs to batches for training, `Loader` is faster than a plain torch DataLoader with Pillow.
+"""Aim: from 500x375 JPEGs to batches for training, `Loader` is 3 times as fast as a plain torch DataLoader with Pillow.
 
 Both crop at random (8% to 100% of the area), resize to 224x224, flip, and normalise to float32 (N, 3, 224, 224), with
 as many worker processes as the machine has cores. The plain side is written the usual way: one image at a time,
@@ -29,11 +29,11 @@ from convsmith.data import open_dataset
 from convsmith.data.augment import Augment
 from convsmith.data.loader import Loader, Training
 from convsmith.network.preprocess import Preprocess
-from row import Row, main
+from row import Row, show
 
 FILES, BATCH, ROUNDS = 1024, 64, 3
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-CLAIM = 1.2
+AIM = 3.0
 
 
 def make_folder(root: Path) -> None:
@@ -99,8 +99,8 @@ def rows() -> Iterator[Row]:
     ratio = best["ours"] / best["plain"]
     figures = f"{ratio:.2f}x: {best['ours']:,.0f} images/s against {best['plain']:,.0f}"
     name = "`input_pipeline.py`: 500x375 JPEGs, random crops to 224, against a plain DataLoader with Pillow"
-    yield Row(name, f"{CLAIM}x", figures, ratio >= CLAIM)
+    yield Row(name, f"{AIM}x", figures, ratio >= AIM)
 
 
 if __name__ == "__main__":
-    main(rows())
+    show(rows())

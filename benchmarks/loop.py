@@ -1,7 +1,7 @@
-"""Claim: of an epoch's time, under 3% is spent outside forward, backward, optimizer and moving average.
+"""Aim: of an epoch's time, under 3% is spent outside forward, backward, optimizer and moving average.
 
 Trains ResNet-20 on 8,960 images of 28x28 in memory, as `fit` does, and measures what the steps take of it. LeNet-5,
-whose step is the shortest of all, is shown beside it without a claim. The augmentation is random crops and flips.
+whose step is the shortest of all, is shown beside it without an aim. The augmentation is random crops and flips.
 
     python benchmarks/loop.py
 """
@@ -24,10 +24,10 @@ from convsmith.train.objective import Objective
 from convsmith.train.plan import choose_plan
 from convsmith.train.recipe import Recipe
 from convsmith.train.run import Run
-from row import Row, main
+from row import Row, show
 
 IMAGES, BATCH, EPOCHS = 8960, 128, 3
-CLAIM = 0.03
+AIM = 0.03
 
 
 def overhead(model: str) -> float:
@@ -72,16 +72,16 @@ def overhead(model: str) -> float:
 
 def rows() -> Iterator[Row]:
     torch.manual_seed(0)
-    for model, claimed in (("resnet20", True), ("lenet5", False)):
+    for model, aimed in (("resnet20", True), ("lenet5", False)):
         share = overhead(model)
-        claim = f"under {CLAIM:.0%}" if claimed else "none"
+        aim = f"under {AIM:.0%}" if aimed else "none"
         yield Row(
             f"`loop.py`: time outside the step, {model} at 28x28",
-            claim,
+            aim,
             f"{share:.1%}",
-            share < CLAIM if claimed else None,
+            share < AIM if aimed else None,
         )
 
 
 if __name__ == "__main__":
-    main(rows())
+    show(rows())

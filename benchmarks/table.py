@@ -17,7 +17,7 @@ import input_pipeline
 import loop
 import time_to_accuracy
 import train_step
-from row import main
+from row import show
 from show import rows as show_command_rows
 
 SUITE = (
@@ -34,4 +34,4 @@ if __name__ == "__main__":
     python, cores = platform.python_version(), os.cpu_count()
     print(f"{platform.machine()}, {cores} cores, {platform.system()}, Python {python}, torch {torch.__version__}")
     print(f"{train_step.peaks_said()}\n")
-    main(itertools.chain.from_iterable(rows() for rows in SUITE))
+    show(itertools.chain.from_iterable(rows() for rows in SUITE))

@@ -18,11 +18,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from row import Row, main
+from row import Row, show
 
 LIMIT = 240
 CASES = (("digits", 0.99), ("fashion-mnist", 0.93))
-CLAIM = 1.0
+AIM = 4.0
 
 KERAS = """
 import sys
@@ -79,14 +79,14 @@ def rows() -> Iterator[Row]:
         said = f"{ours:.0f} s" if ours else f"not reached (best {best:.2%})"
         beside = f"Keras {theirs:.0f} s" if theirs else f"Keras not within {LIMIT} s (best {keras_best:.2%})"
         ratio = "" if ours is None else f", {(theirs or LIMIT) / ours:.1f}x{'' if theirs else ' or more'}"
-        holds = ours is not None and (theirs or LIMIT) / ours >= CLAIM
+        holds = ours is not None and (theirs or LIMIT) / ours >= AIM
         yield Row(
             f"`time_to_accuracy.py`: {data} to {target:.1%} val accuracy",
-            "sooner than Keras",
+            f"{AIM:.0f}x sooner than Keras",
             f"{said}; {beside}{ratio}",
             holds,
         )
 
 
 if __name__ == "__main__":
-    main(rows())
+    show(rows())

@@ -1,7 +1,7 @@
-"""Claim: where the CPU has bfloat16 instructions, convsmith's training step is at least 1.8 times as fast as plain
-eager float32 NCHW on dense networks, 2.0 times on those of depthwise convolutions, and 1.1 times on LeNet-5.
+"""Aim: where the CPU has bfloat16 instructions, convsmith's training step is 2.0 times as fast as plain eager float32
+NCHW on dense networks and LeNet-5, and 1.7 times on those of depthwise convolutions.
 
-Without them there is no claim but LeNet-5's: the plain step already runs at most of the machine's float32 peak.
+Without them only LeNet-5 has an aim: the plain step already runs at most of the machine's float32 peak.
 
 Plain is what a tutorial writes: `build`, torch.optim.SGD with Nesterov momentum, cross-entropy, one thread a core.
 Ours is what `fit` runs: `Learner`, with the fused optimizer and the moving average that plain has not, on the network
@@ -30,21 +30,21 @@ from convsmith.train.plan import bfloat16_is_slow, choose_plan
 from convsmith.train.recipe import Recipe
 from convsmith.train.step import Learner
 from convsmith.transform.commute import pool_before_rectifier
-from row import Row, main
+from row import Row, show
 
 CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
 class Case:
-    """A network, its batch, how many steps a timing takes, and the speed-up that is claimed with bfloat16."""
+    """A network, its batch, how many steps a timing takes, and the speed-up that we aim at with bfloat16."""
 
     model: str
     batch: int
     input: tuple[int, int, int] = (3, 224, 224)
     classes: int = 1000
     steps: int = 1
-    claim: float = 1.8
+    aim: float = 2.0
     without: float | None = None
 
 
@@ -55,13 +55,13 @@ CASES = (
     Case("resnet50", 8),
     Case("densenet121", 8),
     Case("squeezenet1_1", 16),
-    Case("mobilenet_v1", 16, claim=2.0),
-    Case("mobilenet_v2", 16, claim=2.0),
-    Case("efficientnet_b0", 16, claim=2.0),
+    Case("mobilenet_v1", 16, aim=1.7),
+    Case("mobilenet_v2", 16, aim=1.7),
+    Case("efficientnet_b0", 16, aim=1.7),
     Case("resnet20", 128, SMALL, 10),
     Case("wrn_16_4", 64, SMALL, 10),
     Case("densenet40_k12", 64, SMALL, 10),
-    Case("lenet5", 128, (1, 28, 28), 10, steps=20, claim=1.1, without=1.1),
+    Case("lenet5", 128, (1, 28, 28), 10, steps=20, aim=2.0, without=2.0),
 )
 
 SECONDS = 20
@@ -127,12 +127,12 @@ def measure(case: Case, peaks: dict[str, float]) -> Row:
     fast = case.batch / statistics.median(times["convsmith"])
     ratio = statistics.median(p / o for p, o in zip(times["plain"], times["convsmith"], strict=True))
     share = step_flops(network) * fast / 1e9 / peaks[precision]
-    claim = case.claim if "bfloat16" in peaks else case.without
+    aim = case.aim if "bfloat16" in peaks else case.without
     return Row(
         f"`train_step.py`: {case.model} at {case.input[1]}x{case.input[2]}, batch {case.batch}, against eager float32",
-        "none without bfloat16" if claim is None else f"{claim}x",
+        "none without bfloat16" if aim is None else f"{aim}x",
         f"{ratio:.2f}x: {fast:,.0f} images/s, {share:.0%} of the {precision} peak ({memory_format})",
-        claim is None or ratio >= claim,
+        None if aim is None else ratio >= aim,
     )
 
 
@@ -155,4 +155,4 @@ def rows() -> Iterator[Row]:
 
 if __name__ == "__main__":
     print(peaks_said())
-    main(rows())
+    show(rows())
