@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from convsmith.data.decode import FORMATS, MAX_PIXELS, TRANSPOSE, Look, UnreadableError, decode, look
+from convsmith.data.decode import FORMATS, MAX_PIXELS, Box, Look, UnreadableError, decode, decode_part, look
+from convsmith.data.upright import TRANSPOSE
 from convsmith.errors import DataError
 
 GRADIENT = np.stack(np.meshgrid(np.arange(40) * 6, np.arange(30) * 8), axis=-1).astype(np.uint8)
@@ -138,6 +139,35 @@ def test_a_turned_jpeg_is_reduced_by_its_upright_size() -> None:
     data = encoded(Image.new("RGB", (400, 100)), "JPEG", exif=exif)
     assert decode(data, (200, 50)).shape == (200, 50, 3)
     assert look(data)[:2] == (400, 100)
+
+
+PICTURE = Image.fromarray(PHOTO).resize((400, 300))
+WHOLE = np.asarray(PICTURE)
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG"])
+def test_a_part_is_that_of_the_whole_image(format: str) -> None:
+    data = encoded(PICTURE, format)
+    seen = []
+
+    def choose(height: int, width: int) -> Box:
+        seen.append((height, width))
+        return Box(31, 17, 100, 90)
+
+    assert np.array_equal(decode_part(data, choose, (80, 80)), decode(data)[31:131, 17:107])
+    assert seen == [(300, 400)]
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_part_of_a_jpeg_comes_reduced_where_it_is_still_large_enough(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = PICTURE if orientation == 1 else PICTURE.transpose(Image.Transpose.ROTATE_90)
+    data = encoded(stored, "JPEG", exif=exif, quality=95)
+    part = decode_part(data, lambda height, width: Box(100, 200, 160, 120), (40, 30))
+    assert part.shape == (40, 30, 3)
+    small = np.asarray(Image.fromarray(WHOLE[100:260, 200:320]).resize((30, 40), Image.Resampling.BOX)).astype(int)
+    assert np.abs(part - small).mean() < 6
 
 
 def test_other_formats_come_in_full() -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PIL import Image
 from convsmith.backend.preprocess import PreprocessModule
 from convsmith.data.augment import Augment
 from convsmith.data.dataset import Split
+from convsmith.data.decode import Box, cut
 from convsmith.data.loader import Batch, Loader, Training, epoch_order, seed_of
 from convsmith.errors import DataError
 from convsmith.network.preprocess import Preprocess
@@ -46,9 +48,10 @@ class Files:
         except OSError as error:
             raise DataError(f"{self.paths[index]}: {error}") from None
 
-    def decode(self, index: int, at_least: tuple[int, int]) -> NDArray[np.uint8]:
-        self.asked.append(at_least)
-        return self[index]
+    def part(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
+        self.asked.append(size)
+        image = self[index]
+        return cut(image, choose(*image.shape[:2]))
 
     def name(self, index: int) -> str:
         return str(self.paths[index])
@@ -151,11 +154,18 @@ def test_a_batch_without_a_readable_file_is_passed_over_and_steps_keep_their_num
     assert steps == [0, 2, 3, 4, 5, 6, 7]
 
 
-def test_training_decodes_no_more_than_the_crop_may_need(files: Split) -> None:
+def test_training_asks_for_parts_no_smaller_than_the_crop(files: Split) -> None:
     assert isinstance(files.images, Files)
     training = Training(0, Augment(resized_crop=0.25))
     list(Loader(files, PREPROCESS, 8, training=training, workers=0).epoch())
-    assert set(files.images.asked) == {(43, 43)}
+    assert set(files.images.asked) == {PREPROCESS.crop}
+
+
+def test_batches_that_are_kept_do_not_change(files: Split) -> None:
+    loader = Loader(files, PREPROCESS, 4, training=Training(0, EVERYTHING), workers=0)
+    kept = list(loader.epoch())
+    copies = [batch.images.clone() for batch in loader.epoch()]
+    assert all(torch.equal(batch.images, copy) for batch, copy in zip(kept, copies, strict=True))
 
 
 def test_without_a_random_crop_training_sees_the_evaluation_crop(files: Split) -> None:

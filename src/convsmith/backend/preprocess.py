@@ -51,7 +51,7 @@ class PreprocessModule(nn.Module):
             floats = floats.flip(1)
         if floats.shape[1] == self.preprocess.channels:
             return floats
-        return floats.expand(-1, self.preprocess.channels, -1, -1)
+        return floats.repeat(1, self.preprocess.channels, 1, 1)
 
     def resize_and_crop(self, images: Tensor) -> Tensor:
         """From float32 (N, C, H, W) in 0..255 to (N, C, h, w) of the crop's size, still in 0..255."""
@@ -62,14 +62,14 @@ class PreprocessModule(nn.Module):
         return centre_crop(images, self.preprocess.crop)
 
     def normalize(self, images: Tensor) -> Tensor:
-        """From float32 (N, C, h, w) in 0..255 to what the first layer takes: (value / 255 - mean) / std."""
+        """From float32 (N, C, h, w) in 0..255 to what the first layer takes: (value / 255 - mean) / std. In place."""
         n, c, h, w = images.shape
         if c == 1 or not images.is_contiguous(memory_format=torch.channels_last):
-            return (images - self.shift).mul_(self.factor)
+            return images.sub_(self.shift).mul_(self.factor)
         # Whole rows of pixels at a time: over an innermost side of three channels nothing is vectorised.
-        rows = images.permute(0, 2, 3, 1).reshape(n * h, w * c)
-        normalized = (rows - self.shift.flatten().repeat(w)).mul_(self.factor.flatten().repeat(w))
-        return normalized.view(n, h, w, c).permute(0, 3, 1, 2)
+        rows = images.permute(0, 2, 3, 1).view(n * h, w * c)
+        rows.sub_(self.shift.flatten().repeat(w)).mul_(self.factor.flatten().repeat(w))
+        return images
 
 
 def resize(images: Tensor, size: tuple[int, int], interpolation: Interpolation) -> Tensor:

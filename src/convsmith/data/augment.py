@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from convsmith.backend.preprocess import resize
+from convsmith.data.decode import Box
 from convsmith.data.draws import Draws
 from convsmith.data.policy import trivial_augment
 
@@ -90,24 +91,26 @@ def augment_batch(images: Tensor, augment: Augment, draws: Draws) -> Tensor:
     return images
 
 
+Part = Callable[[Callable[[int, int], Box]], NDArray[np.uint8]]
+"""Gives the part (h, w, 3) of an image that a function of its height and width chooses."""
+
+
 def random_resized_crop(
-    image: NDArray[np.uint8], size: tuple[int, int], area: float, flip: bool, generator: np.random.Generator
-) -> NDArray[np.uint8]:
-    """A random box of (H, W, C), at least `area` of the image, resized to `size` (height, width).
+    part: Part, size: tuple[int, int], area: float, flip: bool, generator: np.random.Generator
+) -> Tensor:
+    """A random box of an image, at least `area` of it, resized to `size` (height, width): uint8 (*size, 3).
 
     With `flip` it is mirrored half of the time.
     """
-    top, left, height, width = _random_box(image.shape[0], image.shape[1], area, generator)
-    box = torch.tensor(image[top : top + height, left : left + width]).permute(2, 0, 1)[None]
-    # On uint8 the resize runs on integers, several times as fast; training does not need the fractions.
-    crop = resize(box, size, "bilinear")
-    crop = crop.flip(3) if flip and generator.random() < 0.5 else crop
-    pixels: NDArray[np.uint8] = crop[0].permute(1, 2, 0).contiguous().numpy()
-    return pixels
+    box = part(lambda height, width: _random_box(height, width, area, generator))
+    pixels = torch.from_numpy(np.ascontiguousarray(box))[None].permute(0, 3, 1, 2)
+    # On uint8, channels last, the resize runs on integers, several times as fast; training needs no fractions.
+    crop = resize(pixels, size, "bilinear")[0].permute(1, 2, 0)
+    return crop.flip(1) if flip and generator.random() < 0.5 else crop
 
 
-def _random_box(height: int, width: int, area: float, generator: np.random.Generator) -> tuple[int, int, int, int]:
-    """(top, left, height, width) of a box inside the image; the middle of it where ten draws do not fit."""
+def _random_box(height: int, width: int, area: float, generator: np.random.Generator) -> Box:
+    """A box inside the image; the middle of it where ten draws do not fit."""
     log_ratio = math.log(4 / 3)
     for _ in range(10):
         pixels = height * width * generator.uniform(area, 1.0)
@@ -116,9 +119,9 @@ def _random_box(height: int, width: int, area: float, generator: np.random.Gener
         if 0 < box_height <= height and 0 < box_width <= width:
             top = int(generator.integers(height - box_height + 1))
             left = int(generator.integers(width - box_width + 1))
-            return top, left, box_height, box_width
+            return Box(top, left, box_height, box_width)
     side = min(height, width)
-    return (height - side) // 2, (width - side) // 2, side, side
+    return Box((height - side) // 2, (width - side) // 2, side, side)
 
 
 def _affine(images: Tensor, augment: Augment, draws: Draws) -> Tensor:

@@ -12,9 +12,7 @@ The rules, for every format:
 from __future__ import annotations
 
 import stat
-import struct
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -26,6 +24,8 @@ from numpy.typing import NDArray
 # Importing a reader registers it with Pillow; `preinit` below does so for the other formats.
 from PIL import AvifImagePlugin, Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
+from convsmith.data.jpeg import plain_jpeg
+from convsmith.data.upright import DAMAGE, TRANSPOSE, TURNED, orientation_of
 from convsmith.errors import DataError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
@@ -33,25 +33,6 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 
 MAX_PIXELS = 64_000_000
 """192 MB decoded, so a few at a time fit beside a training run; a file of a few kB can claim a thousand times that."""
-
-ORIENTATION = 0x0112
-TRANSPOSE = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""What undoes each EXIF orientation; from 5 on, width and height change places."""
-
-DAMAGE = (
-    *(OSError, SyntaxError, ValueError, IndexError, TypeError, KeyError, EOFError, OverflowError, MemoryError),
-    *(struct.error, zlib.error, RuntimeError, Image.DecompressionBombError),
-)
-"""What Pillow's readers and decoders raise on damaged files; RuntimeError comes from its AVIF decoder, and GIF and WebP
-check the size of their frames against Pillow's own limit."""
 
 Image.preinit()
 
@@ -63,6 +44,15 @@ class UnreadableError(DataError):
         super().__init__(f"{subject}: {reason}")
         self.subject = subject
         self.reason = reason
+
+
+class Box(NamedTuple):
+    """A part of an image, in pixels of its upright self."""
+
+    top: int
+    left: int
+    height: int
+    width: int
 
 
 class Look(NamedTuple):
@@ -79,10 +69,36 @@ def decode(source: Path | bytes, at_least: tuple[int, int] | None = None) -> NDA
     With `at_least` (height, width), a JPEG may come at 1/2, 1/4 or 1/8 of its size, if that is at least as large:
     the decoder then skips most of its work. Raises DataError naming the file and what is wrong with it.
     """
+    plain = plain_jpeg(source, MAX_PIXELS)
+    if plain is not None and (pixels := plain.pixels(at_least)) is not None:
+        return pixels
     with _opened(source) as image:
         if at_least is not None:
             _reduce(image, at_least)
         return _rgb(image)
+
+
+def decode_part(source: Path | bytes, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The part of an image that `choose` picks, given its height and width: uint8 RGB (h, w, 3), upright.
+
+    A JPEG may come reduced, as `decode` does it, to a scale at which the part is still at least `size` (height, width),
+    if it is in full. Raises DataError as `decode` does.
+    """
+    plain = plain_jpeg(source, MAX_PIXELS)
+    height, width = _upright_size(source) if plain is None else (plain.height, plain.width)
+    box = choose(height, width)
+    at_least = (-(-height * size[0] // box.height), -(-width * size[1] // box.width))
+    pixels = None if plain is None else plain.pixels(at_least)
+    if pixels is None:
+        pixels = decode(source, at_least)
+    down, across = pixels.shape[0] / height, pixels.shape[1] / width
+    reduced = Box(int(box.top * down), int(box.left * across), int(box.height * down), int(box.width * across))
+    return cut(pixels, reduced)
+
+
+def cut(pixels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
+    """The box of an image (H, W, 3), a view, of one pixel at least."""
+    return pixels[box.top : box.top + max(1, box.height), box.left : box.left + max(1, box.width)]
 
 
 def look(source: Path | bytes) -> Look:
@@ -91,9 +107,12 @@ def look(source: Path | bytes) -> Look:
     A JPEG is read to its end but computed at 1/8 of its size, in a fraction of the time. Any colour shows there; only
     an image that looks grey is decoded again in full, to be sure.
     """
+    plain = plain_jpeg(source, MAX_PIXELS)
+    if plain is not None and (pixels := plain.pixels((1, 1))) is not None:
+        return Look(plain.height, plain.width, plain.grey or (_is_grey(pixels) and _is_grey(decode(source))))
     with _opened(source) as image:
         full = image.size
-        width, height = full if _orientation(image) < 5 else full[::-1]
+        width, height = _upright(image)
         one_channel = image.mode == "L"
         _reduce(image, (1, 1))
         reduced = image.size != full
@@ -154,22 +173,24 @@ def _reason(error: Exception) -> str:
     return f"damaged image ({words or type(error).__name__})"
 
 
-def _orientation(image: Image.Image) -> int:
-    try:
-        value = image.getexif().get(ORIENTATION, 1)
-    except DAMAGE:
-        # Pixels may be sound where the camera's notes are not.
-        return 1
-    return value if value in TRANSPOSE else 1
+def _upright_size(source: Path | bytes) -> tuple[int, int]:
+    """(height, width), from the header."""
+    with _opened(source) as image:
+        return _upright(image)[::-1]
+
+
+def _upright(image: Image.Image) -> tuple[int, int]:
+    """(width, height)."""
+    return image.size if orientation_of(image) < TURNED else image.size[::-1]
 
 
 def _reduce(image: Image.Image, at_least: tuple[int, int]) -> None:
-    height, width = at_least if _orientation(image) < 5 else at_least[::-1]
+    height, width = at_least if orientation_of(image) < TURNED else at_least[::-1]
     image.draft(None, (max(1, width), max(1, height)))
 
 
 def _rgb(image: Image.Image) -> NDArray[np.uint8]:
-    upright = TRANSPOSE.get(_orientation(image))
+    upright = TRANSPOSE.get(orientation_of(image))
     image.load()
     colours = _eight_bit(image)
     return np.array(colours if upright is None else colours.transpose(upright))

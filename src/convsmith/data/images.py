@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convsmith.data.decode import UnreadableError, decode
+from convsmith.data.decode import Box, UnreadableError, decode, decode_part
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +53,9 @@ class FileImages:
         """(H, W, 3). Raises DataError if the file is not, or no longer, an image."""
         return decode(self.source(index))
 
-    def decode(self, index: int, at_least: tuple[int, int]) -> NDArray[np.uint8]:
-        """As `[index]`, but perhaps reduced to a size that is still `at_least` (height, width); see `decode`."""
-        return decode(self.source(index), at_least)
+    def part(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
+        """The part (h, w, 3) that `choose` picks, perhaps reduced to what is still `size`; see `decode_part`."""
+        return decode_part(self.source(index), choose, size)
 
     def source(self, index: int) -> Path | bytes:
         """What is decoded: a file, or the bytes of one."""
@@ -88,11 +89,13 @@ class StoredImages(FileImages):
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
         """(H, W, 3). Raises DataError if there is no image."""
-        return self._decoded(index, None)
+        with self._named(index):
+            return decode(self.source(index))
 
-    def decode(self, index: int, at_least: tuple[int, int]) -> NDArray[np.uint8]:
-        """As `[index]`, but perhaps reduced to a size that is still `at_least` (height, width); see `decode`."""
-        return self._decoded(index, at_least)
+    def part(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
+        """The part (h, w, 3) that `choose` picks, perhaps reduced to what is still `size`; see `decode_part`."""
+        with self._named(index):
+            return decode_part(self.source(index), choose, size)
 
     def source(self, index: int) -> bytes:
         """The image file's bytes. Raises UnreadableError if the container is shorter, or cannot be read."""
@@ -118,10 +121,11 @@ class StoredImages(FileImages):
     def _container(self, index: int) -> Path:
         return self.root / os.fsdecode(self.containers[self.place[index]])
 
-    def _decoded(self, index: int, at_least: tuple[int, int] | None) -> NDArray[np.uint8]:
-        content = self.source(index)
+    @contextmanager
+    def _named(self, index: int) -> Iterator[None]:
+        """What is wrong with bytes is said of the image that they are."""
         try:
-            return decode(content, at_least)
+            yield
         except UnreadableError as error:
             raise UnreadableError(self.name(index), error.reason) from None
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -17,7 +18,9 @@ from torch.utils import data as torch_data
 from convsmith.backend.preprocess import PreprocessModule
 from convsmith.data.augment import Augment, augment_batch, random_resized_crop
 from convsmith.data.dataset import Finding, Images, Split
+from convsmith.data.decode import Box, cut
 from convsmith.data.draws import Draws
+from convsmith.data.reused import ReusedMemory
 from convsmith.errors import DataError
 from convsmith.network.preprocess import Preprocess
 
@@ -38,9 +41,9 @@ class InMemory(Protocol):
 
 @runtime_checkable
 class Streamed(Protocol):
-    """Images that can be decoded at a reduced size, no smaller than `at_least` (height, width) of uint8 (H, W, 3)."""
+    """Images of which a part can be decoded, reduced where it is still `size` (height, width); see `decode_part`."""
 
-    def decode(self, index: int, at_least: tuple[int, int]) -> NDArray[np.uint8]: ...
+    def part(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]: ...
 
 
 class Batch(NamedTuple):
@@ -98,6 +101,7 @@ class Loader:
         self._preprocess = PreprocessModule(preprocess).to(self._device)
         self._batch_size = min(batch_size, len(split)) if training else batch_size
         self._workers, self._part = workers, part
+        self._memory = ReusedMemory()
         self._augment = training.augment if training else Augment()
         if self._augment.resized_crop is not None and not isinstance(split.images, InMemory):
             self._augment = replace(self._augment, flip=False)  # workers do it with the crop
@@ -128,7 +132,10 @@ class Loader:
                 images = torch.zeros(0, self._preprocess.preprocess.channels, *self._preprocess.preprocess.crop)
             labels = torch.from_numpy(self._split.labels[rows]).to(self._device, non_blocking=True)
             images = self._prepare(images.to(self._device, non_blocking=True), epoch, share, kept)
-            yield Batch(share.step, images, labels, rows)
+            batch = Batch(share.step, images, labels, rows)
+            del images, labels  # so that the memory is free once whoever takes the batch lets go of it
+            yield batch
+            del batch
 
     def _shares(self, epoch: int, start: int) -> list[_Share]:
         """What this process has of each batch."""
@@ -175,12 +182,17 @@ class Loader:
         if self._training is None:
             prepared: Tensor = self._preprocess(images)
             return prepared
-        floats = self._preprocess.to_channels(images)
+        floats = self._preprocess.to_channels(self._as_floats(images))
         if isinstance(self._split.images, InMemory):
             floats = self._preprocess.resize_and_crop(floats)
         generator = torch.Generator().manual_seed(seed_of(self._training.seed, epoch, share.step))
         draws = Draws(generator, share.of, torch.from_numpy(share.places[kept]))
         return self._preprocess.normalize(augment_batch(floats, self._augment, draws))
+
+    def _as_floats(self, images: Tensor) -> Tensor:
+        if images.device.type != "cpu":
+            return images.float()
+        return self._memory.floats(tuple(images.shape)).copy_(images)
 
 
 def epoch_order(count: int, seed: int, epoch: int, repeats: int = 1) -> NDArray[np.int64]:
@@ -247,20 +259,18 @@ class _Files(torch_data.Dataset[_Sample]):
     def _trained(self, training: Training, key: _Key) -> Tensor:
         """uint8 (h, w, 3) of the crop's size: a quarter of the bytes of floats on the way to the trainer."""
         area = training.augment.resized_crop
-        size = self._preprocess.preprocess.crop
         if area is None:
             floats = torch.tensor(self._images[key.row]).permute(2, 0, 1)[None].float()
             return self._preprocess.resize_and_crop(floats)[0].permute(1, 2, 0).round().to(torch.uint8)
-        image = self._decoded(key.row, size, area)
         generator = np.random.default_rng([training.seed, key.epoch, key.row, *([key.copied] if key.copied else [])])
-        return torch.from_numpy(random_resized_crop(image, size, area, training.augment.flip, generator))
+        part = partial(self._part, key.row)
+        return random_resized_crop(part, self._preprocess.preprocess.crop, area, training.augment.flip, generator)
 
-    def _decoded(self, row: int, size: tuple[int, int], area: float) -> NDArray[np.uint8]:
-        if not isinstance(self._images, Streamed):
-            return self._images[row]
-        # The smallest box of the widest ratio must still hold the network's input at the reduced scale.
-        enlarge = (4 / 3) / area**0.5
-        return self._images.decode(row, (round(size[0] * enlarge), round(size[1] * enlarge)))
+    def _part(self, row: int, choose: Callable[[int, int], Box]) -> NDArray[np.uint8]:
+        if isinstance(self._images, Streamed):
+            return self._images.part(row, choose, self._preprocess.preprocess.crop)
+        image = self._images[row]
+        return cut(image, choose(image.shape[0], image.shape[1]))
 
 
 def _collate(samples: list[_Sample]) -> _Read:
@@ -268,7 +278,7 @@ def _collate(samples: list[_Sample]) -> _Read:
     images = [sample.image for sample in readable if sample.image is not None]
     return _Read(
         kept=torch.tensor([sample.at for sample in readable], dtype=torch.int64),
-        images=torch.stack(images) if images else torch.empty(0),
+        images=torch_data.default_collate(images) if images else torch.empty(0),  # straight into shared memory
         unreadable=[sample.unreadable for sample in samples if sample.unreadable is not None],
     )
 
