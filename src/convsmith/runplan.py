@@ -13,25 +13,25 @@ import torch
 from torch import Tensor
 
 from convsmith.backend.torch import NetworkModule, build
-from convsmith.data.augment import Augment
+from convsmith.data.augment import Augment, written_characters
 from convsmith.data.dataset import Dataset
 from convsmith.data.summary import summarize
 from convsmith.deploy.latency import latency_ms
-from convsmith.design.choose import TRAINING_MACS, TRAINING_SECONDS, Choice, Limits, choose, within
+from convsmith.design.choose import TRAINING_SECONDS, Choice, Limits, choose, within
 from convsmith.design.evidence import own_side, preprocess_for
 from convsmith.errors import ModelFileError, UsageError
 from convsmith.evaluate.inference import device_of
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
-from convsmith.train.defaults import default_epochs, fine_tuned
+from convsmith.train.defaults import fine_tuned
 from convsmith.train.events import Event
 from convsmith.train.folder import PLAN_FILE
 from convsmith.train.freeze import Stages
 from convsmith.train.loop import TrainResult, fit_module
 from convsmith.train.objective import Objective, objective_of
 from convsmith.train.recipe import FineTuning, Recipe
-from convsmith.train.recipes import DEFAULT, recipe_named
-from convsmith.train.rehearsal import epochs_within, highest_rate, pace_of
+from convsmith.train.recipes import DEFAULT, recipe_named, usual_epochs
+from convsmith.train.rehearsal import epochs_within, highest_rate, pace_of, step_seconds
 from convsmith.transform.commute import pool_before_rectifier
 from convsmith.transform.part import classifier_of, stages, with_classes
 from convsmith.transform.stochastic_depth import with_stochastic_depth
@@ -156,7 +156,7 @@ def _from_scratch(
     changes: Mapping[str, Any],
     seconds: float | None,
 ) -> RunPlan:
-    passes = epochs or default_epochs(len(dataset.split("train")))
+    passes = epochs or usual_epochs(recipe, len(dataset.split("train")))
     choice, preprocess = _choice(dataset, model, limits, passes, side, seconds)
     named = recipe_named(recipe, choice.network, dataset, preprocess, epochs=epochs, seed=seed)
     start = model if model is not None and is_file(model) else None
@@ -207,12 +207,12 @@ def _choice(
     preprocess = preprocess_for(dataset, side or (own_side(model, dataset.size) if model else None))
     shape = (preprocess.channels, *preprocess.crop)
     train_images = len(dataset.split("train"))
-    affordable = TRAINING_MACS if seconds is None else TRAINING_MACS * seconds / TRAINING_SECONDS
     choice = choose(
-        *(len(dataset.classes), shape, train_images, limits, latency_ms),
+        *(len(dataset.classes), shape, train_images, limits, latency_ms, step_seconds),
         epochs=epochs,
+        characters=written_characters(dataset.classes),
         model=model,
-        training_macs=affordable,
+        training_seconds=seconds or TRAINING_SECONDS,
     )
     return choice, preprocess
 

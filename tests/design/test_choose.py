@@ -19,8 +19,13 @@ def by_macs(net: Network) -> float:
     return float(cost_of(net).macs) / 1e6
 
 
+def seconds(net: Network) -> float:
+    """Of a training step for one image, on a machine of 5 G multiply-adds a second."""
+    return float(cost_of(net).macs) / 5e9
+
+
 def choice(shape: tuple[int, int, int], model: str | None = None, **limits: float) -> Choice:
-    return choose(10, shape, 9_000, Limits(**limits), by_macs, epochs=12, model=model)  # type: ignore[arg-type]
+    return choose(10, shape, 9_000, Limits(**limits), by_macs, seconds, epochs=12, model=model)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -52,6 +57,34 @@ def test_every_limit_is_honoured_or_refused_with_the_smallest(
         smallest = float(str(error).split("takes ")[1].split()[0].replace(",", ""))
         assert smallest > bound
         assert figure(choice(shape, **{limit: smallest * 1.01 + 1}).network) <= smallest * 1.01 + 1
+
+
+def test_characters_get_the_network_that_was_made_for_them() -> None:
+    def chosen(characters: bool) -> str:
+        plenty = {"epochs": 1, "characters": characters}
+        return choose(10, GREY, 1000, Limits(), by_macs, seconds, **plenty).network.name  # type: ignore[arg-type]
+
+    assert chosen(characters=True).startswith("lenet5_caffe")
+    assert chosen(characters=False).startswith("resnet20")
+
+
+def test_a_slower_machine_gets_a_smaller_network() -> None:
+    def macs(slower: float) -> int:
+        chosen = choose(10, PHOTO, 9_000, Limits(), by_macs, lambda net: slower * seconds(net), epochs=12)
+        return int(cost_of(chosen.network).macs)
+
+    assert macs(1) > macs(10) > macs(100)
+
+
+def test_no_step_is_timed_after_the_first_network_that_is_fast_enough() -> None:
+    timed: list[str] = []
+
+    def told(net: Network) -> float:
+        timed.append(net.name)
+        return seconds(net)
+
+    choose(10, COLOUR, 100, Limits(), by_macs, told, epochs=1)
+    assert len(timed) == 1
 
 
 def test_the_widest_that_fits_is_chosen() -> None:

@@ -5,9 +5,10 @@ from types import ModuleType
 import pytest
 import torch
 
+from convsmith import create
 from convsmith.errors import UsageError
 from convsmith.train.objective import Objective
-from convsmith.train.rehearsal import Pace, epochs_within, highest_rate, pace_of, smoothed
+from convsmith.train.rehearsal import Pace, epochs_within, highest_rate, pace_of, smoothed, step_seconds
 
 
 def test_as_many_epochs_as_fit_with_the_test_after_them() -> None:
@@ -50,3 +51,8 @@ def test_the_rate_found_is_lower_where_the_loss_is_steeper(tiny: ModuleType) -> 
 def test_smoothing_begins_without_bias_and_never_forgets_a_nan() -> None:
     assert smoothed([2.0, 2.0, 2.0]) == pytest.approx([2.0, 2.0, 2.0])
     assert smoothed([2.0, math.nan, 2.0])[1:] == [math.inf, math.inf]
+
+
+def test_a_larger_network_takes_longer_for_an_image() -> None:
+    small, large = (create(name, classes=4, input=(1, 16, 16)) for name in ("resnet20", "resnet110"))
+    assert 0 < step_seconds(small) < step_seconds(large)

@@ -19,12 +19,10 @@ WIDTHS = (1.0, 0.75, 0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.0625, 0.03125)
 """Multipliers tried, from the published network down."""
 
 TINY_SIDE = 32
-"""Grey inputs up to this side are like those that LeNet-5 was made for."""
+"""Grey inputs up to this side are of the size that LeNet-5 was made for."""
 
-TRAINING_MACS = 1.5e12
 TRAINING_SECONDS = 300
-"""Without limits the network is the first whose training takes at most about so many multiply-adds in the forward
-passes: a few minutes on two cores, for small networks train at some 5 G of them a second there."""
+"""Without limits the network is the first whose training takes at most so long on this machine."""
 
 METADATA_BYTES = 24_000
 """Room in the model file for class names, preprocessing, provenance and metrics."""
@@ -58,19 +56,22 @@ def choose(
     train_images: int,
     limits: Limits,
     latency_of: Callable[[Network], float],
+    seconds_of: Callable[[Network], float],
     *,
     epochs: int,
+    characters: bool = False,
     model: str | None = None,
-    training_macs: float = TRAINING_MACS,
+    training_seconds: float = TRAINING_SECONDS,
 ) -> Choice:
     """The first candidate within all limits: of `model`'s widths, or of the best-known families for this input.
 
     Candidates come widest first, see `families`. Without limits, the first whose training takes at most
-    `training_macs`. `latency_of` measures ms for one image and is only asked where there is a limit for it.
+    `training_seconds`. `latency_of` measures ms for one image and is only asked where there is a limit for it,
+    `seconds_of` the seconds of a training step for one image, only where there is none at all.
 
     Raises LimitError naming the limit that cannot be met and the smallest value that can; ShapeError, UnknownNameError.
     """
-    names = (model,) if model is not None else families(shape)
+    names = (model,) if model is not None else families(shape, characters)
     candidates = list(_candidates(names, classes, shape))
     for limit, figure in _figures(limits).items():
         bound, smallest = getattr(limits, limit), min(figure(candidate.cost) for candidate in candidates)
@@ -80,8 +81,9 @@ def choose(
     if not affordable:
         raise LimitError(f"no width of {_either(names)} meets all limits together; loosen one of {_named(limits)}")
     if limits == Limits() and model is None:
-        trainable = [c for c in affordable if c.cost.macs * train_images * epochs <= training_macs]
-        affordable = trainable or affordable[-1:]
+        shown = train_images * epochs
+        in_time = (c for c in affordable if seconds_of(c.cost.network) * shown <= training_seconds)
+        affordable = [next(in_time, affordable[-1])]
     if limits.max_latency is None:
         first = affordable[0]
         return Choice(first.cost.network, _reason(first, model is not None, limits))
@@ -107,17 +109,20 @@ def within(network: Network, limits: Limits, latency_of: Callable[[Network], flo
     return Choice(network, reason, latency)
 
 
-def families(shape: Shape) -> tuple[str, ...]:
+def families(shape: Shape, characters: bool = False) -> tuple[str, ...]:
     """Zoo members to choose from for an input (C, H, W), those that are tried first first.
 
-    Grey images up to 32 pixels get LeNet-5, wide (LeCun et al. 1998, as in Caffe) then narrow: on two cores it learns
-    fashion-mini at least as well as ResNet-20 does in twice the time. Up to 48, ResNet-20 (He et al. 2015, section 4.2)
-    comes first. Larger images get MobileNetV2 (Sandler et al. 2018), then v1, whose narrowest is smaller.
+    Digits and letters in grey up to 32 pixels get LeNet-5, wide (LeCun et al. 1998, as in Caffe) then narrow: it was
+    made for them, and they need no more. Other images up to 48 pixels get ResNet-20 (He et al. 2015, section 4.2), and
+    where the machine is too slow for it LeNet-5. Larger ones get MobileNetV2 (Sandler et al. 2018), then v1, whose
+    narrowest is smaller.
     """
-    side = min(shape[1:])
-    if side <= TINY_SIDE and shape[0] == 1:
-        return "lenet5_caffe", "lenet5"
-    return ("resnet20", "lenet5") if side <= SMALL_SIDE else ("mobilenet_v2", "mobilenet_v1")
+    side, lenets = min(shape[1:]), ("lenet5_caffe", "lenet5")
+    if side > SMALL_SIDE:
+        return "mobilenet_v2", "mobilenet_v1"
+    if side > TINY_SIDE or shape[0] != 1:
+        return "resnet20", "lenet5"
+    return lenets if characters else ("resnet20", *lenets)
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,4 +197,4 @@ def _reason(chosen: Candidate, named: bool, limits: Limits) -> str:
     at = f"{chosen.name} at width {chosen.width:g}" if chosen.width != 1 else chosen.name
     if limits != Limits():
         return f"{at}: the widest within {_named(limits)}"
-    return f"{at}: as asked" if named else f"{at}: the widest that trains in a few minutes on two cores"
+    return f"{at}: as asked" if named else f"{at}: the widest that trains in a few minutes here"

@@ -38,6 +38,17 @@ def recipe_named(
     return RECIPES[name].make(network, dataset, preprocess, epochs, seed)
 
 
+def usual_epochs(name: str, train_images: int) -> int:
+    """The epochs that a recipe has for so many images; those of the default for a paper's, which go by other data."""
+    match name:
+        case "fast":
+            return max(4, default_epochs(train_images) // 3)
+        case "strong" | "small":
+            return 3 * default_epochs(train_images)
+        case _:
+            return default_epochs(train_images)
+
+
 def _paper_of(network: Network) -> str:
     try:
         family = find(network.name)[0].family_name
@@ -51,12 +62,12 @@ def _paper_of(network: Network) -> str:
 
 
 def _default(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: int | None, seed: int) -> Recipe:
-    passes = epochs or default_epochs(len(dataset.split("train")))
+    passes = epochs or usual_epochs(DEFAULT, len(dataset.split("train")))
     return default_recipe(network, dataset, preprocess, epochs=passes, seed=seed)
 
 
 def _fast(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: int | None, seed: int) -> Recipe:
-    passes = epochs or max(4, default_epochs(len(dataset.split("train"))) // 3)
+    passes = epochs or usual_epochs("fast", len(dataset.split("train")))
     recipe = _default(network, dataset, preprocess, passes, seed)
     half = takes_side(network, tuple(max(1, side // 2) for side in preprocess.crop))
     return replace(
@@ -71,7 +82,7 @@ def _fast(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: in
 
 def _strong(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: int | None, seed: int) -> Recipe:
     train = dataset.split("train")
-    passes = epochs or 3 * default_epochs(len(train))
+    passes = epochs or usual_epochs("strong", len(train))
     recipe = _default(network, dataset, preprocess, passes, seed)
     characters = written_characters(dataset.classes)
     return replace(
@@ -98,7 +109,7 @@ def _sam(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: int
 
 
 def _small(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: int | None, seed: int) -> Recipe:
-    passes = epochs or 3 * default_epochs(len(dataset.split("train")))
+    passes = epochs or usual_epochs("small", len(dataset.split("train")))
     recipe = _default(network, dataset, preprocess, passes, seed)
     characters = written_characters(dataset.classes)
     padding = max(1, preprocess.crop[0] // 8)

@@ -12,16 +12,21 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from convsmith.backend.torch import build
 from convsmith.data.dataset import Dataset
 from convsmith.data.loader import Batch, Loader, Training
+from convsmith.design.evidence import SMALL_SIDE
 from convsmith.errors import DataError, UsageError
 from convsmith.evaluate.inference import device_of, evaluating
+from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
 from convsmith.train.freeze import Stages, frozen_stages, train_from
 from convsmith.train.objective import Objective
-from convsmith.train.recipe import Recipe
+from convsmith.train.plan import bfloat16_is_slow
+from convsmith.train.recipe import Precision, Recipe
 from convsmith.train.schedule import Schedule
 from convsmith.train.step import Learner
+from convsmith.transform.commute import pool_before_rectifier
 
 MEASURED_SECONDS = 3.0
 """What timing the steps may take, and timing the evaluation once more."""
@@ -34,6 +39,9 @@ LOWEST, HIGHEST, STEPS = 1e-5, 10.0, 100
 
 RISEN = 4.0
 """Times the lowest loss at which the range test ends."""
+
+TRIAL_BATCH, TRIALS = 128, 3
+"""Images of a step that a network is tried with before it is chosen, an eighth of them for photographs; and steps."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,27 @@ def pace_of(
         image = _seconds_each(lambda batch: learner.module(batch.images), judge) / recipe.batch_size
     validated = len(dataset.splits["val"]) if "val" in dataset.splits else 0
     return Pace(step * len(loader) + image * validated, image)
+
+
+def step_seconds(network: Network) -> float:
+    """Seconds that a training step takes for one image here, in the arithmetic that is usually fastest.
+
+    The best of a few steps on random images, after one that warms up.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    precision: Precision = "float32" if bfloat16_is_slow(device) else "bfloat16"
+    batch = TRIAL_BATCH if network.input[1] <= SMALL_SIDE else TRIAL_BATCH // 8
+    recipe = Recipe(1, batch, "sgd", learning_rate=1e-3, weight_decay=0.0)
+    module = build(pool_before_rectifier(network)).to(device)
+    objective = Objective(auxiliary_weights=tuple(head.weight for head in network.auxiliary))
+    learner = Learner(module, recipe, objective, "channels_last", precision, total_steps=1)
+    images, labels = torch.rand(batch, *network.input, device=device), torch.zeros(batch, dtype=torch.int64)
+    seconds = []
+    for _ in range(1 + TRIALS):
+        start = time.perf_counter()
+        learner.step(images, labels.to(device), 0).item()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds[1:]) / batch
 
 
 def epochs_within(seconds: float, pace: Pace, tested: int) -> int:
