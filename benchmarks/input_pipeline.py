@@ -27,7 +27,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from convsmith.data import open_dataset
 from convsmith.data.augment import Augment
-from convsmith.data.loader import Loader, Training
+from convsmith.data.loader import Loader
+from convsmith.data.reading import Training
 from convsmith.network.preprocess import Preprocess
 from row import Row, show
 

@@ -12,7 +12,8 @@ from convsmith.backend.preprocess import PreprocessModule
 from convsmith.data.augment import Augment
 from convsmith.data.dataset import Split
 from convsmith.data.decode import Box, cut
-from convsmith.data.loader import Batch, Loader, Training, epoch_order, seed_of
+from convsmith.data.loader import Batch, Loader, epoch_order, seed_of
+from convsmith.data.reading import Training
 from convsmith.errors import DataError
 from convsmith.network.preprocess import Preprocess
 

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Generator, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils import data as torch_data
 
 from convsmith.backend.preprocess import PreprocessModule
-from convsmith.data.augment import Augment, augment_batch, random_resized_crop
-from convsmith.data.dataset import Finding, Images, Split
-from convsmith.data.decode import Box, cut
+from convsmith.data.augment import Augment, augment_batch
+from convsmith.data.dataset import Finding, Split
 from convsmith.data.draws import Draws
+from convsmith.data.reading import Key, Training, read_files
 from convsmith.data.reused import ReusedMemory
-from convsmith.errors import DataError
 from convsmith.network.preprocess import Preprocess
 
 WORKERS = max(1, min(8, (os.cpu_count() or 1) // 2))
 """Processes that decode files: half the cores, for the other half trains."""
-
-PREFETCH = 2
-"""Batches that each worker holds ready: what bounds memory, whatever the number of files."""
 
 
 @runtime_checkable
@@ -37,13 +30,6 @@ class InMemory(Protocol):
 
     @property
     def array(self) -> NDArray[Any]: ...
-
-
-@runtime_checkable
-class Streamed(Protocol):
-    """Images of which a part can be decoded, reduced where it is still `size` (height, width); see `decode_part`."""
-
-    def part(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]: ...
 
 
 class Batch(NamedTuple):
@@ -56,18 +42,6 @@ class Batch(NamedTuple):
     images: Tensor
     labels: Tensor
     rows: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Training:
-    """How training walks a split: the order of each epoch follows from the seed, and so does every random change.
-
-    A batch holds each of its images `repeats` times.
-    """
-
-    seed: int
-    augment: Augment
-    repeats: int = 1
 
 
 class Loader:
@@ -156,29 +130,19 @@ class Loader:
         return self._from_files(epoch, shares)
 
     def _from_files(self, epoch: int, shares: list[_Share]) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
-        # Workers live for an epoch: a fork takes milliseconds, and validation's then cost nothing while training.
-        loader = torch_data.DataLoader(
-            _Files(self._split.images, self._preprocess.preprocess, self._training),
-            batch_sampler=(self._keys(epoch, share) for share in shares),
-            num_workers=self._workers,
-            collate_fn=_collate,
-            worker_init_fn=_start_worker,
-            prefetch_factor=PREFETCH if self._workers else None,
-            # A fork shares the parent's torch and list of files; starting afresh would cost seconds and 200 MB each.
-            multiprocessing_context="fork" if self._workers and sys.platform == "linux" else None,
-        )
-        for read in loader:
+        keys = [self._keys(epoch, share) for share in shares]
+        for read in read_files(self._split.images, self._preprocess.preprocess, self._training, keys, self._workers):
             self._unreadable |= {finding.subject: finding for finding in read.unreadable}
-            yield read.kept.numpy(), read.images
+            yield np.array(read.kept, np.int64), read.images
 
-    def _keys(self, epoch: int, share: _Share) -> list[_Key]:
+    def _keys(self, epoch: int, share: _Share) -> list[Key]:
         repeats = self._training.repeats if self._training else 1
         pairs = zip(share.rows.tolist(), share.places.tolist(), strict=True)
-        return [_Key(at, epoch, row, place % repeats) for at, (row, place) in enumerate(pairs)]
+        return [Key(epoch, row, place % repeats) for row, place in pairs]
 
     def _prepare(self, images: Tensor, epoch: int, share: _Share, kept: NDArray[np.int64]) -> Tensor:
         if images.is_floating_point():  # preprocessed by workers, or features
-            return images
+            return images if isinstance(self._split.images, InMemory) else self._as_floats(images)
         if self._training is None:
             prepared: Tensor = self._preprocess(images)
             return prepared
@@ -190,6 +154,7 @@ class Loader:
         return self._preprocess.normalize(augment_batch(floats, self._augment, draws))
 
     def _as_floats(self, images: Tensor) -> Tensor:
+        """A copy, for the memory of what is read is used again."""
         if images.device.type != "cpu":
             return images.float()
         return self._memory.floats(tuple(images.shape)).copy_(images)
@@ -213,76 +178,3 @@ class _Share(NamedTuple):
     rows: NDArray[np.int64]
     places: NDArray[np.int64]
     of: int
-
-
-class _Key(NamedTuple):
-    """Which image a worker reads: where it is in the share, the epoch, its row, and which of its copies it is."""
-
-    at: int
-    epoch: int
-    row: int
-    copied: int
-
-
-class _Sample(NamedTuple):
-    at: int
-    image: Tensor | None
-    unreadable: Finding | None
-
-
-class _Read(NamedTuple):
-    kept: Tensor
-    images: Tensor
-    unreadable: list[Finding]
-
-
-class _Files(torch_data.Dataset[_Sample]):
-    """What a worker does with one file: decode it, and bring it to the size of the network's input."""
-
-    def __init__(self, images: Images, preprocess: Preprocess, training: Training | None) -> None:
-        self._images = images
-        self._preprocess = PreprocessModule(preprocess)
-        self._training = training
-
-    def __getitem__(self, key: _Key) -> _Sample:
-        try:
-            image = self._evaluated(key.row) if self._training is None else self._trained(self._training, key)
-        except (DataError, OSError) as error:
-            return _Sample(key.at, None, Finding(self._images.name(key.row), str(error)))
-        return _Sample(key.at, image, None)
-
-    def _evaluated(self, row: int) -> Tensor:
-        """float32 (C, h, w), preprocessed: images of different sizes do not fit one array before."""
-        image: Tensor = self._preprocess(torch.tensor(self._images[row]))[0]
-        return image
-
-    def _trained(self, training: Training, key: _Key) -> Tensor:
-        """uint8 (h, w, 3) of the crop's size: a quarter of the bytes of floats on the way to the trainer."""
-        area = training.augment.resized_crop
-        if area is None:
-            floats = torch.tensor(self._images[key.row]).permute(2, 0, 1)[None].float()
-            return self._preprocess.resize_and_crop(floats)[0].permute(1, 2, 0).round().to(torch.uint8)
-        generator = np.random.default_rng([training.seed, key.epoch, key.row, *([key.copied] if key.copied else [])])
-        part = partial(self._part, key.row)
-        return random_resized_crop(part, self._preprocess.preprocess.crop, area, training.augment.flip, generator)
-
-    def _part(self, row: int, choose: Callable[[int, int], Box]) -> NDArray[np.uint8]:
-        if isinstance(self._images, Streamed):
-            return self._images.part(row, choose, self._preprocess.preprocess.crop)
-        image = self._images[row]
-        return cut(image, choose(image.shape[0], image.shape[1]))
-
-
-def _collate(samples: list[_Sample]) -> _Read:
-    readable = [sample for sample in samples if sample.image is not None]
-    images = [sample.image for sample in readable if sample.image is not None]
-    return _Read(
-        kept=torch.tensor([sample.at for sample in readable], dtype=torch.int64),
-        images=torch_data.default_collate(images) if images else torch.empty(0),  # straight into shared memory
-        unreadable=[sample.unreadable for sample in samples if sample.unreadable is not None],
-    )
-
-
-def _start_worker(worker: int) -> None:
-    """Ctrl-C goes to the whole process group, and is for the trainer alone: it finishes its step, then ends workers."""
-    os.setpgid(0, 0)

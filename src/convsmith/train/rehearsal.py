@@ -14,7 +14,8 @@ from torch import nn
 
 from convsmith.backend.torch import build
 from convsmith.data.dataset import Dataset
-from convsmith.data.loader import Batch, Loader, Training
+from convsmith.data.loader import Batch, Loader
+from convsmith.data.reading import Training
 from convsmith.design.evidence import SMALL_SIDE
 from convsmith.errors import DataError, UsageError
 from convsmith.evaluate.inference import device_of, evaluating

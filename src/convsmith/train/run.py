@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from convsmith.data.dataset import Dataset, Finding
-from convsmith.data.loader import Batch, Loader, Training, seed_of
+from convsmith.data.loader import Batch, Loader, seed_of
 from convsmith.data.mixing import mix_batch
+from convsmith.data.reading import Training
 from convsmith.errors import ConvsmithError, DataError
 from convsmith.evaluate.inference import device_of, evaluating, main_output
 from convsmith.network.preprocess import Preprocess
