@@ -1,10 +1,11 @@
 """How long from process start to a val accuracy: `convsmith fit --recipe fast` beside Keras' own example.
 
 Keras (torch backend) trains the network, batch size, optimizer and validation split of its documented example for
-such data, "Simple MNIST convnet" (keras.io/examples/vision/mnist_convnet), on the same images. Both are stopped when
-an epoch ends at the accuracy, or after `LIMIT` seconds; the clock starts with the process.
+such data, "Simple MNIST convnet" (keras.io/examples/vision/mnist_convnet), on the same images. The clock starts with
+the process and stops when an epoch ends at the accuracy; Keras is given `AIM` times what we took, and no more.
 
-    python benchmarks/time_to_accuracy.py
+    python benchmarks/time_to_accuracy.py           part of `make bench`
+    python benchmarks/time_to_accuracy.py --long    the accuracies that take more than five minutes
 """
 
 from __future__ import annotations
@@ -15,14 +16,30 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
 
 from row import Row, show
 
-LIMIT = 240
-CASES = (("digits", 0.99), ("fashion-mnist", 0.93))
+LIMIT = 1800
+"""Seconds after which we give up ourselves."""
+
 AIM = 4.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """Data, the val accuracy that is wanted, and the further words of `convsmith fit`."""
+
+    data: str
+    accuracy: float
+    options: str = ""
+
+
+SHORT = (Case("digits", 0.99), Case("fashion-mnist", 0.93))
+LONG = (Case("fashion-mnist", 0.945, "--epochs 24"),)
 
 KERAS = """
 import sys
@@ -49,44 +66,44 @@ model.fit(images, labels, batch_size=128, epochs=100, validation_split=0.1, verb
 """
 
 
-def seconds_to(target: float, command: list[str]) -> tuple[float | None, float]:
-    """Seconds until the process tells of this val accuracy, or None; and the best that it told of."""
+def seconds_to(target: float, command: list[str], limit: float) -> tuple[float | None, float]:
+    """Seconds until the process tells of this val accuracy, or None; and the best that it told of within the limit."""
     start, best = time.perf_counter(), 0.0
     environment = {**os.environ, "KERAS_BACKEND": "torch", "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
     assert process.stdout is not None
+    stop = Timer(limit, process.kill)
+    stop.start()
     try:
         for line in process.stdout:
             if found := re.search(r"val accuracy ([\d.]+)%", line):
                 best = max(best, float(found[1]) / 100)
-            passed = time.perf_counter() - start
             if best >= target:
-                return passed, best
-            if passed > LIMIT:
-                break
+                return time.perf_counter() - start, best
     finally:
+        stop.cancel()
         process.kill()
         process.wait()
     return None, best
 
 
-def rows() -> Iterator[Row]:
-    for data, target in CASES:
-        with tempfile.TemporaryDirectory() as folder:
-            fit = [str(Path(sys.executable).with_name("convsmith")), "fit", data, "--recipe", "fast"]
-            ours, best = seconds_to(target, [*fit, "--out", f"{folder}/run"])
-        theirs, keras_best = seconds_to(target, [sys.executable, "-c", KERAS, data])
-        said = f"{ours:.0f} s" if ours else f"not reached (best {best:.2%})"
-        beside = f"Keras {theirs:.0f} s" if theirs else f"Keras not within {LIMIT} s (best {keras_best:.2%})"
-        ratio = "" if ours is None else f", {(theirs or LIMIT) / ours:.1f}x{'' if theirs else ' or more'}"
-        holds = ours is not None and (theirs or LIMIT) / ours >= AIM
-        yield Row(
-            f"`time_to_accuracy.py`: {data} to {target:.1%} val accuracy",
-            f"{AIM:.0f}x sooner than Keras",
-            f"{said}; {beside}{ratio}",
-            holds,
-        )
+def measure(case: Case) -> Row:
+    with tempfile.TemporaryDirectory() as folder:
+        words = ["fit", case.data, "--recipe", "fast", *case.options.split()]
+        command = [str(Path(sys.executable).with_name("convsmith")), *words, "--out", f"{folder}/run"]
+        ours, best = seconds_to(case.accuracy, command, LIMIT)
+    name, aim = f"`time_to_accuracy.py`: {' '.join(words)}, to {case.accuracy:.1%}", f"{AIM:.0f}x sooner than Keras"
+    if ours is None:
+        return Row(name, aim, f"not reached (best {best:.2%})", False)
+    theirs, keras_best = seconds_to(case.accuracy, [sys.executable, "-c", KERAS, case.data], AIM * ours)
+    if theirs is None:
+        return Row(name, aim, f"{ours:.0f} s; Keras is at {keras_best:.2%} after {AIM * ours:.0f} s", True)
+    return Row(name, aim, f"{ours:.0f} s; Keras {theirs:.0f} s, {theirs / ours:.1f}x", theirs / ours >= AIM)
+
+
+def rows(cases: Iterable[Case] = SHORT) -> Iterator[Row]:
+    return map(measure, cases)
 
 
 if __name__ == "__main__":
-    show(rows())
+    show(rows(LONG if "--long" in sys.argv else SHORT))
