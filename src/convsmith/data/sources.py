@@ -7,6 +7,7 @@ from pathlib import Path
 
 from convsmith.data.folder import read_folder
 from convsmith.data.idx import is_idx, read_idx
+from convsmith.data.ilsvrc import is_ilsvrc, read_ilsvrc
 from convsmith.data.listing import Listing
 from convsmith.data.manifest import read_manifest
 from convsmith.data.named import NAMED, read_named
@@ -29,6 +30,9 @@ def read_source(data: str | Path) -> Listing:
     if is_idx(path):
         return read_idx(path)
     if path.is_dir():
+        # A folder of ImageNet's class tars could be one of shards, so it is known first.
+        if is_ilsvrc(path):
+            return read_ilsvrc(path)
         return read_shards(path) if is_shards(path) else read_folder(path)
     if not path.exists():
         raise UnknownNameError("data set or path", str(data), NAMED)
