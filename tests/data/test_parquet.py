@@ -272,7 +272,7 @@ def test_files_that_do_not_fit_each_other_are_refused(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, cache: Path) -> None:
     cache.mkdir()
     (cache / "images").write_text("in the way")
-    with pytest.raises(DataError, match=r"images, where the images of .* are copied to, fails: File exists"):
+    with pytest.raises(DataError, match=r"images cannot be written: File exists; the images of .* are copied there"):
         read_source(hub_set(tmp_path))
 
 

@@ -61,7 +61,7 @@ class Copy:
 def copy_images(
     root: Path, files: Sequence[Path], rows_of: Callable[[Path], Iterable[Row]], total: int, progress: Progress
 ) -> Copy:
-    """Copies the rows of all files in the folder `root`, or takes the copy that is there.
+    """Copies the rows of all files of the data set `root`, or takes the copy that is there.
 
     A process waits for another that copies the same. `progress` is told how many of `total` rows have been copied.
     Raises DataError if the cache cannot be written or has not the room; what had been written is then deleted.
@@ -81,7 +81,9 @@ def copy_images(
                 _write(folder, files, rows_of, total, progress)
                 copy = _read(folder)
     except OSError as error:
-        raise DataError(f"{folder.parent}, where the images of {root} are copied to, fails: {error.strerror}") from None
+        raise DataError(
+            f"{folder.parent} cannot be written: {error.strerror}; the images of {root} are copied there once"
+        ) from None
     if copy is None:
         raise DataError(f"{folder} changed while it was written")
     return copy
@@ -94,7 +96,7 @@ def _key(root: Path, files: Sequence[Path]) -> str:
             status = file.stat()
         except OSError as error:
             raise DataError(f"{file} cannot be read: {error.strerror}") from None
-        described.append((os.path.relpath(file, root), status.st_size, status.st_mtime_ns))
+        described.append((file.name, os.path.relpath(file, root), status.st_size, status.st_mtime_ns))
     return hashlib.sha256(json.dumps(described).encode()).hexdigest()[:32]
 
 

@@ -81,7 +81,7 @@ def read_image_set(root: Path, files: Sequence[Path], progress: Progress = lambd
     findings: list[Finding] = []
     splits = _splits(root, files, findings)
     columns, total = _columns(list(splits))
-    copy = copy_images(_folder(root), list(splits), lambda file: _rows(file, columns), total, progress)
+    copy = copy_images(root, list(splits), lambda file: _rows(file, columns), total, progress)
     kept = _usable(copy, root, splits, findings)
     if not len(kept):
         raise DataError(f"{root} has no image with a label")
