@@ -293,6 +293,15 @@ def test_a_copy_that_fails_leaves_nothing(tmp_path: Path, cache: Path) -> None:
     assert [entry for entry in (cache / "images").iterdir() if not entry.name.startswith(".")] == []
 
 
+def test_what_a_stopped_process_left_is_cleared(tmp_path: Path, cache: Path) -> None:
+    root = hub_set(tmp_path)
+    read_source(root)
+    (copy,) = (folder for folder in (cache / "images").iterdir() if folder.is_dir())
+    copy.rename(copy.with_name(f"{copy.name}.partial"))
+    assert len(read_source(root).labels) == 18
+    assert [folder for folder in (cache / "images").iterdir() if folder.is_dir()] == [copy]
+
+
 def test_two_that_open_at_once_make_one_copy(tmp_path: Path, cache: Path) -> None:
     root = hub_set(tmp_path)
     found: list[int] = []

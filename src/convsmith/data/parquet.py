@@ -61,7 +61,7 @@ def image_set_files(folder: Path) -> list[Path]:
     else:
         return []
     below = [home / name for name in entries(home, folders=True) if name in SPLITS]
-    files = sorted(file for place in (home, *below) for file in place.glob("*.parquet"))
+    files = sorted(file for place in (home, *below) for file in place.glob("*.parquet") if file.is_file())
     if not files:
         return []
     with _opened(files[0]) as file:
