@@ -144,7 +144,8 @@ def fit(
     begin = time.monotonic()
     dataset = open_dataset(data, seed=seed, strict=strict, progress=on_check)
     tested = "test" if "test" in dataset.splits else "val"
-    dataset.split(tested)
+    for needed in ("train", tested):
+        dataset.split(needed)
     begun = read_plan(out) if resume else None
     plan = begun or make_plan(
         dataset,

@@ -81,8 +81,11 @@ def test_a_class_missing_in_a_split_is_named() -> None:
         complete(rows, labels, CLASSES, 0, "set")
 
 
-def test_a_set_without_train_or_with_one_class_is_refused() -> None:
-    with pytest.raises(DataError, match="set has no train split, only test"):
-        complete({"test": np.arange(3)}, labels_of([1, 1, 1]), CLASSES, 0, "set")
+def test_a_set_without_train_is_left_as_it_is_to_be_measured_on() -> None:
+    rows = complete({"test": np.arange(3)}, labels_of([1, 1, 1]), CLASSES, 0, "set")
+    assert {name: len(members) for name, members in rows.items()} == {"test": 3}
+
+
+def test_a_set_of_one_class_is_refused() -> None:
     with pytest.raises(DataError, match="holds one class, 'a'; at least two"):
         check_classes(("a",), "set")

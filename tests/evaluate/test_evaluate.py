@@ -43,6 +43,24 @@ def test_classes_may_be_called_by_their_wordnet_ids(model_file: Path, tmp_path: 
     assert by_id.confusion == by_name.confusion
 
 
+# There are two classes of cranes, so a crane's name has its id in it.
+NAMES = (*CLASSES[:2], "crane (n02012849)")
+
+
+@pytest.mark.parametrize(("learned", "asked"), [(NAMES, IDS), (IDS, NAMES)])
+def test_imagenets_names_and_ids_mean_the_same_to_any_model(
+    tmp_path: Path, learned: tuple[str, ...], asked: tuple[str, ...]
+) -> None:
+    net = convsmith.create("lenet5", classes=3, input=(1, 28, 28))
+    header = Header(net, learned, Preprocess(1, (28, 28), 28, (0.5,), (0.5,)))
+    save_model(Model(header, convsmith.build(net).state_dict()), tmp_path / "model.safetensors")
+    same, other = (
+        evaluate(tmp_path / "model.safetensors", images(tmp_path / name, names))
+        for name, names in (("same", learned), ("other", asked))
+    )
+    assert other.confusion == same.confusion
+
+
 def test_a_class_that_the_model_does_not_know_is_named(model_file: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not know: zebra"):
         evaluate(model_file, images(tmp_path / "data", ("tabby", "tench", "zebra")))

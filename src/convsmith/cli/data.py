@@ -16,7 +16,11 @@ app = typer.Typer(
 @app.command()
 def inspect(
     data: Annotated[
-        str, typer.Argument(help="Folder, manifest (CSV, Parquet), IDX or npz file, or a data set's name.")
+        str,
+        typer.Argument(
+            help="Folder (of class folders, shards, ImageNet's archives or Parquet files), CSV, Parquet, IDX or npz "
+            "file, or a data set's name."
+        ),
     ],
     seed: Annotated[int, typer.Option(min=0, help="Of the split, where the data has none of its own.")] = 0,
     strict: Annotated[bool, typer.Option(help="Refuse the data if any file is unreadable.")] = False,

@@ -14,7 +14,11 @@ from convsmith.errors import UsageError
 
 def fit(
     data: Annotated[
-        str, typer.Argument(help="Folder, manifest (CSV, Parquet), IDX or npz file, or a data set's name.")
+        str,
+        typer.Argument(
+            help="Folder (of class folders, shards, ImageNet's archives or Parquet files), CSV, Parquet, IDX or npz "
+            "file, or a data set's name."
+        ),
     ],
     model: Annotated[str | None, typer.Option(help="Network by name, or a model file to go on from.")] = None,
     pretrained: Annotated[

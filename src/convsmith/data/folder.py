@@ -39,9 +39,9 @@ def read_folder(root: Path) -> Listing:
 
 def _split_folders(root: Path, findings: list[Finding]) -> list[tuple[str, Path]]:
     """(split, folder) for each split; the root itself as "train" where there are none."""
-    folders = _entries(root, folders=True)
+    folders = entries(root, folders=True)
     # A class may be called "train" (there are pictures of trains); then the folder holds files.
-    if "train" not in folders or not _entries(root / "train", folders=True):
+    if "train" not in folders or not entries(root / "train", folders=True):
         return [("train", root)]
     found = [(name, root / name) for name in folders if name in SPLITS]
     ours = [SPLITS[name] for name, _ in found]
@@ -53,8 +53,8 @@ def _split_folders(root: Path, findings: list[Finding]) -> list[tuple[str, Path]
 
 
 def _class_folders(folder: Path, findings: list[Finding]) -> list[str]:
-    loose = _entries(folder, folders=False)
-    names = _entries(folder, folders=True)
+    loose = entries(folder, folders=False)
+    names = entries(folder, folders=True)
     if loose and not names:
         raise DataError(f"{folder} holds files but no folders; put the images of each class into a folder of its own")
     findings += [Finding(str(folder / name), "in no class folder; not used") for name in loose]
@@ -63,16 +63,20 @@ def _class_folders(folder: Path, findings: list[Finding]) -> list[str]:
 
 def _files(folder: Path, shown: str, findings: list[Finding]) -> Iterator[str]:
     """The files below, sorted, as paths that begin with `shown`."""
-    for name in _entries(folder, folders=False):
+    for name in entries(folder, folders=False):
         yield f"{shown}/{name}"
-    for name in _entries(folder, folders=True):
+    for name in entries(folder, folders=True):
         if (folder / name).is_symlink():
             findings.append(Finding(str(folder / name), "a link to a folder; not followed"))
         else:
             yield from _files(folder / name, f"{shown}/{name}", findings)
 
 
-def _entries(folder: Path, *, folders: bool) -> list[str]:
+def entries(folder: Path, *, folders: bool) -> list[str]:
+    """The folders in a folder, or what is none, sorted by name; without hidden ones and what file managers leave.
+
+    Raises DataError if it cannot be listed.
+    """
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries if _is_folder(entry) == folders]

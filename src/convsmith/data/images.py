@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convsmith.data.decode import Box, UnreadableError, decode, decode_part
+
+WHOLE = -1
+"""The size, in `StoredImages`, of an image that is a file of its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +83,8 @@ class FileImages:
 @dataclass(frozen=True, eq=False)
 class StoredImages(FileImages):
     """Images whose bytes lie within larger files: `size` bytes from `offset` on, int64 (N,), in file `place`, int32
-    (N,), of `containers`. They are named as if the containers were folders: `train-000.tar/000042.jpg`."""
+    (N,), of `containers`. They are named as if the containers were folders: `train-000.tar/000042.jpg`. A size of
+    `WHOLE` stands for a plain file of that name, in no container."""
 
     containers: NDArray[np.bytes_]
     place: NDArray[np.int32]
@@ -97,8 +101,10 @@ class StoredImages(FileImages):
         with self._named(index):
             return decode_part(self.source(index), choose, size)
 
-    def source(self, index: int) -> bytes:
-        """The image file's bytes. Raises UnreadableError if the container is shorter, or cannot be read."""
+    def source(self, index: int) -> Path | bytes:
+        """A plain file, or the bytes of one. Raises UnreadableError if the container is shorter or cannot be read."""
+        if self.size[index] == WHOLE:
+            return self.path(index)
         try:
             with self._container(index).open("rb") as file:
                 file.seek(int(self.offset[index]))
@@ -110,7 +116,9 @@ class StoredImages(FileImages):
         return content
 
     def stamp(self, index: int) -> tuple[int, int]:
-        """Bytes, and the container's time of last change (ns). Raises OSError."""
+        """Bytes, and the file's or its container's time of last change (ns). Raises OSError."""
+        if self.size[index] == WHOLE:
+            return super().stamp(index)
         return int(self.size[index]), self._container(index).stat().st_mtime_ns
 
     def take(self, rows: NDArray[np.int64]) -> StoredImages:
@@ -128,6 +136,31 @@ class StoredImages(FileImages):
             yield
         except UnreadableError as error:
             raise UnreadableError(self.name(index), error.reason) from None
+
+
+def joined(parts: Sequence[FileImages]) -> FileImages:
+    """The images of all parts, which have one root, in order; there is at least one part."""
+    names = np.concatenate([part.names for part in parts])
+    if not any(isinstance(part, StoredImages) for part in parts):
+        return FileImages(parts[0].root, names)
+    stored = [part if isinstance(part, StoredImages) else _plain(part) for part in parts]
+    starts = np.cumsum([0, *(len(part.containers) for part in stored)])[:-1].tolist()
+    return StoredImages(
+        parts[0].root,
+        names,
+        np.concatenate([part.containers for part in stored]),
+        np.concatenate([part.place + start for part, start in zip(stored, starts, strict=True)]).astype(np.int32),
+        np.concatenate([part.offset for part in stored]),
+        np.concatenate([part.size for part in stored]),
+    )
+
+
+def _plain(images: FileImages) -> StoredImages:
+    count = len(images)
+    nowhere = np.zeros(count, np.int64)
+    return StoredImages(
+        images.root, images.names, packed([]), nowhere.astype(np.int32), nowhere, np.full(count, WHOLE, np.int64)
+    )
 
 
 def packed(names: Iterable[str]) -> NDArray[np.bytes_]:

@@ -28,15 +28,16 @@ def open_dataset(
 ) -> Dataset:
     """Opens, checks and splits a data set.
 
-    `data` is a folder with a folder per class, a CSV or Parquet manifest, IDX files, an npz file, or a known name.
+    `data` is a folder with a folder per class, of shards, of ImageNet's archives or of Parquet files with images; a CSV
+    or Parquet manifest, IDX files, an npz file, or a known name.
     Splits that the source lacks are made from `seed`; see `convsmith.data.split.complete` for the rule. Every file is
     decoded once; what cannot be used is left out and listed in `skipped`, or refused if `strict`. `progress` is told
-    how many files of how many have been checked.
+    how many files of how many have been checked, and before that, copied, where that is needed once.
 
     Raises UnknownNameError if there is no such name or path, and DataError for what cannot be trained on: fewer than
     two classes, a class that is missing in a split or too small for all of them, unusable files if `strict`.
     """
-    listing = read_source(data)
+    listing = read_source(data, progress)
     check_classes(listing.classes, listing.name)
     examination = examine(listing.images, progress)
     skipped = (*listing.findings, *_unusable(listing, examination))

@@ -22,6 +22,7 @@ from PIL import Image
 from convsmith.data.dataset import Finding
 from convsmith.data.images import ArrayImages, FileImages, StoredImages, packed
 from convsmith.data.listing import SPLITS, Listing, labelled, rows_by_split
+from convsmith.data.tar import DAMAGE, regular
 from convsmith.errors import DataError, UsageError
 
 INDEX = "index.json"
@@ -183,7 +184,7 @@ def _samples(path: Path, findings: list[Finding]) -> Iterator[_Sample]:
     key = ""
     try:
         with tarfile.open(path, "r:") as archive:
-            for member in (*_members(archive), None):
+            for member in (*regular(archive, path.stat().st_size), None):
                 now = "" if member is None else _key(member.name)[0]
                 if now != key or member is None:
                     if image is not None and label is not None:
@@ -198,17 +199,8 @@ def _samples(path: Path, findings: list[Finding]) -> Iterator[_Sample]:
                         image = member
                     elif suffix == LABEL:
                         label = _text(archive, member)
-    except (tarfile.TarError, OSError, ValueError) as error:
+    except DAMAGE as error:
         raise DataError(f"{path} is damaged: {error}") from None
-
-
-def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    end = Path(str(archive.name)).stat().st_size
-    for member in archive:
-        if member.isreg() and not member.issparse():
-            if member.offset_data + member.size > end:
-                raise ValueError(f"it ends within {member.name}")
-            yield member
 
 
 def _key(name: str) -> tuple[str, str]:
