@@ -99,6 +99,7 @@ def fit_module(
         _check_identity(str(folder), saved.state["identity"], json.loads(json.dumps(identity)))
     group = Group.current()
     objective = objective_of(dataset, recipe, auxiliary_weights, device_of(module))
+    decoders = 0 if isinstance(dataset.split("train").images, InMemory) else decoders
     plan = group.the_firsts(
         _resumed(saved, device_of(module), decoders)
         if saved is not None
@@ -212,14 +213,14 @@ def _plan(
     decoders: int | None,
     group: Group,
 ) -> Plan:
-    """The fastest arithmetic, and the decoders that keep up with it, or `decoders`."""
+    """The fastest arithmetic, and the decoders that keep up with it, or as many as are given."""
     images, shape = len(dataset.split("train")), (preprocess.channels, *preprocess.crop)
     batch_size = min(recipe.batch_size, images)
     steps = recipe.epochs * (images // batch_size)
     plan = choose_plan(module, recipe, objective, shape, batch_size, steps=steps, processes=group.size)
     here = group.on_this_machine()
-    if decoders is not None or isinstance(dataset.split("train").images, InMemory):
-        return replace(plan, decoders=decoders or 0)
+    if decoders is not None:
+        return replace(plan, decoders=decoders)
     speed = speed_of(plan, module, recipe, objective, shape, batch_size)
     count, reason = decoders_for(dataset, preprocess, recipe, speed, here)
     return replace(plan, decoders=count, notes=(*plan.notes, reason))
