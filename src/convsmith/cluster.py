@@ -52,6 +52,7 @@ class Job:
     run_dir: str
     checkpoints: str | None
     recover: bool
+    decoders: int | None = None
 
 
 def train_on(cluster: Cluster, job: Job, on_event: Callable[[Event], None]) -> None:
@@ -114,6 +115,7 @@ def _work(config: dict[str, Any]) -> None:
             checkpoints=job.checkpoints,
             resume=True,
             recover=job.recover,
+            decoders=job.decoders,
             device=ray.train.torch.get_device(),
             on_event=events.put,
         )

@@ -22,7 +22,7 @@ from convsmith.deploy.export import export
 from convsmith.deploy.latency import latency_ms
 from convsmith.deploy.verify import Verification
 from convsmith.design.choose import Limits
-from convsmith.errors import LimitError
+from convsmith.errors import LimitError, UsageError
 from convsmith.evaluate.features import cached_features, part_of, with_features
 from convsmith.evaluate.inference import predict_logits
 from convsmith.evaluate.metrics import Metrics, measure
@@ -30,11 +30,19 @@ from convsmith.network.dims import text
 from convsmith.network.network import Network
 from convsmith.report.page import write_page
 from convsmith.report.record import read_run
-from convsmith.runplan import RunPlan, Transfer, first_module, make_plan, read_plan, start_run, train_plan
+from convsmith.runplan import (
+    RunPlan,
+    Transfer,
+    first_module,
+    make_plan,
+    read_plan,
+    start_run,
+    train_plan,
+    unused_gpus,
+)
 from convsmith.train.events import Event, Noticed
 from convsmith.train.folder import MODEL_FILE, ONNX_FILE, SUMMARY_FILE, running
 from convsmith.train.loop import TrainResult, fit_module
-from convsmith.train.recipe import Recipe
 from convsmith.transform.part import trunk_and_head
 from convsmith.weights.file import Header, Model, save_model, write_bytes
 
@@ -115,6 +123,7 @@ def fit(
     recipe: str = "default",
     epochs: int | None = None,
     seconds: float | None = None,
+    find_batch: bool = False,
     find_rate: bool = False,
     side: int | None = None,
     seed: int = 0,
@@ -123,6 +132,7 @@ def fit(
     recover: bool = False,
     cluster: Cluster | None = None,
     checkpoints: str | None = None,
+    decoders: int | None = None,
     changes: Mapping[str, Any] | None = None,
     on_check: Callable[[int, int], None] = lambda done, total: None,
     on_event: Callable[[Event], None] = lambda event: None,
@@ -133,15 +143,18 @@ def fit(
 
     `data` is a folder, manifest or name (see `open_dataset`); `model` a zoo name or model file, whose network (and,
     where the shapes fit, weights) is the start; `transfer` starts from a model of other classes. `recipe` is a name
-    (see `convsmith.train.recipes`), `changes` sets its fields, `find_rate` its learning rate by a range test. The
-    whole ends within about `seconds`, if these are given. With `resume`, a run that was stopped goes on, to
-    bit-for-bit the same weights; with `recover`, one that diverges goes on at a lower learning rate. `cluster` trains
-    on other machines too; `checkpoints` is a folder or fsspec URL for them, by default in `out`. `on_check` is told
-    (files checked, files in all).
+    (see `convsmith.train.recipes`), `changes` sets its fields, `find_batch` its batch by a measurement of what is
+    fastest here, `find_rate` its learning rate by a range test. The whole ends within about `seconds`, if these are
+    given. With `resume`, a run that was stopped goes on, to bit-for-bit the same weights; with `recover`, one that
+    diverges goes on at a lower learning rate. `cluster` trains on other machines too; `checkpoints` is a folder or
+    fsspec URL for them, by default in `out`. `decoders` processes decode files; None: as many as keep up. `on_check` is
+    told (files checked, files in all).
 
     Raises ConvsmithError of every kind: see `open_dataset`, `choose`, `fit_module`, `export`.
     """
     begin = time.monotonic()
+    if cluster is not None and (find_batch or (changes or {}).get("compiled")):
+        raise UsageError("--batch-size auto and --compile are for one process: leave them out with --cluster")
     dataset = open_dataset(data, seed=seed, strict=strict, progress=on_check)
     tested = "test" if "test" in dataset.splits else "val"
     for needed in ("train", tested):
@@ -155,6 +168,7 @@ def fit(
         recipe=recipe,
         epochs=epochs,
         seconds=None if seconds is None else seconds - (time.monotonic() - begin),
+        find_batch=find_batch,
         find_rate=find_rate,
         side=side,
         seed=seed,
@@ -167,12 +181,14 @@ def fit(
         on_event(Noticed(line))
     on_event(Noticed(f"network: {plan.reason}; input {text(plan.network.input)}"))
     on_event(Noticed(f"recipe: {plan.recipe}"))
+    for line in (*plan.notes, *([] if cluster else filter(None, [unused_gpus()]))):
+        on_event(Noticed(line))
     with running(out):
         if plan.head_only:
             result = _train_head(plan, module, dataset, out, resume, on_event)
         else:
             if cluster is not None:
-                job = Job(plan.to_json(), str(data), seed, strict, str(out.absolute()), checkpoints, recover)
+                job = Job(plan.to_json(), str(data), seed, strict, str(out.absolute()), checkpoints, recover, decoders)
                 train_on(cluster, job, on_event)
             result = train_plan(
                 plan,
@@ -182,6 +198,7 @@ def fit(
                 checkpoints=checkpoints,
                 resume=resume or cluster is not None,  # what the cluster has finished is only read
                 recover=recover,
+                decoders=decoders,
                 on_event=on_event,
             )
         fitted = _tested(plan, module, dataset, tested, result, limits, out)
@@ -200,10 +217,10 @@ def _tested(
 ) -> FitResult:
     """Measures the trained module on the split `tested`, and writes the model, its export and the summary."""
     images = dataset.split(tested)
-    logits = predict_logits(module, images, plan.preprocess)
+    logits = predict_logits(module, images, plan.preprocess, workers=result.plan.decoders)
     metrics = measure(logits, images.labels, dataset.classes, split=tested)
     model_file, onnx_file = out / MODEL_FILE, out / ONNX_FILE
-    provenance = _provenance(dataset, plan.recipe, result)
+    provenance = _provenance(dataset, plan, result)
     header = Header(plan.network, dataset.classes, plan.preprocess, provenance, metrics.to_json())
     save_model(Model(header, result.weights), model_file)
     if limits.max_size is not None and model_file.stat().st_size > limits.max_size:
@@ -241,7 +258,7 @@ def _train_head(
         head,
         with_features(dataset, features),
         plan.preprocess,
-        replace(plan.recipe, memory_format="contiguous", precision="float32"),
+        replace(plan.recipe, memory_format="contiguous", precision="float32", compiled=False),
         out,
         resume=resume,
         network_json=plan.network.to_json(),
@@ -251,10 +268,11 @@ def _train_head(
     return replace(result, weights={name: value.contiguous() for name, value in module.eval().state_dict().items()})
 
 
-def _provenance(dataset: Dataset, recipe: Recipe, result: TrainResult) -> dict[str, Any]:
+def _provenance(dataset: Dataset, plan: RunPlan, result: TrainResult) -> dict[str, Any]:
     return {
         "data": {"name": dataset.name, "fingerprint": dataset.fingerprint},
-        "recipe": recipe.to_json(),
+        "recipe": plan.recipe.to_json(),
+        "notes": list(plan.notes),
         "plan": result.plan.to_json(),
         "weights": result.choice,
         "epochs": len(result.history),

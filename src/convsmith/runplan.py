@@ -23,7 +23,8 @@ from convsmith.errors import ModelFileError, UsageError
 from convsmith.evaluate.inference import device_of
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
-from convsmith.train.defaults import fine_tuned
+from convsmith.train.batch_size import fastest_batch
+from convsmith.train.defaults import fine_tuned, with_batch
 from convsmith.train.events import Event
 from convsmith.train.folder import PLAN_FILE
 from convsmith.train.freeze import Stages
@@ -75,7 +76,7 @@ class Transfer:
 class RunPlan:
     """All that determines a run besides the data; kept in its folder so that a resumed run decides the same.
 
-    `start` is where its first weights come from, as in `Transfer`, or None.
+    `start` is where its first weights come from, as in `Transfer`, or None; `notes` say what was measured for it.
     """
 
     network: Network
@@ -83,6 +84,7 @@ class RunPlan:
     preprocess: Preprocess
     recipe: Recipe
     start: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def head_only(self) -> bool:
@@ -99,6 +101,7 @@ class RunPlan:
             "preprocess": self.preprocess.to_json(),
             "recipe": self.recipe.to_json(),
             "start": self.start,
+            "notes": list(self.notes),
         }
 
     @classmethod
@@ -109,6 +112,7 @@ class RunPlan:
             Preprocess.from_json(data["preprocess"]),
             Recipe.from_json(data["recipe"]),
             data["start"],
+            tuple(data.get("notes", ())),
         )
 
 
@@ -121,6 +125,7 @@ def make_plan(
     recipe: str,
     epochs: int | None,
     seconds: float | None,
+    find_batch: bool,
     find_rate: bool,
     side: int | None,
     seed: int,
@@ -128,7 +133,8 @@ def make_plan(
 ) -> RunPlan:
     """Decides on a run, which is to end in `seconds` if these are given, counted from now.
 
-    With `find_rate`, a range test on this data sets the learning rate. Raises as `choose` and `recipe_named` do;
+    With `find_batch` the batch is the one that trains fastest here, and the rate is scaled with it unless `changes` set
+    it; with `find_rate` a range test on this data sets the rate. Raises as `choose` and `recipe_named` do;
     UsageError for settings that contradict each other, or cannot be met.
     """
     start = time.monotonic()
@@ -140,6 +146,8 @@ def make_plan(
         plan = _fine_tuned(dataset, transfer, limits, recipe, epochs, side, seed, changes)
     else:
         plan = _from_scratch(dataset, model, limits, recipe, epochs, side, seed, changes, seconds)
+    if find_batch:
+        plan = _with_fastest_batch(plan, dataset, keep_rate="learning_rate" in changes)
     if find_rate:
         plan = replace(plan, recipe=replace(plan.recipe, learning_rate=_highest_rate(plan, dataset)))
     return plan if seconds is None else _timed(plan, dataset, seconds - (time.monotonic() - start))
@@ -174,6 +182,16 @@ def _timed(plan: RunPlan, dataset: Dataset, seconds: float) -> RunPlan:
     epochs = epochs_within(seconds - (time.monotonic() - begun), pace, tested)
     warmup = recipe.warmup_epochs * epochs / recipe.epochs
     return replace(plan, recipe=replace(recipe, epochs=epochs, warmup_epochs=warmup))
+
+
+def _with_fastest_batch(plan: RunPlan, dataset: Dataset, *, keep_rate: bool) -> RunPlan:
+    if plan.head_only:
+        raise UsageError("--batch-size auto is for training; a classifier on frozen features takes seconds as it is")
+    module = first_module(plan, dataset).to(best_device())
+    objective = _objective(plan, dataset, module)
+    batch, reason = fastest_batch(module, plan.network, plan.recipe, objective, len(dataset.split("train")))
+    recipe = replace(plan.recipe, batch_size=batch) if keep_rate else with_batch(plan.recipe, plan.network, batch)
+    return replace(plan, recipe=recipe, notes=(*plan.notes, reason))
 
 
 def _highest_rate(plan: RunPlan, dataset: Dataset) -> float:
@@ -266,6 +284,7 @@ def train_plan(
     checkpoints: str | None = None,
     resume: bool = False,
     recover: bool = False,
+    decoders: int | None = None,
     device: torch.device | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> TrainResult:
@@ -283,6 +302,7 @@ def train_plan(
         checkpoints=checkpoints,
         resume=resume,
         recover=recover,
+        decoders=decoders,
         network_json=plan.network.to_json(),
         auxiliary_weights=auxiliary_weights(plan),
         stages=stages_of(plan),
@@ -293,6 +313,12 @@ def train_plan(
 def best_device() -> torch.device:
     """The first GPU, where there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def unused_gpus() -> str:
+    """What to say where this machine has more GPUs than the one that a run in one process uses; else empty."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return f"using 1 of {count} GPUs; all: --cluster auto --workers {count} --gpus-per-worker 1" if count > 1 else ""
 
 
 def starting_model(source: str) -> Model:

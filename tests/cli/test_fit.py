@@ -148,3 +148,43 @@ def test_the_arithmetic_of_a_run_can_be_forced(convsmith: Command, photo_folder:
     refused = convsmith("fit", photo_folder, *QUICK, "--precision", "bfloat16", "--out", tmp_path / "other")
     assert refused.code == 2
     assert "--float32 is" in refused.err
+
+
+def test_the_fastest_batch_is_measured_once_and_kept_for_a_run_that_goes_on(
+    convsmith: Command, photo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convsmith.train.batch_size.SECONDS", 1.0)
+    out = tmp_path / "run"
+    fitted = convsmith("fit", photo_folder, *QUICK, "--batch-size", "auto", "--out", out)
+    assert fitted.code == 0, fitted.err
+    run = json.loads((out / "run.json").read_text())
+    (note,) = run["notes"]
+    assert note in fitted.err
+    assert note.startswith(f"batch {run['recipe']['batch_size']}, ")
+    monkeypatch.setattr("convsmith.runplan.fastest_batch", lambda *arguments: pytest.fail("measured again"))
+    assert convsmith("fit", photo_folder, "--resume", "--out", out).code == 0
+
+
+def test_decoders_and_compiling_can_be_forced(convsmith: Command, photo_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    fitted = convsmith("fit", photo_folder, *QUICK, "--decoders", 0, "--no-compile", "--out", out, "--json")
+    plan = json.loads(fitted.out)["training"]["plan"]
+    assert (plan["decoders"], plan["compiled"], plan["notes"]) == (0, False, [])
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        (("--batch-size", "0"), "--batch-size is a whole number above 0 or auto, not '0'"),
+        (("--batch-size", "many"), "--batch-size is a whole number above 0 or auto, not 'many'"),
+        (("--batch-size", "auto", "--cluster", "auto"), "are for one process"),
+        (("--compile", "--cluster", "auto"), "are for one process"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused_before_anything_is_written(
+    convsmith: Command, photo_folder: Path, tmp_path: Path, words: tuple[str, ...], wrong: str
+) -> None:
+    refused = convsmith("fit", photo_folder, *words, "--out", tmp_path / "run")
+    assert refused.code == 2
+    assert wrong in refused.err
+    assert not (tmp_path / "run").exists()

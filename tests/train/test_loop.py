@@ -40,6 +40,11 @@ def last_tensors(run_dir: Path) -> Mapping[str, Tensor]:
     return read_checkpoint(CheckpointFolder(run_dir / "checkpoint").files()[0]).tensors
 
 
+def notices(events: list[Event]) -> list[str]:
+    """What was noticed, without the reasons of the plan."""
+    return [e.text for e in events if isinstance(e, Noticed) and not e.text.startswith("plan: ")]
+
+
 def assert_same_bits(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> None:
     assert one.keys() == other.keys()
     different = [name for name in one if not torch.equal(one[name], other[name])]
@@ -307,10 +312,78 @@ def test_every_part_of_a_recipe_resumes_to_the_same_bits(source: str, tiny: Modu
     fit_module(tiny.module(), dataset, tiny.PREPROCESS, recipe, tmp_path / "a")
     module = tiny.module()
     interrupt_at(module, 40, signal.SIGTERM)
-    with pytest.raises(TrainingInterruptedError):
-        fit_module(module, dataset, tiny.PREPROCESS, recipe, tmp_path / "b")
+    with pytest.raises(TrainingInterruptedError):  # given its decoders, no step is measured, which the signal would hit
+        fit_module(module, dataset, tiny.PREPROCESS, recipe, tmp_path / "b", decoders=1)
     fit_module(tiny.module(), dataset, tiny.PREPROCESS, recipe, tmp_path / "b", resume=True)
     assert_same_bits(last_tensors(tmp_path / "a"), last_tensors(tmp_path / "b"))
+
+
+def counting_compiler(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Stands in for `torch.compile`, without its compiler: the batch sizes that its modules were called with."""
+    called: list[int] = []
+
+    def compiled(module: nn.Module) -> nn.Module:
+        return lambda images: called.append(len(images)) or module(images)
+
+    monkeypatch.setattr("convsmith.train.step.compiled_forward", compiled)
+    monkeypatch.setattr("convsmith.train.compiling.no_compiler", lambda device: "")
+    return called
+
+
+def test_a_compiled_run_goes_on_compiled_whatever_the_machine_would_choose(
+    tiny: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = counting_compiler(monkeypatch)
+    recipe = replace(tiny.recipe(), compiled=True)
+    straight = fit(tiny, tmp_path / "a", compiled=True)
+    assert straight.plan.compiled
+    module = tiny.module()
+    interrupt_at(module, 30, signal.SIGTERM)
+    with pytest.raises(TrainingInterruptedError):
+        fit_module(module, tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path / "b")
+    called.clear()
+    resumed = fit_module(tiny.module(), tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path / "b", resume=True)
+    assert called == [8] * (6 * 12 - 30)  # training steps alone: evaluation runs the module as it is
+    assert_same_bits(resumed.weights, straight.weights)
+
+
+def test_a_compiled_run_cannot_go_on_without_a_compiler(
+    tiny: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting_compiler(monkeypatch)
+    fit(tiny, tmp_path, compiled=True, epochs=1)
+    monkeypatch.setattr("convsmith.train.compiling.no_compiler", lambda device: "there is no C++ compiler here (g++)")
+    recipe = replace(tiny.recipe(1), compiled=True)
+    with pytest.raises(CheckpointError, match=r"torch\.compile, and cannot go on here: there is no C\+\+ compiler"):
+        fit_module(tiny.module(), tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path, resume=True)
+
+
+def test_the_plan_says_why_and_the_log_keeps_it(tiny: ModuleType, tmp_path: Path) -> None:
+    events: list[Event] = []
+    dataset = tiny.in_files(tmp_path)
+    run_dir = tmp_path / "run"
+    result = fit_module(tiny.module(), dataset, tiny.PREPROCESS, tiny.recipe(1), run_dir, on_event=events.append)
+    told = [event.text for event in events if isinstance(event, Noticed)]
+    assert told == [f"plan: {note}" for note in result.plan.notes]
+    assert any("torch.compile not taken" in line for line in told)
+    assert any("decoding process" in line for line in told)
+    assert all(line in (run_dir / "log.jsonl").read_text() for line in told)
+
+
+def test_decoders_can_be_given_anew_to_a_run_that_goes_on(tiny: ModuleType, tmp_path: Path) -> None:
+    dataset, run_dir = tiny.in_files(tmp_path), tmp_path / "run"
+    module, recipe = tiny.module(), tiny.recipe(2)
+    interrupt_at(module, 15, signal.SIGTERM)
+    with pytest.raises(TrainingInterruptedError):
+        fit_module(module, dataset, tiny.PREPROCESS, recipe, run_dir, decoders=2)
+    resumed = fit_module(tiny.module(), dataset, tiny.PREPROCESS, recipe, run_dir, decoders=0, resume=True)
+    straight = fit_module(tiny.module(), dataset, tiny.PREPROCESS, recipe, tmp_path / "whole", decoders=1)
+    assert resumed.plan.decoders == 0
+    assert_same_bits(resumed.weights, straight.weights)
+
+
+def test_sets_in_memory_have_no_decoders(tiny: ModuleType, tmp_path: Path) -> None:
+    assert fit(tiny, tmp_path, epochs=1).plan.decoders == 0
 
 
 def test_images_grow_as_the_recipe_says(tiny: ModuleType, tmp_path: Path) -> None:
@@ -346,7 +419,7 @@ def test_a_run_that_diverges_once_goes_on_at_half_the_rate_if_asked(tiny: Module
     result = fit_module(
         module, tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path, recover=True, on_event=events.append
     )
-    told = [event.text for event in events if isinstance(event, Noticed)]
+    told = notices(events)
     assert len(told) == 1
     assert "diverged in epoch 3" in told[0]
     assert told[0].endswith("going on from epoch 2 at 0.5 of the rate")
@@ -379,7 +452,7 @@ def test_too_little_memory_is_met_with_smaller_parts_and_said(
     module.register_forward_pre_hook(forward)
     recipe = replace(tiny.recipe(epochs=1), memory_format="contiguous", precision="float32")
     fit_module(module, tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path, on_event=events.append)
-    told = [event.text for event in events if isinstance(event, Noticed)]
+    told = notices(events)
     assert told == [
         "memory does not suffice for 8 images at once: they now go through the network in 4 parts, whose gradients "
         "are added up"

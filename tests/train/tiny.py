@@ -152,7 +152,7 @@ def main(source: str, epochs: str, folder: str, run_dir: str, death: str = "") -
     if death:
         place, _, times = death.partition(":")
         kill_at(place, int(times), network)
-    fit_module(network, dataset, PREPROCESS, recipe(int(epochs)), Path(run_dir), resume=True)
+    fit_module(network, dataset, PREPROCESS, recipe(int(epochs)), Path(run_dir), decoders=1, resume=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -161,6 +161,28 @@ class FixedNorm2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.mean[:, None, None]) / self.variance[:, None, None].sqrt()
+
+
+class ReLU6(nn.ReLU6):
+    """Keeps its output for the backward pass, as the next convolution does; torch's keeps its input besides."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not (torch.is_grad_enabled() and input.requires_grad):
+            return super().forward(input)
+        return cast("Tensor", _ReLU6.apply(input))  # type: ignore[no-untyped-call]
+
+
+class _ReLU6(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        y = F.relu6(x)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensors
+        return torch.ops.aten.hardtanh_backward(gradients[0], y, 0.0, 6.0)  # type: ignore[no-any-return]
 
 
 class ScaledTanh(nn.Module):

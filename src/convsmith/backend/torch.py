@@ -107,7 +107,7 @@ def _(op: ops.Affine, inputs: list[Shape]) -> nn.Module:
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
-    "relu6": nn.ReLU6,
+    "relu6": layers.ReLU6,
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
     "scaled_tanh": layers.ScaledTanh,

@@ -44,7 +44,8 @@ def fit(
         str | None, typer.Option(metavar="90s|10m|2h", help="Plan the training so that all ends in this time.")
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Images in a step. Default: by the data's size.")
+        str | None,
+        typer.Option(metavar="INTEGER|auto", help="Images in a step; auto: what trains fastest. Default: by the data."),
     ] = None,
     accumulate: Annotated[
         int | None, typer.Option(min=1, help="Parts in which a batch goes through the network, to save memory.")
@@ -78,6 +79,12 @@ def fit(
         Literal["contiguous", "channels_last"] | None, typer.Option(help="Order in memory. Default: what is faster.")
     ] = None,
     float32: Annotated[bool, typer.Option(help="No probe: float32, contiguous, the same bits on every run.")] = False,
+    compiled: Annotated[
+        bool | None, typer.Option("--compile/--no-compile", help="torch.compile. Default: where it is faster.")
+    ] = None,
+    decoders: Annotated[
+        int | None, typer.Option(min=0, help="Processes that decode files. Default: as many as keep up.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Choose a network for your images, train it, test it, and export it, verified.
@@ -118,13 +125,14 @@ def fit(
     if pretrained is not None:
         checkpoint_of(pretrained)  # fetched here, where a bar can be seen
     asked = {
-        "batch_size": batch_size,
+        "batch_size": None if batch_size in (None, "auto") else _whole(batch_size),
         "accumulate": accumulate,
         "clip_norm": clip_norm,
         "learning_rate": None if learning_rate in (None, "auto") else _number(learning_rate),
         "patience": patience,
         "precision": "float32" if float32 else precision,
         "memory_format": "contiguous" if float32 else memory_format,
+        "compiled": False if float32 and compiled is None else compiled,
     }
     result = run(
         data,
@@ -135,6 +143,7 @@ def fit(
         recipe=recipe,
         epochs=epochs,
         seconds=None if time is None else _seconds(time),
+        find_batch=batch_size == "auto",
         find_rate=learning_rate == "auto",
         side=side,
         seed=seed,
@@ -143,6 +152,7 @@ def fit(
         recover=recover,
         cluster=None if cluster is None else Cluster(cluster, workers, gpus_per_worker),
         checkpoints=checkpoints,
+        decoders=decoders,
         changes={name: value for name, value in asked.items() if value is not None},
         on_check=tell_checked,
         on_event=tell,
@@ -155,6 +165,12 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         raise UsageError(f"--learning-rate is a number or auto, not {text!r}") from None
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise UsageError(f"--batch-size is a whole number above 0 or auto, not {text!r}")
+    return int(text)
 
 
 def _seconds(text: str) -> float:

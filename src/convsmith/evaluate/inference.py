@@ -11,19 +11,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from convsmith.data.dataset import Split
-from convsmith.data.loader import Loader
+from convsmith.data.loader import WORKERS, Loader
 from convsmith.errors import DataError
 from convsmith.network.preprocess import Preprocess
 
 
 def predict_logits(
-    module: nn.Module, split: Split, preprocess: Preprocess, batch_size: int = 256
+    module: nn.Module, split: Split, preprocess: Preprocess, batch_size: int = 256, *, workers: int = WORKERS
 ) -> NDArray[np.float32]:
     """Logits float32 (N, classes) of every image of the split, in order, in float32 on the module's device.
 
-    Raises DataError naming a file that can no longer be read: a figure is of all the images or it is not given.
+    As many `workers` decode files. Raises DataError naming a file that can no longer be read: a figure is of all the
+    images or it is not given.
     """
-    loader = Loader(split, preprocess, batch_size, device=device_of(module))
+    loader = Loader(split, preprocess, batch_size, device=device_of(module), workers=workers)
     with evaluating(module), torch.inference_mode():
         logits = [main_output(module(batch.images)).float().cpu() for batch in loader.epoch()]
     if loader.unreadable:

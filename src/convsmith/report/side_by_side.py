@@ -22,6 +22,8 @@ def settings(run: RunRecord) -> dict[str, Any]:
         **_flat("recipe", run.recipe),
         "plan.memory_format": plan.get("memory_format"),
         "plan.precision": plan.get("precision"),
+        "plan.compiled": plan.get("compiled"),
+        "plan.decoders": plan.get("decoders"),
         **_flat("versions", mapping(run.header and run.header.provenance.get("versions"))),
     }
 

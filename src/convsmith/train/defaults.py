@@ -58,14 +58,14 @@ def default_recipe(network: Network, dataset: Dataset, preprocess: Preprocess, *
     """
     train = dataset.split("train")
     batch = int(np.clip(2 ** int(np.log2(max(1, len(train) / STEPS))), 8, BATCH))
-    normed = any(isinstance(node.op, BatchNorm) for node in network)
+    normed = _is_normed(network)
     deep = sum(isinstance(node.op, Conv | Linear) for node in network) > DEEP
     counts = np.bincount(train.labels, minlength=len(dataset.classes))
     return Recipe(
         epochs=epochs,
         batch_size=min(batch, len(train)),
         optimizer="sgd",
-        learning_rate=0.1 * batch / BATCH if normed else (0.01 if deep else 0.05) * sqrt(batch / BATCH),
+        learning_rate=(0.1 if normed else 0.01 if deep else 0.05) * _rate_share(batch / BATCH, linear=normed),
         weight_decay=5e-4 if normed or not overfits(network, dataset) else 1e-3,
         warmup_epochs=min(1.0, epochs / 4),
         label_smoothing=0.2 if written_characters(dataset.classes) else 0.1,
@@ -102,6 +102,25 @@ def fine_tuned(
             fine_tuning=tuning,
         )
     return replace(recipe, learning_rate=recipe.learning_rate / 10, fine_tuning=tuning)
+
+
+def with_batch(recipe: Recipe, network: Network, batch_size: int) -> Recipe:
+    """The recipe with another batch, and its rate scaled by the rule of `default_recipe`.
+
+    Optimizers that divide by the gradients' size, AdamW and LAMB, always have the root (You et al. 2020, table 4).
+    """
+    linear = _is_normed(network) and recipe.optimizer in ("sgd", "rmsprop")
+    share = _rate_share(batch_size / recipe.batch_size, linear=linear)
+    return replace(recipe, batch_size=batch_size, learning_rate=recipe.learning_rate * share)
+
+
+def _rate_share(batch_share: float, *, linear: bool) -> float:
+    """What a rate is multiplied by where the batch is."""
+    return batch_share if linear else sqrt(batch_share)
+
+
+def _is_normed(network: Network) -> bool:
+    return any(isinstance(node.op, BatchNorm) for node in network)
 
 
 def overfits(network: Network, dataset: Dataset) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +61,10 @@ class Group:
     def the_firsts(self, value: Any) -> Any:
         """The value of the process of rank 0."""
         return self.gathered(value)[0]
+
+    def on_this_machine(self) -> int:
+        """How many of the processes share this one's machine, itself included."""
+        return self.gathered(socket.gethostname()).count(socket.gethostname())
 
 
 ALONE = Group()

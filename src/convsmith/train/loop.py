@@ -6,24 +6,28 @@ import json
 import statistics
 from collections.abc import Callable, Mapping
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from convsmith.data.dataset import Dataset, Finding
+from convsmith.data.loader import InMemory
 from convsmith.errors import CheckpointError, UsageError
 from convsmith.evaluate.inference import device_of
 from convsmith.network.preprocess import Preprocess
+from convsmith.train import compiling
 from convsmith.train.checkpoint import Checkpoint, CheckpointFolder, checkpoint_folder
+from convsmith.train.decoders import decoders_for
 from convsmith.train.events import EpochEnded, Event, Noticed
 from convsmith.train.freeze import Stages
 from convsmith.train.group import Group
 from convsmith.train.interrupt import Interruption, TrainingInterruptedError
 from convsmith.train.log import RunLog
 from convsmith.train.objective import Objective, objective_of
-from convsmith.train.plan import Plan, choose_plan
+from convsmith.train.plan import Plan, choose_plan, speed_of
 from convsmith.train.progress import LiveBar
 from convsmith.train.recipe import Recipe
 from convsmith.train.run import DivergedError, Run, UnreadableShareError
@@ -59,6 +63,7 @@ def fit_module(
     checkpoints: str | None = None,
     resume: bool = False,
     recover: bool = False,
+    decoders: int | None = None,
     network_json: Mapping[str, Any] | None = None,
     auxiliary_weights: tuple[float, ...] = (),
     stages: Stages = (),
@@ -73,7 +78,8 @@ def fit_module(
     it would have had on this machine. Where `torch.distributed` has been started, all its processes call this alike and
     train together; the first of them writes, and each needs to be able to read the checkpoints.
     `network_json` identifies the network there. With `recover`, training that diverges goes on from the last checkpoint
-    at half the learning rate, down to `SLOWEST` of it.
+    at half the learning rate, down to `SLOWEST` of it. `decoders` processes decode files, 0 for none; None: as many as
+    keep up with the steps. How the steps run is measured, and kept with the checkpoints (`Plan`).
 
     Raises UsageError if `run_dir` holds a run and `resume` was not asked for; CheckpointError if a checkpoint cannot
     be written, or belongs to another recipe, network or data; TrainingInterruptedError after a signal; DataError if no
@@ -93,7 +99,12 @@ def fit_module(
         _check_identity(str(folder), saved.state["identity"], json.loads(json.dumps(identity)))
     group = Group.current()
     objective = objective_of(dataset, recipe, auxiliary_weights, device_of(module))
-    plan = group.the_firsts(_plan(saved, module, dataset, preprocess, recipe, objective))
+    decoders = 0 if isinstance(dataset.split("train").images, InMemory) else decoders
+    plan = group.the_firsts(
+        _resumed(saved, device_of(module), decoders)
+        if saved is not None
+        else _plan(module, dataset, preprocess, recipe, objective, decoders, group)
+    )
     run = Run(module, dataset, preprocess, recipe, objective, plan, stages, group)
     if saved is not None:
         run.restore(saved)
@@ -106,6 +117,8 @@ def fit_module(
         if not run.position.finished:
             diary.tell(run.started())
         if saved is None:
+            for line in plan.notes:
+                diary.tell(Noticed(f"plan: {line}"))
             diary.save()
         _train(run, diary, recover)
     return _result(run, recipe, plan)
@@ -183,19 +196,34 @@ def _train_epoch(run: Run, diary: _Diary, interruption: Interruption) -> None:
                 raise TrainingInterruptedError(diary.save(), interruption.received)
 
 
+def _resumed(saved: Checkpoint, device: torch.device, decoders: int | None) -> Plan:
+    """The checkpoint's plan, for another arithmetic would give other weights; the number of decoders is free."""
+    plan = Plan.from_json(saved.state["plan"])
+    if plan.compiled and (why := compiling.no_compiler(device)):
+        raise CheckpointError(f"the run was begun with torch.compile, and cannot go on here: {why}")
+    return plan if decoders is None else replace(plan, decoders=decoders)
+
+
 def _plan(
-    saved: Checkpoint | None,
     module: nn.Module,
     dataset: Dataset,
     preprocess: Preprocess,
     recipe: Recipe,
     objective: Objective,
+    decoders: int | None,
+    group: Group,
 ) -> Plan:
-    """The checkpoint's plan, for another precision would give other weights; else the fastest."""
-    if saved is not None:
-        return Plan.from_json(saved.state["plan"])
-    batch_size = min(recipe.batch_size, len(dataset.split("train")))
-    return choose_plan(module, recipe, objective, (preprocess.channels, *preprocess.crop), batch_size)
+    """The fastest arithmetic, and the decoders that keep up with it, or as many as are given."""
+    images, shape = len(dataset.split("train")), (preprocess.channels, *preprocess.crop)
+    batch_size = min(recipe.batch_size, images)
+    steps = recipe.epochs * (images // batch_size)
+    plan = choose_plan(module, recipe, objective, shape, batch_size, steps=steps, processes=group.size)
+    here = group.on_this_machine()
+    if decoders is not None:
+        return replace(plan, decoders=decoders)
+    speed = speed_of(plan, module, recipe, objective, shape, batch_size)
+    count, reason = decoders_for(dataset, preprocess, recipe, speed, here)
+    return replace(plan, decoders=count, notes=(*plan.notes, reason))
 
 
 def _check_identity(folder: str, saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

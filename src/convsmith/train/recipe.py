@@ -68,7 +68,7 @@ class Recipe:
     - `ema_decay`: an exponential moving average of the weights is kept, evaluated and delivered; None: none.
     - `patience`: epochs without a better val accuracy after which training stops; None: never.
     - `class_weighting` "balanced": a class's loss counts N / (classes * images of the class).
-    - `precision` and `memory_format`: None lets a short measured probe choose.
+    - `precision`, `memory_format`, and whether the network is `compiled`: None lets a short measured probe choose.
 
     `name` is that of the named recipe that it comes from (`convsmith.train.recipes`).
 
@@ -100,6 +100,7 @@ class Recipe:
     stochastic_depth: float = 0.0
     precision: Precision | None = None
     memory_format: MemoryFormat | None = None
+    compiled: bool | None = None
     seed: int = 0
     fine_tuning: FineTuning = FineTuning()
     name: str = "default"

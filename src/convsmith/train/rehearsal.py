@@ -64,12 +64,12 @@ def pace_of(
     """Times real steps and evaluation batches, data loading included, on a copy of the module."""
     loader = _training_loader(module, dataset, preprocess, recipe)
     learner = _learner(module, recipe, len(loader), objective, stages)
-    step = _seconds_each(lambda batch: learner.step(batch.images, batch.labels, 0).item(), loader)
+    step = seconds_each(lambda batch: learner.step(batch.images, batch.labels, 0).item(), loader)
     judge = Loader(
         dataset.splits.get("val", dataset.split("train")), preprocess, recipe.batch_size, device=device_of(module)
     )
     with evaluating(learner.module), torch.inference_mode():
-        image = _seconds_each(lambda batch: learner.module(batch.images), judge) / recipe.batch_size
+        image = seconds_each(lambda batch: learner.module(batch.images), judge) / recipe.batch_size
     validated = len(dataset.splits["val"]) if "val" in dataset.splits else 0
     return Pace(step * len(loader) + image * validated, image)
 
@@ -131,7 +131,7 @@ def highest_rate(
                 smooth = smoothed(losses)
                 if len(losses) == STEPS or not smooth[-1] < RISEN * min(smooth):
                     return rates[smooth.index(min(smooth))] / 10.0
-    raise DataError(f"no image of the train split can be read any more: {loader.unreadable[0]}")
+    raise _unreadable(loader)
 
 
 def smoothed(values: Sequence[float], share: float = 0.9) -> list[float]:
@@ -163,14 +163,21 @@ def _learner(module: nn.Module, recipe: Recipe, steps: int, objective: Objective
     return learner
 
 
-def _seconds_each(work: Callable[[Batch], object], loader: Loader) -> float:
-    """The mean over the batches that fit `MEASURED_SECONDS`, loading included; of several, the first does not count."""
+def seconds_each(work: Callable[[Batch], object], loader: Loader, limit: float = MEASURED_SECONDS) -> float:
+    """The mean time of a batch over those that fit the limit in seconds, loading included; of several, the first does
+    not count. Raises DataError where no image can be read."""
     ends = [time.perf_counter()]
     with closing(loader.epoch()) as batches:
         for batch in batches:
             work(batch)
             ends.append(time.perf_counter())
-            if len(ends) > 2 and ends[-1] - ends[1] > MEASURED_SECONDS:
+            if len(ends) > 2 and ends[-1] - ends[1] > limit:
                 break
+    if len(ends) == 1:
+        raise _unreadable(loader)
     counted = ends[1:] if len(ends) > 2 else ends
     return (counted[-1] - counted[0]) / (len(counted) - 1)
+
+
+def _unreadable(loader: Loader) -> DataError:
+    return DataError(f"no image can be read any more: {loader.unreadable[0]}")

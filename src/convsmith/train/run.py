@@ -73,8 +73,14 @@ class Run:
         training = Training(recipe.seed, recipe.augment, recipe.repeats)
         part = (group.rank, group.size)
         self.group = group
-        self.loader = Loader(train, preprocess, recipe.batch_size, training=training, device=device, part=part)
-        self._val = None if val is None else Loader(val, preprocess, recipe.batch_size, device=device, part=part)
+        self.loader = Loader(
+            train, preprocess, recipe.batch_size, training=training, device=device, workers=plan.decoders, part=part
+        )
+        self._val = (
+            None
+            if val is None
+            else Loader(val, preprocess, recipe.batch_size, device=device, workers=plan.decoders, part=part)
+        )
         self.learner = Learner(
             module,
             recipe,
@@ -82,6 +88,7 @@ class Run:
             plan.memory_format,
             plan.precision,
             total_steps=recipe.epochs * len(self.loader),
+            compiled=plan.compiled,
             warmup_steps=round(recipe.warmup_epochs * len(self.loader)),
             epoch_steps=len(self.loader),
             stages=stages,

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from convsmith.train.compiling import compiled as compiled_forward
 from convsmith.train.ema import ExponentialMovingAverage
 from convsmith.train.freeze import Stages
 from convsmith.train.group import ALONE, Group, normalise_together
@@ -28,7 +29,8 @@ class Learner:
 
     `accumulate` begins as the recipe's, and may be raised where memory does not suffice; `rate_share`, 1, is what the
     schedule's rates are multiplied by, and may be lowered where they made training diverge. In a group of processes
-    each has a part of every batch, and all come to the same weights.
+    each has a part of every batch, and all come to the same weights. With `compiled` a process that is alone runs the
+    module as `torch.compile` makes it; `module` itself, its keys and its tensors stay as they are.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Learner:
         precision: Precision,
         *,
         total_steps: int,
+        compiled: bool = False,
         warmup_steps: int = 0,
         epoch_steps: int = 1,
         stages: Stages = (),
@@ -49,6 +52,8 @@ class Learner:
         self.module, self.group = module.train(), group
         normalise_together(module, group)
         module.to(memory_format=self.memory_format)  # type: ignore[call-overload]  # torch's stubs lack it
+        # In a group the module's norms wait for other processes, which a compiled one cannot.
+        self._forward = compiled_forward(module) if compiled and group.size == 1 else module
         self.objective = objective
         self.optimizer = make_optimizer(module, recipe, stages)
         self.average = None if recipe.ema_decay is None else ExponentialMovingAverage(module, recipe.ema_decay)
@@ -94,7 +99,7 @@ class Learner:
         loss = torch.zeros((), device=images.device)
         for some, wanted in zip(images.chunk(self.accumulate), targets.chunk(self.accumulate), strict=True):
             with torch.autocast(self._device, DTYPES[self._precision], enabled=self._precision != "float32"):
-                share = self.objective.total(self.module(some), wanted) / weight
+                share = self.objective.total(self._forward(some), wanted) / weight
             share.backward()  # type: ignore[no-untyped-call]
             loss += share.detach()
         self.group.add_up_gradients(self.module)
