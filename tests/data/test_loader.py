@@ -45,7 +45,7 @@ class Files:
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
         try:
-            return np.asarray(Image.open(self.paths[index]))
+            return np.array(Image.open(self.paths[index]))
         except OSError as error:
             raise DataError(f"{self.paths[index]}: {error}") from None
 

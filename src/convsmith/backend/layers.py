@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from convsmith.backend import pooling
 from convsmith.backend.depthwise import depthwise, is_slow
 from convsmith.network.dims import Pair
 from convsmith.network.ops.window import Padding, resolve
@@ -63,6 +64,17 @@ def standardized(weight: Tensor, gain: Tensor, eps: float) -> Tensor:
     """Filters (out, in, h, w) at mean 0 and variance 1 / fan in (var / fan in + eps under the root), times `gain`."""
     variance, mean = torch.var_mean(weight, dim=(1, 2, 3), correction=0, keepdim=True)
     return (weight - mean) * torch.rsqrt((variance + eps) * weight[0].numel()) * gain
+
+
+class MaxPool2d(nn.MaxPool2d):
+    """Max pooling whose usual window, 2x2 at stride 2, is fast in every memory format."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        halves = self.kernel_size == self.stride == (2, 2) and self.padding == (0, 0) and not self.ceil_mode
+        if halves and pooling.is_slow(input):
+            return pooling.max_pool_2x2(input)
+        largest: Tensor = super().forward(input)
+        return largest
 
 
 class UnevenMaxPool2d(nn.MaxPool2d):

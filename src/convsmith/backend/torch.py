@@ -133,7 +133,7 @@ def _(op: ops.MaxPool, inputs: list[Shape]) -> nn.Module:
     even = _even(op.padding)
     if even is None:
         return layers.UnevenMaxPool2d(op.kernel, op.stride, op.padding, ceil=op.ceil)
-    return nn.MaxPool2d(op.kernel, op.stride, even, ceil_mode=op.ceil)
+    return layers.MaxPool2d(op.kernel, op.stride, even, ceil_mode=op.ceil)
 
 
 @lower.register

@@ -81,7 +81,7 @@ def read_files(
         batch_size=None,
         sampler=_Jobs(batches, reader.slots),
         num_workers=workers,
-        collate_fn=_as_it_is,
+        collate_fn=_as_it_is,  # type: ignore[arg-type]  # the stubs know lists alone
         worker_init_fn=_start_worker,
         prefetch_factor=PREFETCH if workers else None,
         multiprocessing_context="fork" if workers and FORKS else None,
@@ -133,7 +133,9 @@ class _Reader(torch_data.Dataset[_Done]):
         self._memory = _shared((self.slots, batch, *item), dtype, workers)
 
     def __getitem__(self, job: _Job) -> _Done:
-        place, kept, unreadable = self._memory[job.slot], [], []
+        place = self._memory[job.slot]
+        kept: list[int] = []
+        unreadable: list[Finding] = []
         for at, key in enumerate(job.keys):
             try:
                 place[len(kept)] = self._evaluated(key.row) if self._training is None else self._trained(key)
@@ -174,9 +176,10 @@ def _shared(shape: tuple[int, ...], dtype: torch.dtype, workers: int) -> Tensor:
     if not workers or not np.prod(shape):
         return torch.empty(shape, dtype=dtype)
     if not FORKS:
-        return torch.empty(shape, dtype=dtype).share_memory_()
-    memory = mmap.mmap(-1, int(np.prod(shape)) * dtype.itemsize)
-    return torch.frombuffer(memory, dtype=dtype).view(shape)
+        memory: Tensor = torch.empty(shape, dtype=dtype).share_memory_()  # type: ignore[no-untyped-call]
+        return memory
+    pages = mmap.mmap(-1, int(np.prod(shape)) * dtype.itemsize)
+    return torch.frombuffer(pages, dtype=dtype).view(shape)
 
 
 def _as_it_is(done: _Done) -> _Done:

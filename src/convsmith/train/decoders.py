@@ -6,7 +6,8 @@ import math
 import os
 
 from convsmith.data.dataset import Dataset
-from convsmith.data.loader import Loader, Training
+from convsmith.data.loader import Loader
+from convsmith.data.reading import Training
 from convsmith.network.preprocess import Preprocess
 from convsmith.train.recipe import Recipe
 from convsmith.train.rehearsal import seconds_each
