@@ -135,7 +135,8 @@ class Run:
         position = self.position
         start, before = time.perf_counter(), position.seen
         self._checked = (position.seen, self._total_loss())
-        train_from(self.learner.module, self._stages, frozen_stages(self._recipe.fine_tuning, position.epoch))
+        tuning = self._recipe.fine_tuning
+        train_from(self.learner.module, self._stages, frozen_stages(tuning, position.epoch), tuning.norms)
         for batch in self.loader.epoch(position.epoch, position.step):
             loss, event = self._step(batch)
             images = int(self.group.total(len(batch.labels), self._loss.device))
