@@ -218,9 +218,11 @@ def _plan(
 
 
 def _check_identity(folder: str, saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    # Read as a recipe, settings that came after the checkpoint have the values that stand for what was done then.
+    recipe = json.loads(json.dumps(Recipe.from_json(saved["recipe"]).to_json()))
     for name, value in wanted["recipe"].items():
-        if saved["recipe"].get(name) != value:
-            was = saved["recipe"].get(name)
+        if recipe.get(name) != value:
+            was = recipe.get(name)
             raise CheckpointError(f"{folder}: made with {name} {was}, not {value}; resume with {was} or train anew")
     for name in ("data", "preprocess", "network"):
         if saved[name] != wanted[name]:
