@@ -95,7 +95,9 @@ def read_worst(run_dir: Path) -> tuple[WorstImage, ...]:
         return tuple(_from_json(one) for one in data[:SHOWN])
     except OSError as error:
         raise RunFolderError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except KeyError as error:
+        raise RunFolderError(f"{path} is damaged: an image lacks its {error}") from None
+    except (ValueError, TypeError, RecursionError) as error:
         raise RunFolderError(f"{path} is damaged: {error}") from None
 
 
