@@ -52,10 +52,10 @@ def overhead(model: str) -> float:
     inside = 0.0
     step = run.learner.step
 
-    def timed(images: Tensor, targets: Tensor, number: int) -> Tensor:
+    def timed(images: Tensor, targets: Tensor, number: int, *, measured: bool) -> Tensor:
         nonlocal inside
         start = time.perf_counter()
-        loss = step(images, targets, number)
+        loss = step(images, targets, number, measured=measured)
         inside += time.perf_counter() - start
         return loss
 

@@ -35,6 +35,7 @@ from convsmith.train.recipes import DEFAULT, recipe_named, usual_epochs
 from convsmith.train.rehearsal import epochs_within, highest_rate, pace_of, step_seconds
 from convsmith.transform.commute import pool_before_rectifier
 from convsmith.transform.part import classifier_of, stages, with_classes
+from convsmith.transform.side import at_side
 from convsmith.transform.stochastic_depth import with_stochastic_depth
 from convsmith.weights.file import Model, load_model, read_header, write_bytes
 from convsmith.weights.importing import import_weights
@@ -90,7 +91,8 @@ class RunPlan:
     def head_only(self) -> bool:
         """Whether only the classifier is trained, on images that are not changed: its features can be kept."""
         tuning = self.recipe.fine_tuning
-        if not tuning.frozen_stages or tuning.unfreeze_every is not None or self.recipe.augment != Augment():
+        thawed = tuning.unfreeze_every is not None or tuning.norms
+        if not tuning.frozen_stages or thawed or self.recipe.augment != Augment():
             return False
         return tuning.frozen_stages == len(stages(self.network)) - 1
 
@@ -167,6 +169,8 @@ def _from_scratch(
     passes = epochs or usual_epochs(recipe, len(dataset.split("train")))
     choice, preprocess = _choice(dataset, model, limits, passes, side, seconds)
     named = recipe_named(recipe, choice.network, dataset, preprocess, epochs=epochs, seed=seed)
+    if named.fine_tuning != FineTuning():
+        raise UsageError(f"the recipe {recipe} trains some layers of a trained network on: give it as --pretrained")
     start = model if model is not None and is_file(model) else None
     return RunPlan(choice.network, choice.reason, preprocess, replace(named, **changes), start)
 
@@ -249,21 +253,28 @@ def _fine_tuned(
     header = starting_model(transfer.pretrained).header
     network, preprocess = with_classes(header.network, len(dataset.classes)), header.preprocess
     if side is not None:
-        scale = side / preprocess.crop[0]
-        resize = preprocess.resize
-        resized = (
-            round(resize * scale) if isinstance(resize, int) else (round(resize[0] * scale), round(resize[1] * scale))
-        )
-        preprocess = replace(preprocess, crop=(side, side), resize=resized)
-        network = replace(network, input=(network.input[0], side, side))
+        network, preprocess = at_side(network, preprocess, side)
     choice = within(network, limits, latency_ms, f"{network.name}: pretrained, from {transfer.pretrained}")
     tuning = transfer.tuning(network)
     if recipe == DEFAULT:
         chosen = fine_tuned(network, dataset, preprocess, tuning, epochs=epochs, seed=seed)
     else:
-        named = recipe_named(recipe, network, dataset, preprocess, epochs=epochs, seed=seed)
-        chosen = replace(named, learning_rate=named.learning_rate / 10, fine_tuning=tuning)
+        chosen = recipe_named(recipe, network, dataset, preprocess, epochs=epochs, seed=seed)
+        if chosen.fine_tuning == FineTuning():
+            chosen = replace(chosen, learning_rate=chosen.learning_rate / 10, fine_tuning=tuning)
+        else:
+            _check_own_tuning(chosen, tuning, header.classes == dataset.classes)
     return RunPlan(network, choice.reason, preprocess, replace(chosen, **changes), transfer.pretrained)
+
+
+def _check_own_tuning(recipe: Recipe, tuning: FineTuning, same_classes: bool) -> None:
+    """Raises UsageError where a recipe that says what is trained cannot be followed."""
+    if tuning != FineTuning():
+        raise UsageError(
+            f"the recipe {recipe.name} says what is trained: leave out --freeze, --layer-decay and --unfreeze-every"
+        )
+    if not same_classes:
+        raise UsageError(f"the recipe {recipe.name} is for a model of these very classes: fine-tune it on them first")
 
 
 def first_module(plan: RunPlan, dataset: Dataset) -> NetworkModule:

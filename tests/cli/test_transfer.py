@@ -155,3 +155,65 @@ def test_an_unknown_name_of_weights_is_bad_usage(convsmith: Command, two_classes
     done = convsmith("fit", two_classes, "--pretrained", "torchvision/resnet5", "--out", tmp_path / "run")
     assert done.code == 2
     assert "unknown weights 'torchvision/resnet5'; nearest: torchvision/resnet" in done.err
+
+
+@pytest.fixture(scope="module")
+def any_side(photo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a network that takes images of any size, on the photographs."""
+    from convsmith.fit import fit
+
+    out = tmp_path_factory.mktemp("runs") / "any-side"
+    fit(photo_folder, out, model="resnet20", side=32, epochs=1, changes={"precision": "float32"})
+    return out
+
+
+def test_fixres_trains_the_classifier_and_the_last_batch_norm_at_the_test_side(
+    convsmith: Command, any_side: Path, photo_folder: Path, tmp_path: Path
+) -> None:
+    model, out = any_side / "model.safetensors", tmp_path / "run"
+    words = ("fit", photo_folder, "--recipe", "fixres", "--side", 48, "--epochs", 2, "--float32", "--out", out)
+    fitted = convsmith(*words, "--pretrained", model)
+    assert fitted.code == 0, fitted.err
+    assert changed(any_side, out) == {"layer3.2.bn2", "fc"}
+    header = read_header(out / "model.safetensors")
+    assert (header.preprocess.crop, header.network.input) == ((48, 48), (3, 48, 48))
+    assert convsmith(*words, "--resume").code == 0
+    measured = convsmith("evaluate", out / "model.safetensors", photo_folder, "--side", 48, "--json")
+    assert json.loads(measured.out)[0]["top1"] == header.metrics["top1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--model", "resnet20"], "give it as --pretrained"),
+        (
+            ["--pretrained", "MODEL", "--freeze", "features"],
+            "the recipe fixres says what is trained: leave out --freeze",
+        ),
+        (["--pretrained", "MODEL", "two"], "the recipe fixres is for a model of these very classes"),
+    ],
+)
+def test_fixres_is_for_a_trained_model_of_the_same_classes(
+    convsmith: Command,
+    any_side: Path,
+    photo_folder: Path,
+    two_classes: Path,
+    tmp_path: Path,
+    words: list[str],
+    complaint: str,
+) -> None:
+    data = two_classes if words[-1] == "two" else photo_folder
+    chosen = [any_side / "model.safetensors" if w == "MODEL" else w for w in words if w != "two"]
+    done = convsmith("fit", data, "--recipe", "fixres", "--side", 48, *chosen, "--out", tmp_path / "run")
+    assert done.code == 2
+    assert complaint in done.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_sides_are_measured_side_by_side(convsmith: Command, any_side: Path, photo_folder: Path) -> None:
+    model = any_side / "model.safetensors"
+    done = convsmith("evaluate", model, photo_folder, "--split", "val", "--side", 32, "--side", 40)
+    assert done.code == 0, done.err
+    assert [line.split()[0] for line in done.out.splitlines()[3:]] == ["32", "40"]
+    refused = convsmith("evaluate", model, photo_folder, "--side", 4)
+    assert refused.code == 2

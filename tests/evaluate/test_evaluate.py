@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 import convsmith
-from convsmith.errors import DataError
-from convsmith.evaluate.evaluate import evaluate
+from convsmith.errors import DataError, UsageError
+from convsmith.evaluate.evaluate import evaluate, evaluate_at, side_by_side
 from convsmith.network import Preprocess
 from convsmith.weights.file import Header, Model, save_model
 
@@ -64,3 +64,35 @@ def test_imagenets_names_and_ids_mean_the_same_to_any_model(
 def test_a_class_that_the_model_does_not_know_is_named(model_file: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not know: zebra"):
         evaluate(model_file, images(tmp_path / "data", ("tabby", "tench", "zebra")))
+
+
+@pytest.fixture
+def any_side(tmp_path: Path) -> Path:
+    """A model whose network takes images of any size."""
+    net = convsmith.create("resnet20", classes=3, input=(1, 28, 28))
+    header = Header(net, CLASSES, Preprocess(1, (28, 28), 32, (0.5,), (0.5,)))
+    save_model(Model(header, convsmith.build(net).state_dict()), tmp_path / "any.safetensors")
+    return tmp_path / "any.safetensors"
+
+
+def test_other_sides_are_the_same_weights_on_larger_images(any_side: Path, tmp_path: Path) -> None:
+    data = images(tmp_path / "data", CLASSES)
+    own, larger = evaluate_at(any_side, data, (28, 56))
+    assert own.metrics.to_json()["loss"] == evaluate(any_side, data).to_json()["loss"]
+    assert larger.macs == pytest.approx(4 * own.macs, rel=0.001)
+    assert larger.metrics.loss != own.metrics.loss
+
+
+def test_sides_are_a_table_that_says_where_to_choose(any_side: Path, tmp_path: Path) -> None:
+    data = images(tmp_path / "data", CLASSES)
+    lines = side_by_side(evaluate_at(any_side, data, (28, 56))).splitlines()
+    assert lines[1].split()[:3] == ["side", "MACs", "top-1"]
+    assert [line.split()[0] for line in lines[3:5]] == ["28", "56"]
+    assert "--split val" in lines[5]
+    assert "--split val" not in side_by_side(evaluate_at(any_side, data, (28, 56), split="val"))
+    assert side_by_side(evaluate_at(any_side, data, (56,))).startswith("at a side of 56 pixels, ")
+
+
+def test_a_side_that_the_network_cannot_take_is_bad_usage(model_file: Path) -> None:
+    with pytest.raises(UsageError, match="lenet5 takes no images of 56x56"):
+        evaluate_at(model_file, "no data is read before", (56,))

@@ -1,16 +1,22 @@
 """A run's page says what the run's files say, and what they say cannot become markup."""
 
+import base64
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import convsmith
 from convsmith.errors import UsageError
+from convsmith.evaluate.metrics import measure
 from convsmith.report.page import page, write_page
 from convsmith.report.record import find_runs, read_run
 from convsmith.report.side_by_side import differences
-from convsmith.train.folder import LOG_FILE, PLAN_FILE, running
+from convsmith.train.folder import LOG_FILE, MODEL_FILE, PLAN_FILE, WORST_FILE, running
+from convsmith.train.worst import WorstImage, write_worst
+from convsmith.weights.file import Header, Model, save_model
 
 STARTED = {
     **{"event": "started", "epochs": 3, "steps_per_epoch": 2, "batch_size": 8, "train_images": 16},
@@ -51,6 +57,46 @@ def test_what_a_file_says_is_text_and_not_markup(tmp_path: Path) -> None:
     assert "<script" not in text
     assert "&lt;script&gt;" in text
     assert "<td><b>" not in text
+
+
+def test_gradient_norms_are_a_curve_where_they_were_measured(tmp_path: Path) -> None:
+    text = page(read_run(run_folder(tmp_path, [STARTED, {**ended(1), "gradient_norm": 2.5}, ended(2)])))
+    assert text.count("<svg") == 4
+    assert "Gradient norm" in text
+
+
+def test_worst_images_are_on_the_page_itself_and_their_names_are_text(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path, [STARTED, ended(1)])
+    png = base64.b64decode(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+    )
+    write_worst(folder, [WorstImage('"><script>.png', "<i>cat", "dog", 3.14159, png)])
+    text = page(read_run(folder))
+    assert f'src="data:image/png;base64,{base64.b64encode(png).decode()}"' in text
+    assert "&lt;i&gt;cat" in text
+    assert "loss 3.14" in text
+    assert "<script" not in text
+    assert re.findall(r'(?:src|href)="(\w+):', re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL)) == ["data"]
+
+
+def test_damaged_worst_images_are_named_and_the_rest_shown(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path, [STARTED, ended(1)])
+    (folder / WORST_FILE).write_text("[0]")
+    record = read_run(folder)
+    assert record.state == "damaged"
+    assert WORST_FILE in page(record)
+
+
+def test_confusions_have_the_names_of_their_classes_in_the_networks_order(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path, [STARTED, ended(1)])
+    classes = ("zebra", "ant")  # a model file's metrics come back sorted by name
+    net = convsmith.create("lenet5", classes=2)
+    preprocess = convsmith.Preprocess(1, (32, 32), 32, (0.5,), (0.5,))
+    labels, logits = np.array([0, 0, 0, 1]), np.array([[9.0, 0], [9, 0], [0, 9], [0, 9]])
+    header = Header(net, classes, preprocess, {}, measure(logits, labels, classes, split="test").to_json())
+    save_model(Model(header, convsmith.build(net).state_dict()), folder / MODEL_FILE)
+    rows = re.findall(r"<tr><td>(\w+)</td><td style=[^>]*>(\d*)</td><td style=[^>]*>(\d*)</td>", page(read_run(folder)))
+    assert rows == [("zebra", "2", "1"), ("ant", "", "1")]
 
 
 def test_a_run_without_val_split_or_without_epochs(tmp_path: Path) -> None:

@@ -42,6 +42,24 @@ def test_a_frozen_layer_gets_no_gradient_and_its_norm_keeps_its_statistics():
     assert not torch.equal(module[1].running_mean, before)
 
 
+def test_the_last_batch_norms_of_frozen_stages_may_be_trained():
+    module = tiny.module()
+    train_from(module, STAGES, 1, norms=1)
+    before = module[1].running_mean.clone()
+    module(torch.rand(4, 3, 12, 12)).sum().backward()
+    assert module[0].weight.grad is None
+    assert module[1].weight.grad is not None
+    assert not torch.equal(module[1].running_mean, before)
+    train_from(module, STAGES, 1, norms=0)
+    assert not module[1].weight.requires_grad
+
+
+def test_norms_are_counted_from_the_last():
+    module = torch.nn.Sequential(*(torch.nn.BatchNorm2d(3) for _ in range(3)), torch.nn.Linear(3, 3))
+    train_from(module, (("0", "1"), ("2",), ("3",)), 2, norms=2)
+    assert [layer.training for layer in module] == [False, True, True, True]
+
+
 def trained(run_dir: Path, recipe: Recipe):
     module = tiny.module()
     initial = {name: value.clone() for name, value in module.state_dict().items()}
@@ -56,17 +74,22 @@ def changed(initial, final) -> set[str]:
 def test_training_changes_the_stages_that_are_not_frozen(tmp_path):
     recipe = replace(tiny.recipe(2), fine_tuning=FineTuning(frozen_stages=1))
     assert changed(*trained(tmp_path / "frozen", recipe)) == {"6.weight", "6.bias"}
+    norms = replace(recipe, fine_tuning=FineTuning(frozen_stages=1, norms=1))
+    assert changed(*trained(tmp_path / "norms", norms)) == {
+        *{"1.weight", "1.bias", "1.running_mean", "1.running_var", "1.num_batches_tracked"},
+        *{"6.weight", "6.bias"},
+    }
     thawing = replace(recipe, fine_tuning=FineTuning(frozen_stages=1, unfreeze_every=1))
     assert changed(*trained(tmp_path / "thawing", thawing)) >= {"0.weight", "1.running_mean", "6.weight"}
 
 
 def test_a_recipe_keeps_its_fine_tuning_as_json():
-    recipe = replace(tiny.recipe(), fine_tuning=FineTuning(2, 0.5, 3))
+    recipe = replace(tiny.recipe(), fine_tuning=FineTuning(2, 0.5, 3, 1))
     assert Recipe.from_json(recipe.to_json()) == recipe
 
 
 @pytest.mark.parametrize(
-    "values", [{"frozen_stages": -1}, {"layer_decay": 0.0}, {"layer_decay": 1.5}, {"unfreeze_every": 0}]
+    "values", [{"frozen_stages": -1}, {"layer_decay": 0.0}, {"layer_decay": 1.5}, {"unfreeze_every": 0}, {"norms": -1}]
 )
 def test_a_value_out_of_range_is_named(values):
     with pytest.raises(UsageError, match=next(iter(values))):

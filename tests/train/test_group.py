@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from convsmith.train.group import ALONE, Group, GroupBatchNorm2d, normalise_together
 from convsmith.train.loop import TrainResult, fit_module
+from convsmith.train.worst import read_worst
 
 TINY = Path(__file__).with_name("tiny.py")
 
@@ -68,9 +69,12 @@ def test_several_processes_have_the_losses_and_weights_of_one(source: str, count
     for one, several in zip(alone.history, together.history, strict=True):
         assert several.train_loss == pytest.approx(one.train_loss, rel=1e-5)
         assert several.val_loss == pytest.approx(one.val_loss, rel=1e-4)
+        assert several.gradient_norm == pytest.approx(one.gradient_norm, rel=1e-3)
         assert several.val_accuracy == pytest.approx(one.val_accuracy, abs=0.051)  # one image of 20
     for name, value in alone.weights.items():
         torch.testing.assert_close(together.weights[name], value, rtol=1e-3, atol=1e-5)
+    names = [[image.name for image in read_worst(run)] for run in (run_dir, tmp_path / "one")]
+    assert names[0] == names[1]
     kept = [torch.load(run_dir / f"{rank}.pt", weights_only=True)["weights"] for rank in range(count)]
     assert all(torch.equal(kept[0][name], other[name]) for other in kept[1:] for name in other)
 

@@ -19,7 +19,7 @@ from convsmith.data.dataset import Dataset
 from convsmith.data.mixing import Mixing
 from convsmith.errors import CheckpointError, ConvsmithError, UsageError
 from convsmith.evaluate.inference import predict_logits
-from convsmith.train.checkpoint import CheckpointFolder, read_checkpoint
+from convsmith.train.checkpoint import Checkpoint, CheckpointFolder, read_checkpoint
 from convsmith.train.events import EpochEnded, Event, Noticed
 from convsmith.train.interrupt import TrainingInterruptedError
 from convsmith.train.loop import TrainResult, fit_module
@@ -193,6 +193,18 @@ def test_resuming_with_another_recipe_names_the_option(tiny: ModuleType, tmp_pat
     recipe = replace(tiny.recipe(), learning_rate=0.2)
     with pytest.raises(CheckpointError, match=r"made with learning_rate 0\.05, not 0\.2"):
         fit_module(tiny.module(), tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path, resume=True)
+
+
+def test_a_checkpoint_from_before_a_setting_existed_is_resumed(tiny: ModuleType, tmp_path: Path) -> None:
+    straight = fit(tiny, tmp_path)
+    folder = CheckpointFolder(tmp_path / "checkpoint")
+    for path in folder.files():
+        saved = read_checkpoint(path)
+        del saved.state["identity"]["recipe"]["fine_tuning"]["norms"], saved.state["position"]["gradients"]
+        tensors = {name: value for name, value in saved.tensors.items() if not name.startswith("answers/")}
+        folder.write(Checkpoint(tensors, saved.state), int(path.stem.rpartition("-")[2]))
+    resumed = fit_module(tiny.module(), tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(), tmp_path, resume=True)
+    assert_same_bits(resumed.weights, straight.weights)
 
 
 def test_resuming_on_other_data_is_refused(tiny: ModuleType, tmp_path: Path) -> None:

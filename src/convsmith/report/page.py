@@ -9,14 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from convsmith.cost.table import size
+from convsmith.evaluate.confusion import MOST_CLASSES, most_confused
 from convsmith.report.record import RunRecord, mapping
 from convsmith.report.side_by_side import settings
 from convsmith.train.folder import MODEL_FILE, ONNX_FILE, REPORT_FILE
-
-MOST_CLASSES = 30
-"""Above which the confusion of each class with each is not shown, but the pairs most often confused."""
-
-PAIRS = 20
 
 GREY = "#808080"
 """Legible on white and on black."""
@@ -41,13 +37,15 @@ def page(record: RunRecord) -> str:
     # A class that nothing was called has no precision.
     environment.filters["percent"] = lambda value: "none" if value is None or value != value else f"{value:.2%}"
     metrics = mapping(record.header and record.header.metrics)
+    classes = record.header.classes if record.header else ()  # in the order of the confusion, which JSON objects lose
     return environment.get_template("report.html.j2").render(
         run=record,
         facts=_facts(record),
         curves=[(title, Markup(svg)) for title, svg in _curves(record)],  # our own SVG, made of numbers alone
         metrics=metrics,
-        confusion=_confusion(metrics),
-        pairs=_pairs(metrics),
+        confusion=_confusion(classes, metrics),
+        pairs=_pairs(classes, metrics),
+        worst=record.worst,
         images=mapping(record.data.get("images")),
         skipped=list(record.data.get("skipped") or ()),
         plan="" if record.started is None else record.started.plan,
@@ -91,6 +89,7 @@ def _curves(record: RunRecord) -> list[tuple[str, str]]:
         "Loss": {"train": [e.train_loss for e in epochs], "val": [e.val_loss for e in epochs]},
         "Val accuracy": {"val": [e.val_accuracy for e in epochs]},
         "Learning rate": {"at the epoch's end": [e.learning_rate for e in epochs]},
+        "Gradient norm, last step": {"of all parameters": [e.gradient_norm for e in epochs]},
     }
     return [
         (title, _plot(numbers, known))
@@ -124,9 +123,9 @@ def _plot(numbers: Sequence[int], lines: dict[str, list[float | None]]) -> str:
     return whole[whole.index("<svg") :]
 
 
-def _confusion(metrics: Any) -> list[tuple[str, list[tuple[int, float]]]]:
+def _confusion(names: Sequence[str], metrics: Any) -> list[tuple[str, list[tuple[int, float]]]]:
     """Row by row: the class that it is, and how many were called each class, with their share of the row."""
-    names, rows = list(mapping(metrics.get("classes"))), metrics.get("confusion") or []
+    rows = metrics.get("confusion") or []
     if not 0 < len(names) <= MOST_CLASSES:
         return []
     return [
@@ -134,13 +133,10 @@ def _confusion(metrics: Any) -> list[tuple[str, list[tuple[int, float]]]]:
     ]
 
 
-def _pairs(metrics: Any) -> list[tuple[int, str, str]]:
+def _pairs(names: Sequence[str], metrics: Any) -> list[tuple[int, str, str]]:
     """The pairs of classes most often confused: images, what they are, what they are called."""
-    names, rows = list(mapping(metrics.get("classes"))), metrics.get("confusion") or []
-    found = [
-        (count, names[i], names[j]) for i, row in enumerate(rows) for j, count in enumerate(row) if i != j and count
-    ]
-    return sorted(found, reverse=True)[:PAIRS]
+    rows = metrics.get("confusion") or []
+    return most_confused({(i, j): count for i, row in enumerate(rows) for j, count in enumerate(row)}, names)
 
 
 def _text(value: Any) -> str:

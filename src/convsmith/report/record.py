@@ -18,6 +18,7 @@ from convsmith.errors import ConvsmithError, RunFolderError, UsageError
 from convsmith.network.network import Network
 from convsmith.train.events import EpochEnded, Noticed, Started, from_json
 from convsmith.train.folder import LOG_FILE, MODEL_FILE, PLAN_FILE, SUMMARY_FILE, is_running
+from convsmith.train.worst import WorstImage, read_worst
 from convsmith.weights.file import Header, read_header
 
 LARGEST = 1 << 28
@@ -33,6 +34,7 @@ class RunRecord:
     - `plan` is run.json: network, reason, preprocess, recipe, and since runs have pages, `data` and `source`.
     - `epochs` are those of the log, in order; `started` is what it said when it last began.
     - `header` is the model file's, and `summary` what `fit --json` prints; None before the run is finished.
+    - `worst` are val images with the highest loss under the weights that were to be delivered when they were looked at.
     - `changed` is when anything was last written.
     - `problem` says what is damaged; then the state is "damaged", and what could be read is there.
     """
@@ -46,6 +48,7 @@ class RunRecord:
     started: Started | None
     header: Header | None
     summary: Mapping[str, Any] | None
+    worst: tuple[WorstImage, ...]
     changed: datetime
     problem: str = ""
 
@@ -135,6 +138,7 @@ def read_run(folder: Path) -> RunRecord:
     problems: list[str] = []
     plan, network, header, summary = {}, None, None, None
     events: list[EpochEnded | Noticed | Started] = []
+    worst: tuple[WorstImage, ...] = ()
     try:
         plan = _json(folder / PLAN_FILE)
         network = _network(folder / PLAN_FILE, plan)
@@ -153,6 +157,10 @@ def read_run(folder: Path) -> RunRecord:
     except ConvsmithError as error:
         header = None
         problems.append(str(error))
+    try:
+        worst = read_worst(folder)
+    except ConvsmithError as error:
+        problems.append(str(error))
     state: State = "running" if is_running(folder) else "finished" if header else "stopped"
     epochs = {event.epoch: event for event in events if isinstance(event, EpochEnded)}
     return RunRecord(
@@ -165,6 +173,7 @@ def read_run(folder: Path) -> RunRecord:
         next((event for event in reversed(events) if isinstance(event, Started)), None),
         header,
         summary,
+        worst,
         _changed(folder),
         "; ".join(problems),
     )

@@ -25,6 +25,8 @@ class EpochEnded:
     """Figures of one epoch (from 1). Losses are means per image; `val_loss` is plain cross-entropy.
 
     `images_per_second` is of training alone, since the run was last started. Without a val split its figures are None.
+    `gradient_norm` is the L2 norm of all gradients in the epoch's last step, before any clipping; None where it was
+    not measured, or was not finite.
     """
 
     epoch: int
@@ -33,6 +35,7 @@ class EpochEnded:
     val_accuracy: float | None
     learning_rate: float
     images_per_second: float
+    gradient_norm: float | None = None
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,15 @@ def frozen_stages(tuning: FineTuning, epoch: int) -> int:
     return max(0, tuning.frozen_stages - thawed)
 
 
-def train_from(module: nn.Module, stages: Stages, first: int) -> None:
-    """Training mode from stage `first` on; earlier layers get no gradients, and norms keep their statistics."""
+def train_from(module: nn.Module, stages: Stages, first: int, norms: int = 0) -> None:
+    """Training mode from stage `first` on; earlier layers get no gradients, and norms keep their statistics, all but
+    the last `norms` batch norms of these."""
     module.train()
     for number, stage in enumerate(stages):
         for name in stage:
             layer = module.get_submodule(name)
             layer.requires_grad_(number >= first).train(number >= first)
+    frozen = [module.get_submodule(name) for stage in stages[:first] for name in stage]
+    batch_norms = [layer for layer in frozen if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    for layer in batch_norms[max(0, len(batch_norms) - norms) :]:
+        layer.requires_grad_(True).train()

@@ -1,4 +1,4 @@
-"""The run's diary: log.jsonl, a line an event, and TensorBoard scalars."""
+"""The run's diary: log.jsonl, a line an event, what TensorBoard shows, and the worst images for the run's page."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from torch.utils.tensorboard import SummaryWriter
-
+from convsmith.data.dataset import Dataset
 from convsmith.errors import CheckpointError
+from convsmith.evaluate.answers import Answers
+from convsmith.train.board import Board
 from convsmith.train.events import EpochEnded, Event, to_json
 from convsmith.train.folder import LOG_FILE
+from convsmith.train.gradients import GradientNorms
+from convsmith.train.worst import worst_images, write_worst
 
 
 class RunLog:
@@ -25,13 +28,13 @@ class RunLog:
     """
 
     def __init__(self, run_dir: Path, *, length: int = 0, epoch: int = 0) -> None:
-        self._path = run_dir / LOG_FILE
+        self._run_dir, self._path = run_dir, run_dir / LOG_FILE
         try:
             run_dir.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("ab")
             if self._file.tell() > length:
                 self._file.truncate(length)
-            self._board = SummaryWriter(str(run_dir / "tensorboard"), purge_step=epoch + 1)
+            self._board = Board(run_dir, epoch + 1)
         except OSError as error:
             raise self._failure(error) from None
 
@@ -50,9 +53,27 @@ class RunLog:
             self._file.write(json.dumps(to_json(event)).encode() + b"\n")
             self._file.flush()
             if isinstance(event, EpochEnded):
-                self._scalars(event)
+                self._board.scalars(event)
         except OSError as error:
             raise self._failure(error) from None
+
+    def gradients(self, norms: GradientNorms, epoch: int) -> None:
+        """Puts each layer's norm on the board. Raises CheckpointError if that fails."""
+        try:
+            self._board.gradients(norms, epoch)
+        except OSError as error:
+            raise self._failure(error) from None
+
+    def pictures(self, dataset: Dataset, answers: Answers, epoch: int) -> None:
+        """Confusions and worst images of the val split, by the weights of an epoch. Raises CheckpointError."""
+        val = dataset.split("val")
+        worst = worst_images(val, answers, dataset.classes)
+        try:
+            self._board.confusion(answers.confusion(val.labels), dataset.classes, epoch)
+            self._board.worst(worst, epoch)
+        except OSError as error:
+            raise self._failure(error) from None
+        write_worst(self._run_dir, worst)
 
     def saved_length(self) -> int:
         """The log's length in bytes, all of it on the disk."""
@@ -61,18 +82,6 @@ class RunLog:
             return self._file.seek(0, os.SEEK_END)
         except OSError as error:
             raise self._failure(error) from None
-
-    def _scalars(self, event: EpochEnded) -> None:
-        figures = {
-            "loss/train": event.train_loss,
-            "loss/val": event.val_loss,
-            "accuracy/val": event.val_accuracy,
-            "learning_rate": event.learning_rate,
-            "images_per_second": event.images_per_second,
-        }
-        for tag, value in figures.items():
-            if value is not None:
-                self._board.add_scalar(tag, value, event.epoch)
 
     def _failure(self, error: OSError) -> CheckpointError:
         return CheckpointError(f"{self._path}: cannot be written ({(error.strerror or str(error)).lower()})")

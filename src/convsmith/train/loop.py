@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import time
 from collections.abc import Callable, Mapping
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
@@ -31,6 +32,9 @@ from convsmith.train.plan import Plan, choose_plan, speed_of
 from convsmith.train.progress import LiveBar
 from convsmith.train.recipe import Recipe
 from convsmith.train.run import DivergedError, Run, UnreadableShareError
+
+PICTURES_EVERY = 60.0
+"""Seconds between pictures, which take some tenths of one: a short run has those of its end alone."""
 
 SLOWEST = 1 / 32
 """The share of a recipe's learning rate below which a run that diverges is given up: the rate is not what is wrong."""
@@ -111,7 +115,7 @@ def fit_module(
     length = saved.state["log_length"] if saved is not None else 0
     log = RunLog(run_dir, length=length, epoch=run.position.epoch) if group.first else nullcontext()
     with log as entered:
-        diary = _Diary(run, folder, entered, on_event, identity)
+        diary = _Diary(run, dataset, folder, entered, on_event, identity)
         for line in damaged:
             diary.tell(Noticed(f"{line}; going on from the checkpoint before it"))
         if not run.position.finished:
@@ -130,6 +134,7 @@ class _Diary:
     def __init__(
         self,
         run: Run,
+        dataset: Dataset,
         folder: CheckpointFolder,
         log: RunLog | None,
         on_event: Callable[[Event], None],
@@ -137,12 +142,25 @@ class _Diary:
     ) -> None:
         self.bar = LiveBar()
         self._run, self._folder, self._log, self._on_event, self._identity = run, folder, log, on_event, identity
+        self._dataset, self._pictured = dataset, time.monotonic()
 
     def tell(self, event: Event) -> None:
         if self._log is not None:
             self._log.write(event)
             self.bar.show(event)
             self._on_event(event)
+
+    def watch(self) -> None:
+        """Shows what an epoch that has ended leaves to be looked at."""
+        run = self._run
+        if self._log is None:
+            return
+        if run.gradients is not None:
+            self._log.gradients(run.gradients, run.position.epoch)
+        due = time.monotonic() - self._pictured >= PICTURES_EVERY
+        if run.answers is not None and (due or run.position.finished):
+            self._log.pictures(self._dataset, run.answers, run.position.delivered)
+            self._pictured = time.monotonic()
 
     def fall_back(self, error: DivergedError) -> None:
         """Puts back the last good state, at half the learning rate that it had."""
@@ -182,6 +200,7 @@ def _train(run: Run, diary: _Diary, recover: bool) -> None:
                 raise UnreadableShareError(f"{error}; saved as {diary.save()}, --resume goes on from there") from None
             for event in run.end_epoch():
                 diary.tell(event)
+            diary.watch()
             diary.save()
 
 
@@ -227,9 +246,11 @@ def _plan(
 
 
 def _check_identity(folder: str, saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    # Read as a recipe, settings that came after the checkpoint have the values that stand for what was done then.
+    recipe = json.loads(json.dumps(Recipe.from_json(saved["recipe"]).to_json()))
     for name, value in wanted["recipe"].items():
-        if saved["recipe"].get(name) != value:
-            was = saved["recipe"].get(name)
+        if recipe.get(name) != value:
+            was = recipe.get(name)
             raise CheckpointError(f"{folder}: made with {name} {was}, not {value}; resume with {was} or train anew")
     for name in ("data", "preprocess", "network"):
         if saved[name] != wanted[name]:

@@ -25,6 +25,7 @@ class FineTuning:
     - The first `frozen_stages` stages keep their weights and running statistics.
     - Each stage learns at `layer_decay` times the rate of the next one (discriminative rates).
     - Every `unfreeze_every` epochs the last stage that is still frozen is trained too; None: never.
+    - The last `norms` batch norms among the frozen stages are trained all the same, and follow the statistics.
 
     Howard and Ruder 2018 (arXiv 1801.06146, section 3.2) has both; their decay is 1 / 2.6. Raises UsageError for a
     value out of range.
@@ -33,12 +34,14 @@ class FineTuning:
     frozen_stages: int = 0
     layer_decay: float = 1.0
     unfreeze_every: int | None = None
+    norms: int = 0
 
     def __post_init__(self) -> None:
         for name, right, what in (
             ("frozen_stages", self.frozen_stages >= 0, "at least 0"),
             ("layer_decay", 0 < self.layer_decay <= 1, "above 0, at most 1"),
             ("unfreeze_every", self.unfreeze_every is None or self.unfreeze_every >= 1, "at least 1, or none"),
+            ("norms", self.norms >= 0, "at least 0"),
         ):
             if not right:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must be {what}")

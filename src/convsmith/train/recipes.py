@@ -14,9 +14,9 @@ from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
 from convsmith.train.defaults import default_epochs, default_recipe
 from convsmith.train.papers import PAPERS, NamedRecipe
-from convsmith.train.recipe import Recipe
+from convsmith.train.recipe import FineTuning, Recipe
 from convsmith.train.schedule import Schedule
-from convsmith.transform.part import takes_side
+from convsmith.transform.part import stages, takes_side
 from convsmith.zoo.registry import find
 
 DEFAULT = "default"
@@ -122,6 +122,24 @@ def _small(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: i
     )
 
 
+def _fixres(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: int | None, seed: int) -> Recipe:
+    passes = epochs or max(1, default_epochs(len(dataset.split("train"))) // 3)
+    recipe = _default(network, dataset, preprocess, passes, seed)
+    return replace(
+        recipe,
+        name="fixres",
+        learning_rate=8e-3 * recipe.batch_size / 512,
+        nesterov=False,
+        weight_decay=1e-4,
+        warmup_epochs=0.0,
+        schedule=Schedule("steps", drops=(30 / 56,)),
+        label_smoothing=0.0,
+        ema_decay=None,
+        augment=Augment(),
+        fine_tuning=FineTuning(frozen_stages=len(stages(network)) - 1, norms=1),
+    )
+
+
 RECIPES: dict[str, NamedRecipe] = {
     recipe.name: recipe
     for recipe in (
@@ -158,6 +176,13 @@ RECIPES: dict[str, NamedRecipe] = {
             "for a few hundred images a class or fewer: ten times the weight decay, TrivialAugment, shifts, three "
             "times the epochs",
             _small,
+        ),
+        NamedRecipe(
+            "fixres",
+            "Touvron et al. 2019 (arXiv 1906.06423), section 4.2, and the authors' code",
+            "for `--pretrained MODEL --side N`: the classifier and the last batch norm of a model of the same classes "
+            "are trained on at the side that it is to be tested at, on images as in test; a third of the epochs",
+            _fixres,
         ),
         *PAPERS,
     )

@@ -159,7 +159,7 @@ def _learner(module: nn.Module, recipe: Recipe, steps: int, objective: Objective
         total_steps=steps,
         stages=stages,
     )
-    train_from(trial, stages, frozen_stages(recipe.fine_tuning, epoch=0))
+    train_from(trial, stages, frozen_stages(recipe.fine_tuning, epoch=0), recipe.fine_tuning.norms)
     return learner
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Generator
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,16 +18,18 @@ from convsmith.data.loader import Batch, Loader, seed_of
 from convsmith.data.mixing import mix_batch
 from convsmith.data.reading import Training
 from convsmith.errors import ConvsmithError, DataError
+from convsmith.evaluate.answers import Answers
 from convsmith.evaluate.inference import device_of, evaluating, main_output
 from convsmith.network.preprocess import Preprocess
 from convsmith.train.checkpoint import Checkpoint
 from convsmith.train.events import EpochEnded, Event, Noticed, Started
 from convsmith.train.freeze import Stages, frozen_stages, train_from
+from convsmith.train.gradients import GradientNorms
 from convsmith.train.group import ALONE, Group
 from convsmith.train.objective import Objective
 from convsmith.train.plan import Plan
 from convsmith.train.recipe import Recipe
-from convsmith.train.state import Position, learner_tensors, load_learner, part
+from convsmith.train.state import Position, answers_of, answers_tensors, learner_tensors, load_learner, part
 from convsmith.train.step import Learner
 
 DROPOUT_STREAM, MIXING_STREAM = 1, 2
@@ -52,6 +55,8 @@ class UnreadableShareError(DataError):
 
 class Run:
     """A learner, its loaders, its position, and the weights that it would deliver now.
+
+    `answers` are those of these weights on the val split; `gradients` what was measured in the last whole epoch.
 
     In a group of processes each trains on its part of every batch; what they hold is equal but for the `Loader`s.
     Networks without dropout and recipes without mixing come to the weights of one process, but for rounding.
@@ -96,6 +101,8 @@ class Run:
         )
         self.position = Position(accumulate=recipe.accumulate)
         self.delivered: dict[str, Tensor] = {}
+        self.answers: Answers | None = None
+        self.gradients: GradientNorms | None = None
         self._recipe, self._plan, self._stages = recipe, plan, stages
         self._train_images, self._val_images = len(train), 0 if val is None else len(val)
         self._classes = len(dataset.classes)
@@ -136,7 +143,8 @@ class Run:
         position = self.position
         start, before = time.perf_counter(), position.seen
         self._checked = (position.seen, self._total_loss())
-        train_from(self.learner.module, self._stages, frozen_stages(self._recipe.fine_tuning, position.epoch))
+        tuning = self._recipe.fine_tuning
+        train_from(self.learner.module, self._stages, frozen_stages(tuning, position.epoch), tuning.norms)
         for batch in self.loader.epoch(position.epoch, position.step):
             loss, event = self._step(batch)
             images = int(self.group.total(len(batch.labels), self._loss.device))
@@ -158,13 +166,15 @@ class Run:
         position, number = self.position, self.position.epoch + 1
         train_loss = self._total_loss() / position.seen
         rate = self.learner.learning_rate(self.steps_done - 1)
-        val_loss, val_accuracy = self._evaluate(self._val) if self._val else (None, None)
-        ended = EpochEnded(number, train_loss, val_loss, val_accuracy, rate, self._speed)
+        val_loss, val_accuracy, answers = self._evaluate(self._val) if self._val else (None, None, None)
+        self.gradients, position.gradients = position.gradients, None
+        norm = self.gradients.total if self.gradients and math.isfinite(self.gradients.total) else None
+        ended = EpochEnded(number, train_loss, val_loss, val_accuracy, rate, self._speed, norm)
         position.history.append(ended)
         position.epoch, position.step, position.seen = number, 0, 0
         self._loss.zero_()
         if position.chosen(self._val_images):
-            position.delivered = number
+            position.delivered, self.answers = number, answers
             self.delivered = {name: value.detach().clone() for name, value in self._evaluated_weights().items()}
         return [ended, *self._unreadable_since(), *self._stop()]
 
@@ -176,12 +186,13 @@ class Run:
         """All of the run; see `restore`."""
         tensors = learner_tensors(self.learner) | {f"delivered/{name}": value for name, value in self.delivered.items()}
         state: dict[str, Any] = {"position": self.position.to_json(), "plan": self._plan.to_json()}
+        tensors |= answers_tensors(self.answers)
         return Checkpoint({**tensors, "loss": self.group.add_up(self._loss.clone())}, state)
 
     def restore(self, saved: Checkpoint) -> None:
         """Continues where `saved` was made. Raises CheckpointError if it is of another network."""
         load_learner(self.learner, saved.tensors)
-        self.delivered = part(saved.tensors, "delivered/")
+        self.delivered, self.answers = part(saved.tensors, "delivered/"), answers_of(saved.tensors)
         self._loss.copy_(saved.tensors["loss"] if self.group.first else torch.zeros_like(self._loss))
         self.position = Position.from_json(saved.state["position"])
         self.learner.accumulate, self.learner.rate_share = self.position.accumulate, self.position.rate_share
@@ -195,10 +206,14 @@ class Run:
         """One update; in smaller parts where memory does not suffice for the batch at once."""
         number = self.position.epoch * len(self.loader) + batch.step
         images, targets = self._mixed(self._scaled(batch.images, number), batch)
+        last = batch.step + 1 == len(self.loader)
         while True:
             self._seed_dropout(batch.step)
             try:
-                return self.learner.step(images, targets, number), self._smaller_parts()
+                loss = self.learner.step(images, targets, number, measured=last)
+                if last:
+                    self.position.gradients = self.learner.gradient_norms
+                return loss, self._smaller_parts()
             except RuntimeError as error:
                 alone = self.group.size == 1  # others would wait for the gradients of the failed attempt
                 if not alone or not is_out_of_memory(error) or self.learner.accumulate >= len(targets):
@@ -295,21 +310,28 @@ class Run:
         return dict(self.learner.module.state_dict()) if average is None else average.shadow
 
     @torch.inference_mode()
-    def _evaluate(self, loader: Loader) -> tuple[float, float]:
-        """Mean cross-entropy and accuracy over a split, in float32."""
+    def _evaluate(self, loader: Loader) -> tuple[float, float, Answers]:
+        """Mean cross-entropy and accuracy over a split, in float32, and what was answered on each image."""
         module, weights = self.learner.module, self._evaluated_weights()
         loss, correct, count = torch.zeros_like(self._loss), torch.zeros_like(self._loss), 0
+        rows, predicted, losses = [], [], []  # left on the device until the end
         with evaluating(module):
             for batch in loader.epoch():
                 images = batch.images.contiguous(memory_format=self.learner.memory_format)
                 logits = main_output(functional_call(module, weights, (images,)))
-                loss += F.cross_entropy(logits, batch.labels, reduction="sum")
-                correct += (logits.argmax(dim=1) == batch.labels).sum()
+                rows.append(batch.rows)
+                predicted.append(logits.argmax(dim=1))
+                losses.append(F.cross_entropy(logits, batch.labels, reduction="none"))
+                loss += losses[-1].sum()
+                correct += (predicted[-1] == batch.labels).sum()
                 count += len(batch.labels)
         loss, correct, counted = self.group.add_up(torch.stack([loss, correct, torch.full_like(loss, count)]))
         if not counted:
             raise DataError(f"no image of the val split can be read any more: {loader.unreadable[0]}")
-        return (loss / counted).item(), (correct / counted).item()
+        mine = Answers(
+            np.concatenate(rows), torch.cat(predicted).cpu().numpy(), torch.cat(losses).float().cpu().numpy()
+        )
+        return (loss / counted).item(), (correct / counted).item(), Answers.gathered(self.group.gathered(mine))
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from convsmith.errors import CheckpointError
+from convsmith.evaluate.answers import Answers
 from convsmith.train.events import EpochEnded
+from convsmith.train.gradients import GradientNorms
 from convsmith.train.step import Learner
 
 
@@ -20,7 +22,8 @@ class Position:
     """Where a run is: `epoch` whole epochs and `step` steps of the next, with the images these steps have seen.
 
     `delivered` is the epoch (from 1) whose weights would be delivered if the run ended now. `accumulate` and
-    `rate_share` are the learner's, which memory and divergence may have changed.
+    `rate_share` are the learner's, which memory and divergence may have changed. `gradients` are those of the epoch's
+    last step, once that is done.
     """
 
     epoch: int = 0
@@ -30,6 +33,7 @@ class Position:
     delivered: int = 0
     accumulate: int = 1
     rate_share: float = 1.0
+    gradients: GradientNorms | None = None
     history: list[EpochEnded] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -37,7 +41,8 @@ class Position:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        return cls(**{**data, "history": [EpochEnded(**entry) for entry in data["history"]]})
+        history = [EpochEnded(**entry) for entry in data["history"]]
+        return cls(**{**data, "gradients": GradientNorms.from_json(data.get("gradients")), "history": history})
 
     @property
     def best(self) -> EpochEnded | None:
@@ -81,6 +86,20 @@ def load_learner(learner: Learner, tensors: Mapping[str, Tensor]) -> None:
     for key, value in part(tensors, "optimizer/").items():
         slot, _, name = key.partition("/")
         learner.optimizer.state[parameters[name]][slot] = _like(parameters[name], value)
+
+
+def answers_tensors(answers: Answers | None) -> dict[str, Tensor]:
+    """The answers as tensors by name; none where there is no val split."""
+    if answers is None:
+        return {}
+    arrays = {"rows": answers.rows, "predicted": answers.predicted, "losses": answers.losses}
+    return {f"answers/{name}": torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def answers_of(tensors: Mapping[str, Tensor]) -> Answers | None:
+    """What `answers_tensors` gave; None in checkpoints that have none."""
+    found = {name: tensor.cpu().numpy() for name, tensor in part(tensors, "answers/").items()}
+    return Answers(found["rows"], found["predicted"], found["losses"]) if found else None
 
 
 def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from convsmith.train.compiling import compiled as compiled_forward
 from convsmith.train.ema import ExponentialMovingAverage
 from convsmith.train.freeze import Stages
+from convsmith.train.gradients import GradientNorms, gradient_norms
 from convsmith.train.group import ALONE, Group, normalise_together
 from convsmith.train.lamb import Lamb
 from convsmith.train.objective import Objective
@@ -60,13 +61,15 @@ class Learner:
         self._device = next(module.parameters()).device.type
         self._precision = precision
         self._recipe, self.accumulate, self.rate_share = recipe, recipe.accumulate, 1.0
+        self.gradient_norms: GradientNorms | None = None
         self._warmup_steps, self._total_steps, self._epoch_steps = warmup_steps, total_steps, epoch_steps
 
-    def step(self, images: Tensor, targets: Tensor, number: int) -> Tensor:
+    def step(self, images: Tensor, targets: Tensor, number: int, *, measured: bool = False) -> Tensor:
         """Update `number` (from 0) on float32 images (N, C, H, W) and labels (N,), or shares (N, classes).
 
         The module is in training mode. Returns this process' share of the loss, alone all of it, as a tensor without
-        dimensions, on the device: reading it would wait for the device.
+        dimensions, on the device: reading it would wait for the device. Where it is `measured`, which does wait,
+        `gradient_norms` are this step's afterwards.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(number) * group["share"]
@@ -74,6 +77,8 @@ class Learner:
         loss = self._differentiate(images, targets)
         if self._recipe.sharpness is not None:
             self._differentiate_at_worst(images, targets, self._recipe.sharpness)
+        if measured:
+            self.gradient_norms = gradient_norms(self.module)
         if self._recipe.clip_norm is not None:
             nn.utils.clip_grad_norm_(self._trained(), self._recipe.clip_norm)
         self.optimizer.step()

@@ -1,0 +1,37 @@
+"""How long the gradients are: in deep plain networks they vanish or explode, in residual ones they do not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class GradientNorms:
+    """L2 norms of one step's gradients: of all parameters together, and of each layer's kernel by the layer's name."""
+
+    total: float
+    layers: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any] | None) -> Self | None:
+        return None if data is None else cls(data["total"], dict(data["layers"]))
+
+
+def gradient_norms(module: nn.Module) -> GradientNorms:
+    """The norms of the gradients that the module's parameters have now. Waits for the device."""
+    reached = [(name, p.ndim, p.grad) for name, p in module.named_parameters() if p.grad is not None]
+    if not reached:
+        return GradientNorms(0.0)
+    norms = torch.stack([torch.linalg.vector_norm(gradient.float()) for _, _, gradient in reached]).tolist()
+    layers: dict[str, float] = {}
+    for (name, dimensions, _), norm in zip(reached, norms, strict=True):
+        if dimensions > 1:  # not biases and norms, which would only crowd the board
+            layer = name.rpartition(".")[0] or name
+            layers[layer] = math.hypot(layers.get(layer, 0.0), norm)
+    return GradientNorms(math.hypot(*norms), layers)
