@@ -20,7 +20,7 @@ from convsmith.deploy.latency import latency_ms
 from convsmith.design.choose import TRAINING_MACS, TRAINING_SECONDS, Choice, Limits, choose, within
 from convsmith.design.evidence import own_side, preprocess_for
 from convsmith.errors import ModelFileError, UsageError
-from convsmith.evaluate.inference import device_of
+from convsmith.evaluate.inference import best_device, device_of
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
 from convsmith.train.defaults import default_epochs, fine_tuned
@@ -288,11 +288,6 @@ def train_plan(
         stages=stages_of(plan),
         on_event=on_event,
     )
-
-
-def best_device() -> torch.device:
-    """The first GPU, where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def starting_model(source: str) -> Model:
