@@ -83,7 +83,7 @@ class _Pipeline:
         # Blocks hold numbers of rows: the list of the images goes to each worker once. Ray Data starts a worker that
         # died again, and its chunk too; with less than all of them running it goes on.
         answers = data.from_items(starts, override_num_blocks=len(starts)).map_batches(
-            _Worker,
+            Worker,
             batch_size=1,
             fn_constructor_args=(model, images, size, top, cluster.gpus > 0),
             compute=data.ActorPoolStrategy(min_size=1, max_size=cluster.workers, initial_size=cluster.workers),
@@ -98,7 +98,7 @@ class _Pipeline:
         return None if row is None else str(row["answer"])
 
 
-class _Worker:
+class Worker:
     """A process of the cluster: it opens the model once, then takes chunk after chunk."""
 
     def __init__(self, model: str, images: GatheredImages, size: int, top: int, gpu: bool) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from convsmith.data.dataset import Images
 from convsmith.data.gather import gather
+from convsmith.data.images import printable
 from convsmith.data.loader import WORKERS
 from convsmith.deploy.answers import answers
 from convsmith.deploy.classifier import Classifier, TorchClassifier, open_classifier
@@ -65,7 +66,7 @@ def predictions(
     """A prediction for each image, in order, while later ones are decoded by up to `workers` processes or threads."""
     for row, answer in enumerate(answers(classifier, images, workers)):
         if isinstance(answer, str):
-            yield Prediction(images.name(row), error=answer)
+            yield Prediction(images.name(row), error=printable(answer))
         else:
             yield Prediction(images.name(row), _best(answer, classifier.classes, top))
 

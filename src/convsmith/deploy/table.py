@@ -16,7 +16,7 @@ from pyarrow import csv, parquet
 from convsmith.deploy.predict import Prediction
 from convsmith.errors import OutputError, UsageError
 
-ROWS = 1024
+ROWS = 4096
 """Rows that are written at once."""
 
 FORMATS = (".csv", ".jsonl", ".parquet")
@@ -55,40 +55,53 @@ def prediction_file(path: Path, guesses: int) -> Iterator[Callable[[Prediction],
     if path.is_dir():
         raise UsageError(f"{path} is a folder; give a file")
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None
+    temporary = Path(name)
+    table = _Table(path, os.fdopen(descriptor, "wb"), guesses)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            columns, rows = columns_of(guesses), list[dict[str, Any]]()
-            writer = _writer(path.suffix.lower(), file, columns)
-
-            def flush() -> None:
-                with _telling(path):
-                    writer.write_table(pa.Table.from_pylist(rows, columns))
-                    rows.clear()
-
-            def append(prediction: Prediction) -> None:
-                rows.append(_row(prediction))
-                if len(rows) == ROWS:
-                    flush()
-
-            try:
-                yield append
-                flush()
-            except BaseException:
-                with suppress(Exception):  # or it would close itself later, and complain of the file
-                    writer.close()
-                raise
-            with _telling(path):
-                writer.close()
-                file.flush()
-                os.fsync(file.fileno())
+        yield table.append
+        table.finish()
         with _telling(path):
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
+            temporary.chmod(0o644)
+            temporary.replace(path)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        table.close()
+        temporary.unlink(missing_ok=True)
+
+
+class _Table:
+    """Rows that wait, and the file that they go to."""
+
+    def __init__(self, path: Path, file: IO[bytes], guesses: int) -> None:
+        self._path, self._file, self._columns = path, file, columns_of(guesses)
+        self._rows: list[dict[str, Any]] = []
+        self._writer = _writer(path.suffix.lower(), file, self._columns)
+
+    def append(self, prediction: Prediction) -> None:
+        self._rows.append(_row(prediction))
+        if len(self._rows) == ROWS:
+            self._write()
+
+    def finish(self) -> None:
+        """Writes what is left, to the disk."""
+        self._write()
+        with _telling(self._path):
+            self._writer.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Lets the file go, whatever became of it: a writer that is not closed would complain of the file later."""
+        for opened in (self._writer, self._file):
+            with suppress(Exception):
+                opened.close()
+
+    def _write(self) -> None:
+        with _telling(self._path):
+            self._writer.write_table(pa.Table.from_pylist(self._rows, self._columns))
+        self._rows.clear()
 
 
 def columns_of(guesses: int) -> Any:
