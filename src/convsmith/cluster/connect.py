@@ -17,6 +17,9 @@ CONNECTING = 10
 RESTARTS = 20
 """Workers or nodes that may be lost in a run."""
 
+ON_HEAD = {"num_cpus": 0, "resources": {"node:__internal_head__": 0.001}}
+"""Ray's options for an actor that takes no core and is lost only with the cluster's head, and so with all."""
+
 
 class ClusterError(ConvsmithError):
     """The cluster cannot be reached, or the work on it failed."""

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from convsmith.cluster.connect import RESTARTS, Cluster, ClusterError, connected, import_ray, last_line
+from convsmith.cluster.connect import ON_HEAD, RESTARTS, Cluster, ClusterError, connected, import_ray, last_line
 from convsmith.data.gather import GatheredImages
 from convsmith.deploy.classifier import open_classifier
 from convsmith.deploy.predict import TOP, Prediction, predictions
@@ -59,11 +59,7 @@ def _check_gpus(ray: Any, cluster: Cluster) -> None:
 
 def _answers(ray: Any, cluster: Cluster, model: Path, images: GatheredImages, top: int) -> Iterator[Any]:
     """What workers say of each chunk, in order."""
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-    started = ray.remote(num_cpus=0, scheduling_strategy=here)(_Pipeline)
-    pipeline = started.remote(cluster, str(model.absolute()), images.absolute(), top)
+    pipeline = ray.remote(**ON_HEAD)(_Pipeline).remote(cluster, str(model.absolute()), images.absolute(), top)
     while (answer := ray.get(pipeline.next.remote())) is not None:
         yield json.loads(answer)
 

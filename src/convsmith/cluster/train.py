@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from convsmith.cluster.connect import RESTARTS, Cluster, ClusterError, connected, import_ray, last_line
+from convsmith.cluster.connect import ON_HEAD, RESTARTS, Cluster, ClusterError, connected, import_ray, last_line
 from convsmith.data import open_dataset
 from convsmith.errors import ConvsmithError
 from convsmith.runplan import RunPlan, train_plan
@@ -42,7 +42,7 @@ def train_on(cluster: Cluster, job: Job, on_event: Callable[[Event], None]) -> N
         from ray.train.torch import TorchTrainer
         from ray.util.queue import Queue
 
-        events, failed = Queue(actor_options={"num_cpus": 0}), Queue(actor_options={"num_cpus": 0})
+        events, failed = Queue(actor_options=ON_HEAD), Queue(actor_options=ON_HEAD)
         trainer = TorchTrainer(
             _work,
             train_loop_config={"job": job, "events": events, "failed": failed},
