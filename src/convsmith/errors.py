@@ -57,3 +57,7 @@ class RunFolderError(ConvsmithError):
 
 class ExportError(ConvsmithError):
     """An export that does not give the same answers as the trained model; nothing is left behind."""
+
+
+class OutputError(ConvsmithError):
+    """A result that cannot be written, for the disk is full; the message names the file, of which nothing is left."""

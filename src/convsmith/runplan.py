@@ -20,7 +20,7 @@ from convsmith.deploy.latency import latency_ms
 from convsmith.design.choose import TRAINING_SECONDS, Choice, Limits, choose, within
 from convsmith.design.evidence import own_side, preprocess_for
 from convsmith.errors import ModelFileError, UsageError
-from convsmith.evaluate.inference import device_of
+from convsmith.evaluate.inference import best_device, device_of
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
 from convsmith.train.batch_size import fastest_batch
@@ -32,7 +32,7 @@ from convsmith.train.loop import TrainResult, fit_module
 from convsmith.train.objective import Objective, objective_of
 from convsmith.train.recipe import FineTuning, Recipe
 from convsmith.train.recipes import DEFAULT, recipe_named, usual_epochs
-from convsmith.train.rehearsal import epochs_within, highest_rate, pace_of, step_seconds
+from convsmith.train.rehearsal import epochs_within, highest_rate, pace_of, seconds_an_image
 from convsmith.transform.commute import pool_before_rectifier
 from convsmith.transform.part import classifier_of, stages, with_classes
 from convsmith.transform.side import at_side
@@ -230,7 +230,7 @@ def _choice(
     shape = (preprocess.channels, *preprocess.crop)
     train_images = len(dataset.split("train"))
     choice = choose(
-        *(len(dataset.classes), shape, train_images, limits, latency_ms, step_seconds),
+        *(len(dataset.classes), shape, train_images, limits, latency_ms, seconds_an_image),
         epochs=epochs,
         characters=written_characters(dataset.classes),
         model=model,
@@ -319,11 +319,6 @@ def train_plan(
         stages=stages_of(plan),
         on_event=on_event,
     )
-
-
-def best_device() -> torch.device:
-    """The first GPU, where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def unused_gpus() -> str:

@@ -8,8 +8,12 @@ import pytest
 from PIL import Image
 
 from convsmith.data.dataset import Images
+from convsmith.data.decode import decode
+from convsmith.data.gather import gather
+from convsmith.deploy.answers import BATCH
+from convsmith.deploy.classifier import open_classifier
 from convsmith.deploy.export import export
-from convsmith.deploy.predict import Guess, Prediction, predict
+from convsmith.deploy.predict import Guess, Prediction, predict, predictions
 from convsmith.errors import ModelFileError
 from convsmith.weights.file import Model
 
@@ -59,6 +63,7 @@ def test_an_unreadable_image_gets_an_error_and_the_others_are_predicted(model: M
 def test_a_prediction_reads_as_a_line_and_as_json() -> None:
     prediction = Prediction("a.png", (Guess("Käfer", 0.75), Guess("bee", 0.25)))
     assert str(prediction) == "a.png: Käfer 75.0%, bee 25.0%"
+    assert Prediction.from_json(json.loads(json.dumps(prediction.to_json()))) == prediction
     assert json.loads(json.dumps(prediction.to_json())) == {
         "image": "a.png",
         "guesses": [{"label": "Käfer", "probability": 0.75}, {"label": "bee", "probability": 0.25}],
@@ -74,3 +79,56 @@ def test_a_damaged_or_missing_onnx_file_is_named(tmp_path: Path, content: bytes 
     with pytest.raises(ModelFileError, match=r"model\.onnx") as error:
         predict(path, [])
     assert "\n" not in str(error.value)
+
+
+BROKEN = (0, 1, 70, *range(BATCH * 2, BATCH * 3), BATCH * 4 + 9)
+"""The first, one amidst, a whole batch, the last."""
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> list[Path]:
+    paths = [tmp_path / f"{row:04}.png" for row in range(BATCH * 4 + 10)]
+    for row, path in enumerate(paths):
+        size = ((28, 28), (40, 31), (64, 29))[row % 3]
+        Image.fromarray(np.random.default_rng(row).integers(0, 256, (*size, 3), np.uint8)).save(path)
+    for row in BROKEN:
+        paths[row].write_bytes(b"not an image")
+    return paths
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("suffix", [".safetensors", ".onnx"])
+def test_many_get_the_answers_of_one_at_a_time_in_order(
+    model: Model, model_path: Path, many: list[Path], images: Images, suffix: str, workers: int
+) -> None:
+    export(model_path, model_path.with_suffix(".onnx"), images, limit=3)
+    classifier = open_classifier(model_path.with_suffix(suffix))
+    found = list(predictions(classifier, gather(many), workers=workers))
+    assert [prediction.image for prediction in found] == [str(path) for path in many]
+    assert [row for row, prediction in enumerate(found) if prediction.error is not None] == list(BROKEN)
+    for path, prediction in zip(many, found, strict=True):
+        if prediction.error is not None:
+            assert prediction.error.startswith(f"{path}: not an image")
+            continue
+        wanted = dict(zip(model.classes, classifier.probabilities(decode(path)), strict=True))
+        for guess in prediction.guesses:
+            assert guess.probability == pytest.approx(wanted[guess.label], abs=1e-5)
+
+
+def test_a_folder_is_all_the_images_below(model: Model, many: list[Path]) -> None:
+    assert predict(model, many[2:6]) == predict(model, many)[2:6]
+    assert predict(model, [many[0].parent]) == predict(model, many)
+
+
+def test_the_same_file_twice_is_two_predictions(model: Model, many: list[Path]) -> None:
+    first, second = predict(model, [many[0], many[0]])
+    assert first == second
+    assert first.error is not None
+
+
+def test_a_file_name_cannot_write_lines_of_its_own(model: Model, tmp_path: Path) -> None:
+    path = tmp_path / "a\nb.png"
+    path.write_bytes(b"not an image")
+    (prediction,) = predict(model, [path])
+    assert prediction.image == f"{tmp_path}/a\\nb.png"
+    assert str(prediction).startswith(f"{tmp_path}/a\\nb.png: not an image")

@@ -8,7 +8,7 @@ import torch
 from convsmith import create
 from convsmith.errors import UsageError
 from convsmith.train.objective import Objective
-from convsmith.train.rehearsal import Pace, epochs_within, highest_rate, pace_of, smoothed, step_seconds
+from convsmith.train.rehearsal import Pace, epochs_within, highest_rate, pace_of, seconds_an_image, smoothed
 
 
 def test_as_many_epochs_as_fit_with_the_test_after_them() -> None:
@@ -55,4 +55,4 @@ def test_smoothing_begins_without_bias_and_never_forgets_a_nan() -> None:
 
 def test_a_larger_network_takes_longer_for_an_image() -> None:
     small, large = (create(name, classes=4, input=(1, 16, 16)) for name in ("resnet20", "resnet110"))
-    assert 0 < step_seconds(small) < step_seconds(large)
+    assert 0 < seconds_an_image(small) < seconds_an_image(large)

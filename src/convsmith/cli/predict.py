@@ -3,33 +3,112 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from convsmith.deploy.predict import Prediction
+
+TOLD = 10
+"""Unreadable images that are named on stderr, where a file has them all."""
+
 
 def predict(
-    images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    images: Annotated[
+        list[Path], typer.Argument(help="Image files, folders of them, WebDataset shards (.tar) or folders of those.")
+    ],
     model: Annotated[Path, typer.Option(help="Model file (.safetensors) or exported file (.onnx).")],
     top: Annotated[int, typer.Option(min=1, help="Classes to give for each image.")] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write, a row an image: .csv, .jsonl or .parquet.")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="auto|HOST:PORT|ray://HOST:PORT", help="Predict on a Ray cluster.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes on the cluster.")] = 2,
+    gpus_per_worker: Annotated[float, typer.Option(min=0, help="GPUs that each of them gets.")] = 0.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --out, of what was written.")] = False,
 ) -> None:
-    """Print the likeliest classes of images, with their probabilities.
+    """Give the likeliest classes of images, with their probabilities: a line each, or a row each in a file.
 
-    An image that cannot be read is reported, the others are predicted, and the exit code is 1.
+    A file has the columns image, error, class_1, probability_1, class_2 and so on. An image that cannot be read is
+    reported, the others are predicted, and the exit code is 1.
 
-    Example: convsmith predict photo.jpg scan.png --model runs/demo/model.safetensors
+    Example: convsmith predict photo.jpg scans/ --model runs/demo/model.safetensors --out predictions.csv
     """
-    from convsmith.deploy.predict import predict as predict_images
+    from convsmith.cli.progress import image_progress
+    from convsmith.cluster import Cluster, predict_on
+    from convsmith.data.gather import gather
+    from convsmith.deploy.classifier import open_classifier
+    from convsmith.deploy.predict import predictions
+    from convsmith.deploy.table import prediction_file
+    from convsmith.evaluate.inference import best_device
 
-    predictions = predict_images(model, images, top=top)
-    if as_json:
-        typer.echo(json.dumps([prediction.to_json() for prediction in predictions], ensure_ascii=False))
-    for prediction in predictions:
-        if prediction.error is not None:
-            typer.echo(f"error: {prediction}", err=True)
-        elif not as_json:
-            typer.echo(prediction)
-    if any(prediction.error is not None for prediction in predictions):
+    classifier = open_classifier(model, best_device() if cluster is None else None)
+    guesses = min(top, len(classifier.classes))
+    tally = _Tally(monotonic())
+    with prediction_file(out, guesses) if out else _printed(as_json) as take:
+        found = gather(images)
+        for finding in found.findings:
+            typer.echo(f"note: {finding}", err=True)
+        if cluster is None:
+            answers = predictions(classifier, found, top=top)
+        else:
+            answers = predict_on(Cluster(cluster, workers, gpus_per_worker), model, found, top=top)
+        with image_progress(len(found), shown=as_json or out is not None) as advance, closing(answers):
+            for prediction in answers:
+                take(prediction)
+                tally.add(prediction)
+                if prediction.error is not None and (out is None or tally.unreadable <= TOLD):
+                    typer.echo(f"error: {prediction}", err=True)
+                advance()
+    if out is not None:
+        typer.echo(json.dumps({"file": str(out)} | tally.to_json()) if as_json else f"{out}: {tally}")
+    elif len(found) != len(images):
+        typer.echo(str(tally), err=True)
+    if tally.unreadable:
         raise typer.Exit(1)
+
+
+@dataclass
+class _Tally:
+    """How many images there were since `start`, and how many of them could not be read."""
+
+    start: float
+    images: int = 0
+    unreadable: int = 0
+
+    def add(self, prediction: Prediction) -> None:
+        self.images += 1
+        self.unreadable += prediction.error is not None
+
+    def to_json(self) -> dict[str, int | float]:
+        seconds = monotonic() - self.start
+        return {"images": self.images, "unreadable": self.unreadable, "seconds": round(seconds, 3)}
+
+    def __str__(self) -> str:
+        rate = self.images / (monotonic() - self.start)
+        noun = "image" if self.images == 1 else "images"
+        return f"{self.images:,} {noun}, {self.unreadable:,} unreadable, {rate:,.{0 if rate >= 10 else 1}f} images/s"
+
+
+@contextmanager
+def _printed(as_json: bool) -> Iterator[Callable[[Prediction], None]]:
+    """Within, what prints a prediction; as JSON, all of them at the end. Errors are not for stdout, except in JSON."""
+    kept: list[Prediction] = []
+
+    def take(prediction: Prediction) -> None:
+        if as_json:
+            kept.append(prediction)
+        elif prediction.error is None:
+            typer.echo(str(prediction))
+
+    yield take
+    if as_json:
+        typer.echo(json.dumps([prediction.to_json() for prediction in kept], ensure_ascii=False))

@@ -36,6 +36,9 @@ MAX_PIXELS = 64_000_000
 
 Image.preinit()
 
+SUFFIXES = frozenset(suffix for suffix, name in Image.EXTENSION.items() if name in FORMATS)
+"""What the names of such files end in, in lower case: ".jpg", ".jpeg", ".png" and so on."""
+
 
 class UnreadableError(DataError):
     """A file that is not a usable image: `subject` names it, `reason` says why."""

@@ -26,7 +26,7 @@ def read_folder(root: Path) -> Listing:
     names, class_names, split_names = [], [], []
     for split, folder in _split_folders(root, findings):
         for label in _class_folders(folder, findings):
-            for name in _files(folder / label, os.path.relpath(folder / label, root), findings):
+            for name in files_below(folder / label, os.path.relpath(folder / label, root), findings):
                 names.append(name)
                 class_names.append(label)
                 split_names.append(split)
@@ -61,15 +61,18 @@ def _class_folders(folder: Path, findings: list[Finding]) -> list[str]:
     return [name for name in names if not _leads_back(folder / name, findings)]
 
 
-def _files(folder: Path, shown: str, findings: list[Finding]) -> Iterator[str]:
-    """The files below, sorted, as paths that begin with `shown`."""
+def files_below(folder: Path, shown: str, findings: list[Finding]) -> Iterator[str]:
+    """The files below a folder, sorted, as paths that begin with `shown`; hidden ones are left out.
+
+    Links to folders are not followed; `findings` gets them. Raises DataError for a folder that cannot be listed.
+    """
     for name in entries(folder, folders=False):
         yield f"{shown}/{name}"
     for name in entries(folder, folders=True):
         if (folder / name).is_symlink():
             findings.append(Finding(str(folder / name), "a link to a folder; not followed"))
         else:
-            yield from _files(folder / name, f"{shown}/{name}", findings)
+            yield from files_below(folder / name, f"{shown}/{name}", findings)
 
 
 def entries(folder: Path, *, folders: bool) -> list[str]:

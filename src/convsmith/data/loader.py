@@ -94,6 +94,10 @@ class Loader:
         """The files that could not be read so far, each once."""
         return tuple(self._unreadable.values())
 
+    def reason(self, name: str) -> str:
+        """Why the file of this name could not be read. Raises KeyError if it could."""
+        return self._unreadable[name].reason
+
     def epoch(self, epoch: int = 0, start: int = 0) -> Generator[Batch]:
         """The batches of an epoch from step `start` on: the same ones as if the earlier had been taken."""
         shares = self._shares(epoch, start)

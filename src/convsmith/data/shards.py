@@ -12,6 +12,7 @@ import io
 import json
 import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -68,11 +69,7 @@ def read_shards(folder: Path) -> Listing:
     The split is the index's, else what a shard's name begins with (`train-000.tar`), else "train". Raises DataError
     naming the shard that is missing, damaged or not of the index's size.
     """
-    classes, shards = _read_index(folder)
-    if shards is None:
-        files = [(path, _split_of(path.name)) for path in sorted(folder.glob("*.tar"))]
-    else:
-        files = [(_sound(folder, shard), shard.split) for shard in shards]
+    classes, files = _index_or_names(folder)
     samples: list[_Sample] = []
     places: list[int] = []
     splits: list[str] = []
@@ -98,6 +95,28 @@ def read_shards(folder: Path) -> Listing:
     )
     rows = rows_by_split(splits, str(folder))
     return Listing(folder.resolve().name, classes or found_classes, images, labels, rows, folder, tuple(findings))
+
+
+def read_unlabelled(source: Path) -> StoredImages:
+    """Every image in a shard, or in a folder's shards, by shard and place, whether it has a label or not.
+
+    Raises DataError naming the shard that is missing, damaged or not of the index's size.
+    """
+    if source.is_dir():
+        folder, files = source, [path for path, _ in _index_or_names(source)[1]]
+    else:
+        folder, files = source.parent, [source]
+    names: list[str] = []
+    places: list[tuple[int, int, int]] = []
+    for number, path in enumerate(files):
+        with _reading(path) as archive:
+            for member in regular(archive, path.stat().st_size):
+                if _key(member.name)[1] in IMAGES:
+                    names.append(f"{path.name}/{member.name}")
+                    places.append((number, member.offset_data, member.size))
+    place, offset, size = np.array(places, np.int64).reshape(-1, 3).T
+    containers = packed(path.name for path in files)
+    return StoredImages(folder, packed(names), containers, place.astype(np.int32), offset, size)
 
 
 def verify_shards(folder: Path, progress: Callable[[str], None] = lambda file: None) -> int:
@@ -182,23 +201,30 @@ def _samples(path: Path, findings: list[Finding]) -> Iterator[_Sample]:
     image: tarfile.TarInfo | None = None
     label: str | None = None
     key = ""
+    with _reading(path) as archive:
+        for member in (*regular(archive, path.stat().st_size), None):
+            now = "" if member is None else _key(member.name)[0]
+            if now != key or member is None:
+                if image is not None and label is not None:
+                    yield _Sample(image.name, image.offset_data, image.size, label)
+                elif image is not None or label is not None:
+                    lacks = "a label" if label is None else "an image"
+                    findings.append(Finding(f"{path}/{key}", f"has not {lacks}; not used"))
+                image, label, key = None, None, now
+            if member is not None:
+                suffix = _key(member.name)[1]
+                if suffix in IMAGES:
+                    image = member
+                elif suffix == LABEL:
+                    label = _text(archive, member)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[tarfile.TarFile]:
+    """A shard to read, every failure within as DataError."""
     try:
         with tarfile.open(path, "r:") as archive:
-            for member in (*regular(archive, path.stat().st_size), None):
-                now = "" if member is None else _key(member.name)[0]
-                if now != key or member is None:
-                    if image is not None and label is not None:
-                        yield _Sample(image.name, image.offset_data, image.size, label)
-                    elif image is not None or label is not None:
-                        lacks = "a label" if label is None else "an image"
-                        findings.append(Finding(f"{path}/{key}", f"has not {lacks}; not used"))
-                    image, label, key = None, None, now
-                if member is not None:
-                    suffix = _key(member.name)[1]
-                    if suffix in IMAGES:
-                        image = member
-                    elif suffix == LABEL:
-                        label = _text(archive, member)
+            yield archive
     except DAMAGE as error:
         raise DataError(f"{path} is damaged: {error}") from None
 
@@ -239,6 +265,14 @@ def _sound(folder: Path, shard: Shard) -> Path:
     if path.stat().st_size != shard.bytes:
         raise DataError(f"{path} has {path.stat().st_size:,} bytes; {INDEX} says {shard.bytes:,}")
     return path
+
+
+def _index_or_names(folder: Path) -> tuple[tuple[str, ...] | None, list[tuple[Path, str]]]:
+    """The classes, if there is an index that lists them, and the shards with their splits."""
+    classes, shards = _read_index(folder)
+    if shards is None:
+        return None, [(path, _split_of(path.name)) for path in sorted(folder.glob("*.tar"))]
+    return classes, [(_sound(folder, shard), shard.split) for shard in shards]
 
 
 def _read_index(folder: Path) -> tuple[tuple[str, ...] | None, list[Shard] | None]:

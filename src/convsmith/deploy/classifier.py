@@ -15,7 +15,7 @@ from torch import Tensor
 import convsmith
 from convsmith.backend.onnx.model import IMAGE, PROBABILITIES
 from convsmith.backend.preprocess import PreprocessModule
-from convsmith.deploy.session import Session
+from convsmith.deploy.session import THREADS, Session
 from convsmith.errors import ModelFileError
 from convsmith.weights.file import Model, load_model
 
@@ -32,14 +32,17 @@ class Classifier(Protocol):
 
 
 class TorchClassifier:
-    """A trained model, in PyTorch, on the CPU."""
+    """A trained model, in PyTorch, on the CPU or on `device`."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, device: torch.device | None = None) -> None:
         self.classes = model.classes
+        self.preprocess = model.preprocess
+        self.device = device or torch.device("cpu")
         self._preprocess = PreprocessModule(model.preprocess)
-        self._module = convsmith.build(model.network.inference).eval()
-        state = self._module.state_dict()
-        self._module.load_state_dict({key: model.weights.get(key, state[key]) for key in state})
+        module = convsmith.build(model.network.inference).eval()
+        state = module.state_dict()
+        module.load_state_dict({key: model.weights.get(key, state[key]) for key in state})
+        self._module = module.to(self.device)
 
     def probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         answer: NDArray[np.float32] = self.classify([self.prepare(image)])[0]
@@ -53,17 +56,18 @@ class TorchClassifier:
 
     def classify(self, prepared: Sequence[Tensor]) -> NDArray[np.float32]:
         """Probabilities float32 (N, classes) of N prepared images."""
-        with torch.inference_mode():
-            logits: Tensor = self._module(torch.cat(list(prepared)))
-        return logits.softmax(dim=1).numpy()
+        # A GPU would round the inputs of convolutions to 10 bits, and an answer would depend on where it is given.
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            logits: Tensor = self._module(torch.cat(list(prepared)).to(self.device))
+        return logits.softmax(dim=1).cpu().numpy()
 
 
 class OnnxClassifier:
     """An exported model, in ONNX Runtime."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int = THREADS) -> None:
         """Raises ModelFileError for a file that is damaged or that `convsmith export` did not write."""
-        self._session = Session(path)
+        self._session = Session(path, threads)
         if self._session.inputs != (IMAGE,):
             raise ModelFileError(f"{path}: not exported by convsmith: its input is not {IMAGE!r}, a decoded image")
         self.classes = _class_names(path, self._session)
@@ -84,6 +88,11 @@ def _class_names(path: Path, session: Session) -> tuple[str, ...]:
     return tuple(str(name) for name in names)
 
 
-def open_classifier(path: Path) -> Classifier:
-    """The model in a file: exported if its name ends in `.onnx`, else a model file. Raises ModelFileError."""
-    return OnnxClassifier(path) if path.suffix.lower() == ".onnx" else TorchClassifier(load_model(path))
+def open_classifier(path: Path, device: torch.device | None = None, threads: int = THREADS) -> Classifier:
+    """The model in a file: exported if its name ends in `.onnx`, else a model file. Raises ModelFileError.
+
+    PyTorch runs on `device`, the CPU if None; ONNX Runtime on the CPU in `threads` threads.
+    """
+    if path.suffix.lower() == ".onnx":
+        return OnnxClassifier(path, threads)
+    return TorchClassifier(load_model(path), device)

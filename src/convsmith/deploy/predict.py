@@ -1,17 +1,21 @@
-"""The likeliest classes of image files."""
+"""The likeliest classes of images: few or millions, a batch in memory at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from convsmith.data.decode import decode
+from convsmith.data.dataset import Images
+from convsmith.data.gather import gather
+from convsmith.data.images import printable
+from convsmith.data.loader import WORKERS
+from convsmith.deploy.answers import answers
 from convsmith.deploy.classifier import Classifier, TorchClassifier, open_classifier
-from convsmith.errors import DataError
 from convsmith.weights.file import Model
 
 TOP = 5
@@ -36,6 +40,10 @@ class Prediction:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Prediction:
+        return cls(data["image"], tuple(Guess(**guess) for guess in data["guesses"]), data["error"])
+
     def __str__(self) -> str:
         if self.error is not None:
             return self.error
@@ -45,16 +53,24 @@ class Prediction:
 def predict(model: Path | Model, images: Sequence[Path], *, top: int = TOP) -> list[Prediction]:
     """The `top` likeliest classes of each image, in the order given, from a model file or an exported `.onnx` file.
 
-    An image that cannot be read gets its `error`, and the others are predicted. Raises ModelFileError for a bad model.
+    Images are files, or folders and shards of them, as `gather` takes them. An image that cannot be read gets its
+    `error`, and the others are predicted. Raises ModelFileError for a bad model, DataError as `gather` does.
     """
     classifier = open_classifier(model) if isinstance(model, Path) else TorchClassifier(model)
-    return [_predict(classifier, image, top) for image in images]
+    return list(predictions(classifier, gather(images), top=top))
 
 
-def _predict(classifier: Classifier, image: Path, top: int) -> Prediction:
-    try:
-        probabilities = classifier.probabilities(decode(image))
-    except DataError as error:
-        return Prediction(str(image), error=str(error))
+def predictions(
+    classifier: Classifier, images: Images, *, top: int = TOP, workers: int = WORKERS
+) -> Generator[Prediction]:
+    """A prediction for each image, in order, while later ones are decoded by up to `workers` processes or threads."""
+    for row, answer in enumerate(answers(classifier, images, workers)):
+        if isinstance(answer, str):
+            yield Prediction(images.name(row), error=printable(answer))
+        else:
+            yield Prediction(images.name(row), _best(answer, classifier.classes, top))
+
+
+def _best(probabilities: NDArray[np.float32], classes: Sequence[str], top: int) -> tuple[Guess, ...]:
     best = np.argsort(-probabilities, kind="stable")[:top]
-    return Prediction(str(image), tuple(Guess(classifier.classes[i], float(probabilities[i])) for i in best))
+    return tuple(Guess(classes[i], float(probabilities[i])) for i in best)

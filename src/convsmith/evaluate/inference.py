@@ -32,6 +32,11 @@ def predict_logits(
     return torch.cat(logits).numpy()
 
 
+def best_device() -> torch.device:
+    """The first GPU, where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def device_of(module: nn.Module) -> torch.device:
     """Where the module's first parameter lives; the CPU for a module without any."""
     first = next(module.parameters(), None)

@@ -18,7 +18,7 @@ from convsmith.data.loader import Batch, Loader
 from convsmith.data.reading import Training
 from convsmith.design.evidence import SMALL_SIDE
 from convsmith.errors import DataError, UsageError
-from convsmith.evaluate.inference import device_of, evaluating
+from convsmith.evaluate.inference import best_device, device_of, evaluating
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
 from convsmith.train.freeze import Stages, frozen_stages, train_from
@@ -74,12 +74,12 @@ def pace_of(
     return Pace(step * len(loader) + image * validated, image)
 
 
-def step_seconds(network: Network) -> float:
+def seconds_an_image(network: Network) -> float:
     """Seconds that a training step takes for one image here, in the arithmetic that is usually fastest.
 
     The best of a few steps on random images, after one that warms up.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = best_device()
     precision: Precision = "float32" if bfloat16_is_slow(device) else "bfloat16"
     batch = TRIAL_BATCH if network.input[1] <= SMALL_SIDE else TRIAL_BATCH // 8
     recipe = Recipe(1, batch, "sgd", learning_rate=1e-3, weight_decay=0.0)

@@ -1,44 +1,19 @@
-"""Training on a Ray cluster: the same run as on one machine, in several processes (extra `cluster`)."""
+"""Training on a Ray cluster: the same run as on one machine, in several processes."""
 
 from __future__ import annotations
 
-import os
-import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from convsmith.cluster.connect import ON_HEAD, RESTARTS, Cluster, ClusterError, connected, import_ray, last_line
 from convsmith.data import open_dataset
-from convsmith.errors import ConvsmithError, UsageError
+from convsmith.errors import ConvsmithError
 from convsmith.runplan import RunPlan, train_plan
 from convsmith.train.events import Event, Noticed
-
-CONNECTING = 10
-"""Seconds to wait for the cluster's head."""
-
-RESTARTS = 20
-"""Workers or nodes that may be lost in a run."""
-
-
-class ClusterError(ConvsmithError):
-    """The cluster cannot be reached, or training on it failed."""
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """Where and how wide to train.
-
-    `address` is "auto" (the cluster that this machine belongs to, else one started for this run), HOST:PORT of its
-    head, or ray://HOST:PORT of its client server. `workers` processes with `gpus` each; where some are lost, training
-    goes on with those that are left, from the last checkpoint.
-    """
-
-    address: str
-    workers: int
-    gpus: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -58,16 +33,17 @@ class Job:
 def train_on(cluster: Cluster, job: Job, on_event: Callable[[Event], None]) -> None:
     """Trains to the end; the result is in the last checkpoint, from which `fit_module` takes it.
 
-    The data and the checkpoints must be at the same place for every worker: on a shared file system, or at a URL.
-    Raises UsageError if Ray is not installed; ClusterError if the cluster cannot be reached or training fails there;
-    what `train_plan` raises on a worker.
+    Where workers are lost, it goes on with those that are left, from the last checkpoint. The data and the
+    checkpoints must be at the same place for every worker: on a shared file system, or at a URL. Raises UsageError if
+    Ray is not installed; ClusterError if the cluster cannot be reached or training fails there; what `train_plan`
+    raises on a worker.
     """
-    ray = _ray()
-    with _connected(ray, cluster.address):
+    ray = import_ray()
+    with connected(ray, cluster.address):
         from ray.train.torch import TorchTrainer
         from ray.util.queue import Queue
 
-        events, failed = Queue(actor_options={"num_cpus": 0}), Queue(actor_options={"num_cpus": 0})
+        events, failed = Queue(actor_options=ON_HEAD), Queue(actor_options=ON_HEAD)
         trainer = TorchTrainer(
             _work,
             train_loop_config={"job": job, "events": events, "failed": failed},
@@ -90,7 +66,7 @@ def train_on(cluster: Cluster, job: Job, on_event: Callable[[Event], None]) -> N
             teller.join(timeout=10)
             failure = None if failed.empty() else failed.get()
         except Exception as error:  # Ray wraps what happens to a worker, or to the cluster, in types of its own
-            raise ClusterError(f"training on the cluster failed: {_last_line(error)}") from None
+            raise ClusterError(f"training on the cluster failed: {last_line(error)}") from None
         if failure is not None:
             raise failure
 
@@ -128,50 +104,3 @@ def _tell(events: Any, on_event: Callable[[Event], None]) -> None:
     with suppress(Exception):  # a cluster that is lost is told of by whoever waits for the training
         while (event := events.get()) is not None:
             on_event(event)
-
-
-def _ray() -> Any:
-    # Asked for once, before Ray is imported: it reads its settings then.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
-    try:
-        import ray
-        import ray.train
-    except ImportError:
-        raise UsageError("--cluster needs Ray: pip install 'convsmith[cluster]'") from None
-    return ray
-
-
-def _check_port(address: str) -> None:
-    """Ray itself waits for minutes where nobody listens."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():
-        raise UsageError(f"--cluster is auto, HOST:PORT or ray://HOST:PORT, not {address!r}")
-    try:
-        socket.create_connection((host, int(port)), timeout=CONNECTING).close()
-    except (OSError, OverflowError) as error:
-        raise ClusterError(f"--cluster {address}: nobody answers there ({error})") from None
-
-
-@contextmanager
-def _connected(ray: Any, address: str) -> Iterator[None]:
-    if address != "auto":
-        _check_port(address)
-    try:
-        ray.init(
-            address=None if address == "auto" else address,
-            log_to_driver=False,
-            logging_level="error",
-            ignore_reinit_error=True,
-        )
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise ClusterError(f"--cluster {address}: cannot be reached ({_last_line(error)})") from None
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _last_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

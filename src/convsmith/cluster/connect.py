@@ -1,0 +1,89 @@
+"""A Ray cluster by its address: found quickly or refused quickly, and left when the work is done."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from convsmith.errors import ConvsmithError, UsageError
+
+CONNECTING = 10
+"""Seconds to wait for the cluster's head."""
+
+RESTARTS = 20
+"""Workers or nodes that may be lost in a run."""
+
+ON_HEAD = {"num_cpus": 0, "resources": {"node:__internal_head__": 0.001}}
+"""Ray's options for an actor that takes no core and is lost only with the cluster's head, and so with all."""
+
+
+class ClusterError(ConvsmithError):
+    """The cluster cannot be reached, or the work on it failed."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where and how wide to work.
+
+    `address` is "auto" (the cluster that this machine belongs to, else one started for this run), HOST:PORT of its
+    head, or ray://HOST:PORT of its client server. `workers` processes with `gpus` each; where some are lost, the work
+    goes on.
+    """
+
+    address: str
+    workers: int
+    gpus: float = 0.0
+
+
+def import_ray() -> Any:
+    """The module `ray`. Raises UsageError if it is not installed."""
+    # Asked for once, before Ray is imported: it reads its settings then.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
+    try:
+        import ray
+        import ray.train
+    except ImportError:
+        raise UsageError("--cluster needs Ray: pip install 'convsmith[cluster]'") from None
+    return ray
+
+
+@contextmanager
+def connected(ray: Any, address: str) -> Iterator[None]:
+    """Within, Ray's calls go to the cluster at `address`. Raises UsageError for what is no address, ClusterError."""
+    if address != "auto":
+        _check_port(address)
+    try:
+        ray.init(
+            address=None if address == "auto" else address,
+            log_to_driver=False,
+            logging_level="error",
+            ignore_reinit_error=True,
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ClusterError(f"--cluster {address}: cannot be reached ({last_line(error)})") from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _check_port(address: str) -> None:
+    """Ray itself waits for minutes where nobody listens."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        raise UsageError(f"--cluster is auto, HOST:PORT or ray://HOST:PORT, not {address!r}")
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECTING).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(f"--cluster {address}: nobody answers there ({error})") from None
+
+
+def last_line(error: BaseException) -> str:
+    """What an error says, without the traceback that Ray puts before it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

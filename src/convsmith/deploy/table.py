@@ -1,0 +1,135 @@
+"""Predictions as a table in a file, a row an image, written as they come."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, Protocol, cast
+
+import pyarrow as pa  # type: ignore[import-untyped]
+from pyarrow import csv, parquet
+
+from convsmith.deploy.predict import Prediction
+from convsmith.errors import OutputError, UsageError
+
+ROWS = 4096
+"""Rows that are written at once."""
+
+FORMATS = (".csv", ".jsonl", ".parquet")
+
+
+class _Writer(Protocol):
+    """What takes the table, so many rows at a time."""
+
+    def write_table(self, table: Any) -> None: ...
+    def close(self) -> None: ...
+
+
+class _JsonLines:
+    """A JSON object a row, as `pandas.read_json(lines=True)` reads them."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write_table(self, table: Any) -> None:
+        for row in table.to_pylist():
+            self._file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+
+    def close(self) -> None:
+        pass
+
+
+@contextmanager
+def prediction_file(path: Path, guesses: int) -> Iterator[Callable[[Prediction], None]]:
+    """Within, what appends a prediction of `guesses` classes at most to a new CSV, JSON Lines or Parquet file.
+
+    The file has its name when all is written; before that, and if anything fails, there is only what was there.
+    Raises UsageError for another suffix or a place that cannot be written, OutputError if writing fails later.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(f"{path}: predictions are written to {', '.join(FORMATS)}")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; give a file")
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from None
+    temporary = Path(name)
+    table = _Table(path, os.fdopen(descriptor, "wb"), guesses)
+    try:
+        yield table.append
+        table.finish()
+        with _telling(path):
+            temporary.chmod(0o644)
+            temporary.replace(path)
+    finally:
+        table.close()
+        temporary.unlink(missing_ok=True)
+
+
+class _Table:
+    """Rows that wait, and the file that they go to."""
+
+    def __init__(self, path: Path, file: IO[bytes], guesses: int) -> None:
+        self._path, self._file, self._columns = path, file, columns_of(guesses)
+        self._rows: list[dict[str, Any]] = []
+        self._writer = _writer(path.suffix.lower(), file, self._columns)
+
+    def append(self, prediction: Prediction) -> None:
+        self._rows.append(_row(prediction))
+        if len(self._rows) == ROWS:
+            self._write()
+
+    def finish(self) -> None:
+        """Writes what is left, to the disk."""
+        self._write()
+        with _telling(self._path):
+            self._writer.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Lets the file go, whatever became of it: a writer that is not closed would complain of the file later."""
+        for opened in (self._writer, self._file):
+            with suppress(Exception):
+                opened.close()
+
+    def _write(self) -> None:
+        with _telling(self._path):
+            self._writer.write_table(pa.Table.from_pylist(self._rows, self._columns))
+        self._rows.clear()
+
+
+def columns_of(guesses: int) -> Any:
+    """The table's columns: `image`; `error`, null where the image could be read; and for each guess, from the likeliest
+    on, `class_1` and `probability_1`, null where it could not."""
+    pairs = [((f"class_{i}", pa.string()), (f"probability_{i}", pa.float32())) for i in range(1, guesses + 1)]
+    return pa.schema([("image", pa.string()), ("error", pa.string()), *(column for pair in pairs for column in pair)])
+
+
+def _row(prediction: Prediction) -> dict[str, Any]:
+    row: dict[str, Any] = {"image": prediction.image, "error": prediction.error}
+    for i, guess in enumerate(prediction.guesses, 1):
+        row |= {f"class_{i}": guess.label, f"probability_{i}": guess.probability}
+    return row
+
+
+def _writer(suffix: str, file: IO[bytes], columns: Any) -> _Writer:
+    match suffix:
+        case ".csv":
+            return cast(_Writer, csv.CSVWriter(file, columns))
+        case ".parquet":
+            return cast(_Writer, parquet.ParquetWriter(file, columns))
+    return _JsonLines(file)
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
