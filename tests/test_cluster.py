@@ -73,6 +73,16 @@ def test_what_a_worker_cannot_open_is_its_answer(tmp_path: Path) -> None:
     )
 
 
+def test_a_cluster_that_ray_remembers_but_that_is_gone_is_said_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray/ray_current_cluster").write_text(f"127.0.0.1:{free_port()}")
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    with pytest.raises(ClusterError, match="where nobody answers; run `ray stop`"):
+        train_on(Cluster("auto", 2), job(tmp_path), print)
+
+
 def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

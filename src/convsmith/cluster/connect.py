@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from convsmith.errors import ConvsmithError, UsageError
@@ -57,6 +58,8 @@ def connected(ray: Any, address: str) -> Iterator[None]:
     """Within, Ray's calls go to the cluster at `address`. Raises UsageError for what is no address, ClusterError."""
     if address != "auto":
         _check_port(address)
+    elif (left := _remembered()) and not _answers(left):
+        raise ClusterError(f"--cluster auto: Ray remembers a cluster at {left}, where nobody answers; run `ray stop`")
     try:
         ray.init(
             address=None if address == "auto" else address,
@@ -81,6 +84,24 @@ def _check_port(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=CONNECTING).close()
     except (OSError, OverflowError) as error:
         raise ClusterError(f"--cluster {address}: nobody answers there ({error})") from None
+
+
+def _remembered() -> str:
+    """The address that `ray start` left on this machine; a head that was killed leaves it too. Empty without one."""
+    file = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECTING).close()
+    except (OSError, OverflowError, ValueError):
+        return False
+    return True
 
 
 def last_line(error: BaseException) -> str:
