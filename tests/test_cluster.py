@@ -94,11 +94,11 @@ class TwoNodes:
     """A head and a second node, each with one core and a port of its own, started as the guide says."""
 
     def __init__(self, folder: Path) -> None:
-        self.address = f"127.0.0.1:{free_port()}"
+        self.address, self.client = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
         self._folder = folder
         self._nodes: list[psutil.Popen] = []
-        port = self.address.rpartition(":")[2]
-        self._start("--head", f"--port={port}", f"--ray-client-server-port={free_port()}", "--include-dashboard=false")
+        port, client = (address.rpartition(":")[2] for address in (self.address, self.client))
+        self._start("--head", f"--port={port}", f"--ray-client-server-port={client}", "--include-dashboard=false")
         self._start(f"--address={self.address}")
 
     def _start(self, *options: str) -> None:
@@ -225,6 +225,18 @@ def test_a_worker_killed_twenty_times_changes_no_bit(two_nodes: TwoNodes, tmp_pa
     assert killed.losses() == pytest.approx(straight.losses(), rel=1e-3)
     assert set(killed.starts()) == {2}, "with fewer processes the sums would be rounded otherwise"
     assert all(torch.equal(weights[name], wanted[name]) for name in wanted)
+
+
+@pytest.mark.slow
+def test_a_client_of_the_cluster_has_the_losses_of_a_member(
+    two_nodes: TwoNodes, photo_folder: Path, tmp_path: Path
+) -> None:
+    member = Training(tmp_path, "member", photo_folder, 3, "--cluster", two_nodes.address, "--workers", "2")
+    member.finished()
+    client = Training(tmp_path, "client", photo_folder, 3, "--cluster", f"ray://{two_nodes.client}", "--workers", "2")
+    client.finished()
+    assert client.starts() == [2]
+    assert client.losses() == pytest.approx(member.losses(), rel=1e-4)
 
 
 @pytest.mark.slow

@@ -1,10 +1,10 @@
 import json
+from dataclasses import replace
 from types import ModuleType
 
 import pytest
 
 import convsmith
-from convsmith.data.dataset import Dataset
 from convsmith.errors import UnknownNameError, UsageError
 from convsmith.train.papers import PAPERS
 from convsmith.train.recipe import Recipe
@@ -64,9 +64,11 @@ def test_every_pattern_of_a_papers_families_means_one() -> None:
 
 
 def test_small_sides_are_only_for_networks_that_take_them(tiny: ModuleType) -> None:
-    dataset: Dataset = tiny.in_memory()
-    anywhere = convsmith.create("resnet20", classes=3, input=(3, 12, 12))
-    fixed = convsmith.create("lenet_300_100", classes=3, input=(3, 12, 12))
-    settings = {"epochs": 1, "seed": 0}
-    assert recipe_named("fast", anywhere, dataset, tiny.PREPROCESS, **settings).sides == (0.5, 1.0)
-    assert recipe_named("fast", fixed, dataset, tiny.PREPROCESS, **settings).sides == (1.0, 1.0)
+    def sides(model: str, side: int) -> tuple[float, float]:
+        network = convsmith.create(model, classes=3, input=(3, side, side))
+        preprocess = replace(tiny.PREPROCESS, crop=(side, side), resize=side)
+        return recipe_named("fast", network, tiny.in_memory(), preprocess, epochs=1, seed=0).sides
+
+    assert sides("resnet20", 64) == (0.5, 1.0)
+    assert sides("lenet_300_100", 64) == (1.0, 1.0)
+    assert sides("resnet20", 28) == (1.0, 1.0), "small pictures have nothing to spare"

@@ -40,28 +40,13 @@ def train_on(cluster: Cluster, job: Job, on_event: Callable[[Event], None]) -> N
     """
     ray = import_ray()
     with connected(ray, cluster.address):
-        from ray.train.torch import TorchTrainer
         from ray.util.queue import Queue
 
         events, failed = Queue(actor_options=ON_HEAD), Queue(actor_options=ON_HEAD)
-        trainer = TorchTrainer(
-            _work,
-            train_loop_config={"job": job, "events": events, "failed": failed},
-            scaling_config=ray.train.ScalingConfig(
-                num_workers=(1, cluster.workers) if cluster.workers > 1 else 1,
-                use_gpu=cluster.gpus > 0,
-                resources_per_worker={"CPU": 1, **({"GPU": cluster.gpus} if cluster.gpus else {})},
-            ),
-            run_config=ray.train.RunConfig(
-                name=Path(job.run_dir).name,
-                storage_path=str(Path(job.run_dir).absolute() / "ray"),
-                failure_config=ray.train.FailureConfig(max_failures=RESTARTS),
-            ),
-        )
         teller = Thread(target=_tell, args=(events, on_event), daemon=True)
         teller.start()
         try:
-            trainer.fit()
+            ray.get(ray.remote(**ON_HEAD)(_direct).remote(cluster, job, events, failed))
             events.put(None)
             teller.join(timeout=10)
             failure = None if failed.empty() else failed.get()
@@ -69,6 +54,27 @@ def train_on(cluster: Cluster, job: Job, on_event: Callable[[Event], None]) -> N
             raise ClusterError(f"training on the cluster failed: {last_line(error)}") from None
         if failure is not None:
             raise failure
+
+
+def _direct(cluster: Cluster, job: Job, events: Any, failed: Any) -> None:
+    """Has Ray Train do the work. In a process of the cluster, for it does not run in a client of one (`ray://`)."""
+    ray = import_ray()
+    from ray.train.torch import TorchTrainer
+
+    TorchTrainer(
+        _work,
+        train_loop_config={"job": job, "events": events, "failed": failed},
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=(1, cluster.workers) if cluster.workers > 1 else 1,
+            use_gpu=cluster.gpus > 0,
+            resources_per_worker={"CPU": 1, **({"GPU": cluster.gpus} if cluster.gpus else {})},
+        ),
+        run_config=ray.train.RunConfig(
+            name=Path(job.run_dir).name,
+            storage_path=str(Path(job.run_dir).absolute() / "ray"),
+            failure_config=ray.train.FailureConfig(max_failures=RESTARTS),
+        ),
+    ).fit()
 
 
 def _work(config: dict[str, Any]) -> None:

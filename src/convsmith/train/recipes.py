@@ -9,6 +9,7 @@ from math import sqrt
 from convsmith.data.augment import Augment, written_characters
 from convsmith.data.dataset import Dataset
 from convsmith.data.mixing import Mixing
+from convsmith.design.evidence import SMALL_SIDE
 from convsmith.errors import UnknownNameError, UsageError
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
@@ -69,7 +70,10 @@ def _default(network: Network, dataset: Dataset, preprocess: Preprocess, epochs:
 def _fast(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: int | None, seed: int) -> Recipe:
     passes = epochs or usual_epochs("fast", len(dataset.split("train")))
     recipe = _default(network, dataset, preprocess, passes, seed)
-    half = takes_side(network, tuple(max(1, side // 2) for side in preprocess.crop))
+    # Small pictures have nothing to spare: two epochs at 14 pixels bring ResNet-20 to 80% on Fashion-MNIST, one at 28
+    # brings it to 89%.
+    small = preprocess.crop[0] <= SMALL_SIDE
+    half = not small and takes_side(network, tuple(max(1, side // 2) for side in preprocess.crop))
     return replace(
         recipe,
         name="fast",
@@ -153,8 +157,8 @@ RECIPES: dict[str, NamedRecipe] = {
         NamedRecipe(
             "fast",
             "Smith 2018 (arXiv 1803.09820), one cycle; Howard 2018, progressive resizing",
-            "a third of the default's epochs at twice its rate, up and down in straight lines; images grow from half "
-            "their side where the network takes any",
+            "a third of the default's epochs at twice its rate, up and down in straight lines; images of over "
+            f"{SMALL_SIDE} pixels grow from half their side where the network takes any",
             _fast,
         ),
         NamedRecipe(
