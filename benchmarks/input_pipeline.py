@@ -32,7 +32,7 @@ from convsmith.data.reading import Training
 from convsmith.network.preprocess import Preprocess
 from row import Row, show
 
-FILES, BATCH, ROUNDS = 1024, 64, 3
+FILES, BATCH, ROUNDS = 3072, 64, 3
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 AIM = 3.0
 

@@ -3,7 +3,7 @@ NCHW on dense networks and LeNet-5, and 1.7 times on those of depthwise convolut
 
 Without them only LeNet-5 has an aim: the plain step already runs at most of the machine's float32 peak.
 
-Plain is what a tutorial writes: `build`, torch.optim.SGD with Nesterov momentum, cross-entropy, one thread a core.
+Plain is what a tutorial writes: torch's own layers, torch.optim.SGD with Nesterov momentum, cross-entropy, one thread a core.
 Ours is what `fit` runs: `Learner`, with the fused optimizer and the moving average that plain has not, on the network
 with its rectifiers behind its poolings, in the memory format and precision that the probe chose. The sides are
 interleaved, both on the same images in memory.
@@ -21,9 +21,10 @@ from functools import cache
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 import convsmith
+from convsmith.backend import layers
 from convsmith.network.network import Network
 from convsmith.train.objective import Objective
 from convsmith.train.plan import bfloat16_is_slow, choose_plan
@@ -70,8 +71,20 @@ SECONDS = 20
 ROUNDS = 5
 
 
-def plain_step(network: Network, images: Tensor, labels: Tensor) -> Callable[[], object]:
+STOCK = {layers.Conv2d: nn.Conv2d, layers.MaxPool2d: nn.MaxPool2d, layers.ReLU6: nn.ReLU6}
+"""Our layers, and torch's own for the same."""
+
+
+def stock(network: Network) -> nn.Module:
+    """The network of torch's own layers."""
     module = convsmith.build(network)
+    for layer in module.modules():
+        layer.__class__ = STOCK.get(type(layer), type(layer))
+    return module
+
+
+def plain_step(network: Network, images: Tensor, labels: Tensor) -> Callable[[], object]:
+    module = stock(network)
     optimizer = torch.optim.SGD(module.parameters(), lr=1e-3, momentum=0.9, nesterov=True, weight_decay=5e-4)
 
     def step() -> None:

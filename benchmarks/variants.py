@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import convsmith
-from train_step import CASES, Case, seconds
+from train_step import CASES, Case, seconds, stock
 
 VARIANTS = {
     "contiguous float32": ("contiguous", "float32", False),
@@ -34,7 +34,7 @@ SECONDS = 15
 def step_of(case: Case, variant: str, images: Tensor, labels: Tensor) -> Callable[[], None]:
     name, precision, compiled = VARIANTS[variant]
     memory_format = FORMATS[name]
-    module = convsmith.build(convsmith.create(case.model, classes=case.classes, input=case.input))
+    module = stock(convsmith.create(case.model, classes=case.classes, input=case.input))
     module.to(memory_format=memory_format)
     optimizer = torch.optim.SGD(module.parameters(), lr=1e-3, momentum=0.9, nesterov=True, weight_decay=5e-4)
     forward = torch.compile(module) if compiled else module
