@@ -3,9 +3,9 @@ NCHW on dense networks and LeNet-5, and 1.7 times on those of depthwise convolut
 
 Without them only LeNet-5 has an aim: the plain step already runs at most of the machine's float32 peak.
 
-Plain is what a tutorial writes: torch's own layers, torch.optim.SGD with Nesterov momentum, cross-entropy, one thread a core.
-Ours is what `fit` runs: `Learner`, with the fused optimizer and the moving average that plain has not, on the network
-with its rectifiers behind its poolings, in the memory format and precision that the probe chose. The sides are
+Plain is what a tutorial writes: torch's own layers, torch.optim.SGD with Nesterov momentum, cross-entropy, one thread a
+core. Ours is what `fit` runs: `Learner`, with the fused optimizer and the moving average that plain has not, on the
+network with its rectifiers behind its poolings, in the memory format and precision that the probe chose. The sides are
 interleaved, both on the same images in memory.
 
     python benchmarks/train_step.py
