@@ -1,4 +1,5 @@
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -164,7 +165,7 @@ def test_a_compiled_step_that_is_no_faster_is_not_taken(compiler: Callable[..., 
     compiler(lambda module: module)
     plan = plan_of(RECIPE, Waits(), LONG)
     assert not plan.compiled
-    assert plan.notes[-1].startswith("torch.compile not taken: 1.0")
+    assert re.fullmatch(r"torch.compile not taken: \d\.\d\d times the plain step.s speed, .*", plan.notes[-1])
 
 
 def test_nothing_is_compiled_for_a_short_training(compiler: Callable[..., None]) -> None:

@@ -55,7 +55,7 @@ class Files:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        return np.asarray(Image.open(self.paths[index]))
+        return np.array(Image.open(self.paths[index]))
 
     def name(self, index: int) -> str:
         return str(self.paths[index])
