@@ -58,7 +58,7 @@ def connected(ray: Any, address: str) -> Iterator[None]:
     """Within, Ray's calls go to the cluster at `address`. Raises UsageError for what is no address, ClusterError."""
     if address != "auto":
         _check_port(address)
-    elif (left := _remembered()) and not _answers(left):
+    elif (left := _remembered()) and _silence(left):
         raise ClusterError(f"--cluster auto: Ray remembers a cluster at {left}, where nobody answers; run `ray stop`")
     try:
         ray.init(
@@ -80,10 +80,8 @@ def _check_port(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdecimal():
         raise UsageError(f"--cluster is auto, HOST:PORT or ray://HOST:PORT, not {address!r}")
-    try:
-        socket.create_connection((host, int(port)), timeout=CONNECTING).close()
-    except (OSError, OverflowError) as error:
-        raise ClusterError(f"--cluster {address}: nobody answers there ({error})") from None
+    if why := _silence(f"{host}:{port}"):
+        raise ClusterError(f"--cluster {address}: nobody answers there ({why})")
 
 
 def _remembered() -> str:
@@ -95,13 +93,14 @@ def _remembered() -> str:
         return ""
 
 
-def _answers(address: str) -> bool:
+def _silence(address: str) -> str:
+    """Why nobody answers at HOST:PORT; empty where somebody does."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=CONNECTING).close()
-    except (OSError, OverflowError, ValueError):
-        return False
-    return True
+    except (OSError, OverflowError, ValueError) as error:
+        return str(error) or type(error).__name__
+    return ""
 
 
 def last_line(error: BaseException) -> str:
