@@ -33,6 +33,7 @@ def _member(rank: int, count: int, port: int, work: Callable[..., None], argumen
     torch.set_num_threads(1)
     dist.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=count)
     work(*arguments)
+    dist.barrier()  # gloo aborts a process that takes the group down while another still uses it
     dist.destroy_process_group()
 
 
