@@ -23,6 +23,7 @@ from safetensors.torch import load_file
 
 import convsmith
 from convsmith.cluster import Cluster, ClusterError, Job, predict_on, train_on
+from convsmith.cluster.connect import connected
 from convsmith.cluster.predict import Worker
 from convsmith.data.gather import gather
 from convsmith.deploy.predict import predict
@@ -81,6 +82,38 @@ def test_a_cluster_that_ray_remembers_but_that_is_gone_is_said_at_once(
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     with pytest.raises(ClusterError, match="where nobody answers; run `ray stop`"):
         train_on(Cluster("auto", 2), job(tmp_path), print)
+
+
+class HeadThatFails:
+    """A stand-in for `ray` whose head's client server fails to serve so many clients."""
+
+    def __init__(self, times: int) -> None:
+        self.times, self.asked, self.left = times, 0, False
+
+    def init(self, **options: object) -> None:
+        self.asked += 1
+        if self.asked <= self.times:
+            raise ConnectionAbortedError("Initialization failure:\nStarting Ray client server failed.")
+
+    def shutdown(self) -> None:
+        self.left = True
+
+
+def test_a_client_whom_the_head_could_not_serve_asks_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    ray = HeadThatFails(2)
+    with connected(ray, "auto"):
+        assert ray.asked == 3
+    assert ray.left
+
+
+def test_a_head_that_serves_no_client_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    with (
+        pytest.raises(ClusterError, match=r"cannot be reached \(Starting Ray client server failed\.\)"),
+        connected(HeadThatFails(9), "auto"),
+    ):
+        pytest.fail("connected")
 
 
 def free_port() -> int:

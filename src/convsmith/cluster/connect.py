@@ -15,6 +15,10 @@ from convsmith.errors import ConvsmithError, UsageError
 CONNECTING = 10
 """Seconds to wait for the cluster's head."""
 
+ATTEMPTS = 3
+"""To join as a client: now and then the head's client server fails to start a process for one (Ray 2.60: its fork
+races with gRPC's threads), and starts the next one well."""
+
 RESTARTS = 20
 """Workers or nodes that may be lost in a run."""
 
@@ -60,19 +64,27 @@ def connected(ray: Any, address: str) -> Iterator[None]:
         _check_port(address)
     elif (left := _remembered()) and _silence(left):
         raise ClusterError(f"--cluster auto: Ray remembers a cluster at {left}, where nobody answers; run `ray stop`")
-    try:
-        ray.init(
-            address=None if address == "auto" else address,
-            log_to_driver=False,
-            logging_level="error",
-            ignore_reinit_error=True,
-        )
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise ClusterError(f"--cluster {address}: cannot be reached ({last_line(error)})") from None
+    _join(ray, address)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _join(ray: Any, address: str) -> None:
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            ray.init(
+                address=None if address == "auto" else address,
+                log_to_driver=False,
+                logging_level="error",
+                ignore_reinit_error=True,
+            )
+            return
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            # So Ray says that the head answered, but could not serve: a refusal for good comes soon again.
+            if attempt == ATTEMPTS or not isinstance(error, ConnectionAbortedError):
+                raise ClusterError(f"--cluster {address}: cannot be reached ({last_line(error)})") from None
 
 
 def _check_port(address: str) -> None:
