@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import convsmith
 from convsmith.data.dataset import Dataset, Split
-from convsmith.data.images import ArrayImages, packed
+from convsmith.data.images import ArrayImages, FileImages, packed
 from convsmith.network import Preprocess
 from convsmith.train.defaults import default_augment, default_epochs, default_recipe
+from convsmith.train.papers import cropped
 
 GREY = Preprocess(1, (28, 28), 28, (0.5,), (0.5,))
 LENET = convsmith.create("lenet5")
@@ -63,6 +67,14 @@ def test_images_change_only_in_ways_that_keep_their_class() -> None:
     assert many.flip
     assert not many.crop_padding
     assert not default_augment(LENET, dataset(("left hand", "right hand"), (9, 9)), GREY).flip
-    photos = default_augment(LENET, dataset(("cat", "dog"), (9, 9)), PHOTO)
-    assert photos.resized_crop
-    assert not photos.crop_padding
+
+
+def test_parts_are_cut_out_of_files_and_arrays_are_shifted(tmp_path: Path) -> None:
+    arrays = dataset(("cat", "dog"), (9, 9))
+    files = replace(arrays, splits={"train": Split(FileImages(tmp_path, packed("ab")), np.arange(2))})
+    for augment in (default_augment(LENET, files, PHOTO), cropped(0.08)(files, PHOTO)):
+        assert augment.resized_crop
+        assert not augment.crop_padding
+    for augment, padding in ((default_augment(LENET, arrays, PHOTO), 6), (cropped(0.08)(arrays, PHOTO), 12)):
+        assert augment.resized_crop is None
+        assert augment.crop_padding == padding

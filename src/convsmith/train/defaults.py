@@ -10,6 +10,7 @@ import numpy as np
 from convsmith.cost import cost_of
 from convsmith.data.augment import Augment, flip_keeps_class, written_characters
 from convsmith.data.dataset import Dataset
+from convsmith.data.loader import InMemory
 from convsmith.design.evidence import SMALL_SIDE
 from convsmith.network.network import Network
 from convsmith.network.ops import BatchNorm, Conv, Linear
@@ -133,6 +134,14 @@ def default_augment(network: Network, dataset: Dataset, preprocess: Preprocess) 
     if written_characters(dataset.classes):
         return Augment(shift=0.06, rotate=10, scale=0.1)
     flip = flip_keeps_class(dataset.classes)
-    if preprocess.crop[0] > SMALL_SIDE:
+    if cut_from_photographs(dataset, preprocess):
         return Augment(resized_crop=0.35, flip=flip)
     return Augment(crop_padding=max(1, preprocess.crop[0] // 16) if overfits(network, dataset) else 0, flip=flip)
+
+
+def cut_from_photographs(dataset: Dataset, preprocess: Preprocess) -> bool:
+    """Whether training images are random parts of files; small ones, and arrays, are shifted instead.
+
+    A part is cut out of a file as it is decoded. An array is whole in memory, and mostly of small images.
+    """
+    return preprocess.crop[0] > SMALL_SIDE and not isinstance(dataset.split("train").images, InMemory)

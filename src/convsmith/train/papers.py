@@ -14,9 +14,9 @@ from typing import Any
 
 from convsmith.data.augment import Augment, flip_keeps_class, written_characters
 from convsmith.data.dataset import Dataset
-from convsmith.design.evidence import SMALL_SIDE
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
+from convsmith.train.defaults import cut_from_photographs
 from convsmith.train.recipe import Recipe
 from convsmith.train.schedule import Schedule
 
@@ -39,7 +39,7 @@ class NamedRecipe:
 
 
 def cropped(area: float, **more: Any) -> Callable[[Dataset, Preprocess], Augment]:
-    """A random part of at least this share of the area for photographs; a shift by an eighth for small images.
+    """A random part of at least this share of the area for photographs; a shift by an eighth for others.
 
     `more` are other fields of `Augment`. Characters get none of these that could make another of them.
     """
@@ -48,7 +48,7 @@ def cropped(area: float, **more: Any) -> Callable[[Dataset, Preprocess], Augment
         if written_characters(dataset.classes):
             return Augment(shift=0.06, rotate=10, scale=0.1)
         flip = flip_keeps_class(dataset.classes)
-        if preprocess.crop[0] > SMALL_SIDE:
+        if cut_from_photographs(dataset, preprocess):
             return Augment(resized_crop=area, flip=flip, **more)
         return Augment(crop_padding=max(1, preprocess.crop[0] // 8), flip=flip, **more)
 
