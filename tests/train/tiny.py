@@ -11,20 +11,23 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from convsmith.data.augment import Augment
 from convsmith.data.dataset import Dataset, Split
 from convsmith.network.preprocess import Preprocess
 from convsmith.train import checkpoint
-from convsmith.train.loop import fit_module
+from convsmith.train.checkpoint import CheckpointFolder, read_checkpoint
+from convsmith.train.events import Event, Noticed
+from convsmith.train.loop import TrainResult, fit_module
 from convsmith.train.recipe import Recipe
 
 # More threads do nothing for images of 12x12, and on a busy machine they wait for each other.
@@ -119,6 +122,41 @@ def in_files(folder: Path, images: int = 100) -> Dataset:
 
 def _dataset(splits: dict[str, Split]) -> Dataset:
     return Dataset("tiny", ("red", "green", "blue"), splits, channels=3, size=(12, 12), fingerprint="tiny")
+
+
+def fit(run_dir: Path, dataset: Dataset | None = None, **changes: object) -> TrainResult:
+    """A run without a hitch, by the recipe with these changes."""
+    return fit_module(module(), dataset or in_memory(), PREPROCESS, replace(recipe(), **changes), run_dir)
+
+
+def last_tensors(run_dir: Path) -> Mapping[str, Tensor]:
+    """Everything that the newest checkpoint holds: weights, momentum, average, best, loss."""
+    return read_checkpoint(CheckpointFolder(run_dir / "checkpoint").files()[0]).tensors
+
+
+def notices(events: list[Event]) -> list[str]:
+    """What was noticed, without the reasons of the plan."""
+    return [e.text for e in events if isinstance(e, Noticed) and not e.text.startswith("plan: ")]
+
+
+def assert_same_bits(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> None:
+    assert one.keys() == other.keys()
+    different = [name for name in one if not torch.equal(one[name], other[name])]
+    assert different == []
+
+
+def interrupt_at(module: nn.Module, step: int, number: signal.Signals) -> None:
+    """Sends this process a signal during the forward pass of a training step (from 0)."""
+    steps = 0
+
+    def forward(module: nn.Module, inputs: object) -> None:
+        nonlocal steps
+        if module.training:
+            if steps == step:
+                os.kill(os.getpid(), number)
+            steps += 1
+
+    module.register_forward_pre_hook(forward)
 
 
 def kill_at(place: str, times: int, network: nn.Module) -> None:
