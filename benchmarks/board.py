@@ -2,8 +2,13 @@
 
 The board is the benchmark table of github.com/zalandoresearch/fashion-mnist: accuracies as submitted, by networks of
 those families, at sizes that are not always said. Each network here is trained by `convsmith fit`, in less than an hour
-on two cores, and tested once on the 10,000 test images. Results and logs are in `benchmarks/board/`; networks without a
-result there have not been run, and the table says so.
+on two cores, and tested on the 10,000 test images. Results and logs are in `benchmarks/board/`; networks without a
+result there have not been run, and the table says so. Of several trainings of a network the one that is best in
+validation is kept: three of ResNet-20 (test accuracy 94.77%; 94.80% and 94.88% after 50 and 90 epochs of the default
+recipe) and two of MobileNet (93.88%; 93.64% after 40 epochs of the default recipe).
+
+AlexNet, SqueezeNet and GoogLeNet were trained before arrays at sides of over 48 pixels were shifted at random; their
+commands give other recipes now.
 
     python benchmarks/board.py --run squeezenet1_1   trains one of them (slow)
     python benchmarks/board.py                       prints the table of what has been run
@@ -40,7 +45,7 @@ ENTRIES = (
     Entry("SqueezeNet, 200 epochs", 90.0, "squeezenet1_1", "--side 56 --epochs 30 --learning-rate 0.02 --clip-norm 5"),
     Entry("VGG16, 26 M parameters", 93.5, "vgg16_bn", "--side 32 --max-params 26000000 --epochs 14"),
     Entry("GoogLeNet", 93.7, "googlenet_bn", "--side 56 --epochs 16"),
-    Entry("ResNet18, augmented", 94.9, "resnet20", "--side 28 --epochs 50"),
+    Entry("ResNet18, augmented", 94.9, "resnet20", "--side 28 --recipe sam --epochs 45"),
     Entry("MobileNet, flips", 95.0, "mobilenet_v1", "--side 56 --recipe sam --epochs 24"),
     Entry("DenseNet-BC, 768K parameters", 95.4, "densenet100_bc_k12", "--side 28 --epochs 8"),
 )
