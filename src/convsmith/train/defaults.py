@@ -130,18 +130,23 @@ def overfits(network: Network, dataset: Dataset) -> bool:
 
 
 def default_augment(network: Network, dataset: Dataset, preprocess: Preprocess) -> Augment:
-    """Random changes that keep the class."""
+    """Random changes that keep the class, fewer where the network cannot learn the data by heart."""
+    padding = max(1, preprocess.crop[0] // 16) if overfits(network, dataset) else 0
+    return class_keeping_augment(dataset, preprocess, area=0.35, padding=padding)
+
+
+def class_keeping_augment(
+    dataset: Dataset, preprocess: Preprocess, *, area: float, padding: int, trivial: bool = False
+) -> Augment:
+    """Random changes that keep the class.
+
+    Files give a random part of at least `area`, cut out as they are decoded. Small images, and those of an array, are
+    shifted by up to `padding` pixels. Both are mirrored where that keeps the class, and changed once more if `trivial`.
+    Characters only shift, turn and scale a little.
+    """
     if written_characters(dataset.classes):
         return Augment(shift=0.06, rotate=10, scale=0.1)
     flip = flip_keeps_class(dataset.classes)
-    if cut_from_photographs(dataset, preprocess):
-        return Augment(resized_crop=0.35, flip=flip)
-    return Augment(crop_padding=max(1, preprocess.crop[0] // 16) if overfits(network, dataset) else 0, flip=flip)
-
-
-def cut_from_photographs(dataset: Dataset, preprocess: Preprocess) -> bool:
-    """Whether training images are random parts of files; small ones, and arrays, are shifted instead.
-
-    A part is cut out of a file as it is decoded. An array is whole in memory, and mostly of small images.
-    """
-    return preprocess.crop[0] > SMALL_SIDE and not isinstance(dataset.split("train").images, InMemory)
+    if preprocess.crop[0] > SMALL_SIDE and not isinstance(dataset.split("train").images, InMemory):
+        return Augment(resized_crop=area, flip=flip, trivial=trivial)
+    return Augment(crop_padding=padding, flip=flip, trivial=trivial)

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from convsmith.data.augment import Augment, flip_keeps_class, written_characters
+from convsmith.data.augment import Augment
 from convsmith.data.dataset import Dataset
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
-from convsmith.train.defaults import cut_from_photographs
+from convsmith.train.defaults import class_keeping_augment
 from convsmith.train.recipe import Recipe
 from convsmith.train.schedule import Schedule
 
@@ -38,19 +38,12 @@ class NamedRecipe:
     families: tuple[str, ...] = ()
 
 
-def cropped(area: float, **more: Any) -> Callable[[Dataset, Preprocess], Augment]:
-    """A random part of at least this share of the area for photographs; a shift by an eighth for others.
-
-    `more` are other fields of `Augment`. Characters get none of these that could make another of them.
-    """
+def cropped(area: float, *, trivial: bool = False) -> Callable[[Dataset, Preprocess], Augment]:
+    """A random part of at least this share of the area; a shift by an eighth where none is cut."""
 
     def augment(dataset: Dataset, preprocess: Preprocess) -> Augment:
-        if written_characters(dataset.classes):
-            return Augment(shift=0.06, rotate=10, scale=0.1)
-        flip = flip_keeps_class(dataset.classes)
-        if cut_from_photographs(dataset, preprocess):
-            return Augment(resized_crop=area, flip=flip, **more)
-        return Augment(crop_padding=max(1, preprocess.crop[0] // 8), flip=flip, **more)
+        padding = max(1, preprocess.crop[0] // 8)
+        return class_keeping_augment(dataset, preprocess, area=area, padding=padding, trivial=trivial)
 
     return augment
 
