@@ -20,7 +20,9 @@ from convsmith.data.augment import (
 from convsmith.data.decode import cut
 from convsmith.data.draws import Draws
 
-EVERYTHING = Augment(shift=0.1, rotate=15, scale=0.1, crop_padding=2, flip=True, trivial=True, erase=0.5)
+EVERYTHING = Augment(
+    resized_crop=0.3, shift=0.1, rotate=15, scale=0.1, crop_padding=2, flip=True, trivial=True, erase=0.5
+)
 
 
 def photos(count: int = 16, channels: int = 3, size: tuple[int, int] = (20, 24)) -> Tensor:
@@ -119,6 +121,24 @@ def test_images_of_every_shape_can_be_cropped(height: int, width: int, seed: int
     crop = random_resized_crop(part_of(image), (16, 16), 0.08, False, np.random.default_rng(seed))
     assert crop.shape == (16, 16, 3)
     assert (crop == 200).all()
+
+
+def test_the_parts_of_a_batch_have_the_areas_and_ratios_of_those_of_files() -> None:
+    height, width = 60, 90
+    across, down = torch.arange(float(width)).expand(height, width), torch.arange(float(height))[:, None]
+    ramps = torch.stack([across, down.expand(height, width)]).expand(2000, 2, height, width)
+    parts = apply(Augment(resized_crop=0.5), ramps)
+    wide = parts[:, 0, 0, -2] - parts[:, 0, 0, 1]
+    tall = parts[:, 1, -2, 0] - parts[:, 1, 1, 0]
+    wide, tall = wide / (width - 3), tall / (height - 3)  # of the whole; the outermost pixels are cut off at the edge
+    ratio = wide / tall * width / height
+    free = (wide < 0.99) & (tall < 0.99)
+    assert ((wide <= 1.001) & (tall <= 1.001)).all()
+    assert ((wide * tall)[free] > 0.49).all()
+    assert bool(((ratio[free] > 0.74) & (ratio[free] < 1.35)).all())
+    assert ratio[free].min() < 0.85
+    assert ratio[free].max() > 1.2
+    assert (wide * tall).min() < 0.55
 
 
 @pytest.mark.parametrize(

@@ -69,12 +69,14 @@ def test_images_change_only_in_ways_that_keep_their_class() -> None:
     assert not default_augment(LENET, dataset(("left hand", "right hand"), (9, 9)), GREY).flip
 
 
-def test_parts_are_cut_out_of_files_and_arrays_are_shifted(tmp_path: Path) -> None:
-    arrays = dataset(("cat", "dog"), (9, 9))
-    files = replace(arrays, splits={"train": Split(FileImages(tmp_path, packed("ab")), np.arange(2))})
-    for augment in (default_augment(LENET, files, PHOTO), cropped(0.08)(files, PHOTO)):
-        assert augment.resized_crop
-        assert not augment.crop_padding
-    for augment, padding in ((default_augment(LENET, arrays, PHOTO), 6), (cropped(0.08)(arrays, PHOTO), 12)):
-        assert augment.resized_crop is None
-        assert augment.crop_padding == padding
+def test_parts_are_cut_out_of_pictures_and_small_ones_are_shifted(tmp_path: Path) -> None:
+    small = dataset(("cat", "dog"), (9, 9))
+    files = {"train": Split(FileImages(tmp_path, packed("ab")), np.arange(2))}
+    for data in (replace(small, size=(128, 96)), replace(small, size=(96, 128), splits=files)):
+        for augment in (default_augment(LENET, data, PHOTO), cropped(0.08)(data, PHOTO)):
+            assert augment.resized_crop
+            assert not augment.crop_padding
+    for data in (small, replace(small, splits=files)):
+        for augment, padding in ((default_augment(LENET, data, PHOTO), 6), (cropped(0.08)(data, PHOTO), 12)):
+            assert augment.resized_crop is None
+            assert augment.crop_padding == padding

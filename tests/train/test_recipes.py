@@ -32,6 +32,18 @@ def test_a_papers_rate_is_scaled_with_the_batch(tiny: ModuleType) -> None:
     assert (recipe.epochs, recipe.schedule.drops) == (164, (0.5, 0.75))
 
 
+def test_erasing_is_the_default_with_half_of_the_images_erased_and_longer_shifts(tiny: ModuleType) -> None:
+    network = convsmith.create("resnet20", classes=3, input=(3, 32, 32))
+    preprocess = replace(tiny.PREPROCESS, crop=(32, 32), resize=32)
+    default, erasing = (
+        recipe_named(name, network, tiny.in_memory(), preprocess, epochs=None, seed=0)
+        for name in ("default", "erasing")
+    )
+    assert erasing.epochs == 3 * default.epochs
+    assert erasing.augment == replace(default.augment, erase=0.5, crop_padding=4)
+    assert replace(erasing, name="default", epochs=default.epochs, augment=default.augment) == default
+
+
 @pytest.mark.parametrize(
     ("model", "name"),
     [

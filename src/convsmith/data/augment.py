@@ -27,8 +27,8 @@ SIDES = frozenset(("left", "right"))
 class Augment:
     """What may happen to a training image. All off by default; the order is that of the fields.
 
-    - `resized_crop`: for image files, a random part of at least this fraction of the area, of aspect ratio 3/4 to
-      4/3, resized to the network's input (Szegedy et al. 2015, section 6). In (0, 1], or None: the evaluation crop.
+    - `resized_crop`: a random part of at least this fraction of the area, of aspect ratio 3/4 to 4/3, resized to the
+      network's input (Szegedy et al. 2015, section 6). In (0, 1], or None: the evaluation crop.
     - `shift` (fraction of the side), `rotate` (degrees), `scale` (fraction): each drawn uniformly from +- the value.
     - `crop_padding`: zeros added on each side before a random crop of the old size, in pixels (He et al. 2015, 4.2).
     - `flip`: left and right exchanged in half of the images.
@@ -77,6 +77,8 @@ def flip_keeps_class(classes: Iterable[str]) -> bool:
 
 def augment_batch(images: Tensor, augment: Augment, draws: Draws) -> Tensor:
     """Augments float32 images (N, C, H, W) in 0..255, each by its own draws. Returns (N, C, H, W)."""
+    if augment.resized_crop is not None:
+        images = _resized_crop(images, augment.resized_crop, draws)
     if augment.shift or augment.rotate or augment.scale:
         images = _affine(images, augment, draws)
     if augment.crop_padding:
@@ -90,6 +92,9 @@ def augment_batch(images: Tensor, augment: Augment, draws: Draws) -> Tensor:
         images = _erase(images, augment.erase, draws)
     return images
 
+
+LOG_RATIO = math.log(4 / 3)
+"""The logarithm of a random part's greatest aspect ratio; the least is its inverse."""
 
 Part = Callable[[Callable[[int, int], Box]], NDArray[np.uint8]]
 """Gives the part (h, w, 3) of an image that a function of its height and width chooses."""
@@ -111,10 +116,9 @@ def random_resized_crop(
 
 def _random_box(height: int, width: int, area: float, generator: np.random.Generator) -> Box:
     """A box inside the image; the middle of it where ten draws do not fit."""
-    log_ratio = math.log(4 / 3)
     for _ in range(10):
         pixels = height * width * generator.uniform(area, 1.0)
-        ratio = math.exp(generator.uniform(-log_ratio, log_ratio))
+        ratio = math.exp(generator.uniform(-LOG_RATIO, LOG_RATIO))
         box_height, box_width = round(math.sqrt(pixels / ratio)), round(math.sqrt(pixels * ratio))
         if 0 < box_height <= height and 0 < box_width <= width:
             top = int(generator.integers(height - box_height + 1))
@@ -134,6 +138,28 @@ def _affine(images: Tensor, augment: Augment, draws: Draws) -> Tensor:
     # whole side is 2.
     along_x = (cosine, -sine * height / width, 2 * augment.shift * right)
     along_y = (sine * width / height, cosine, 2 * augment.shift * down)
+    return _sampled(images, along_x, along_y)
+
+
+def _resized_crop(images: Tensor, area: float, draws: Draws) -> Tensor:
+    """`random_resized_crop` of each image in a batch. A box that is too long for the image is as long as the image."""
+    height, width = images.shape[2:]
+    size, shape, down, right = draws.uniform(4)
+    share = area + size * (1 - area)
+    ratio = torch.exp((2 * shape - 1) * LOG_RATIO) * height / width
+    tall, wide = (share / ratio).sqrt().clamp(max=1), (share * ratio).sqrt().clamp(max=1)
+    none = torch.zeros_like(share)
+    along_x, along_y = (wide, none, (2 * right - 1) * (1 - wide)), (none, tall, (2 * down - 1) * (1 - tall))
+    return _sampled(images, along_x, along_y)
+
+
+Along = tuple[Tensor, Tensor, Tensor]
+"""A coordinate in an image as a function of x and y in the new one: their factors and a constant, (N,) each."""
+
+
+def _sampled(images: Tensor, along_x: Along, along_y: Along) -> Tensor:
+    """New images whose pixel at (x, y) is the old ones' at (along_x, along_y), interpolated."""
+    height, width = images.shape[2:]
     x, y = _centres(width)[None, None, :], _centres(height)[None, :, None]
     # Broadcasting is five times as fast as F.affine_grid, which multiplies matrices of three columns.
     places = [u[:, None, None] * x + (v[:, None, None] * y + w[:, None, None]) for u, v, w in (along_x, along_y)]

@@ -78,7 +78,7 @@ class Loader:
         self._memory = ReusedMemory()
         self._augment = training.augment if training else Augment()
         if self._augment.resized_crop is not None and not isinstance(split.images, InMemory):
-            self._augment = replace(self._augment, flip=False)  # workers do it with the crop
+            self._augment = replace(self._augment, resized_crop=None, flip=False)  # workers do both
 
     def __len__(self) -> int:
         """Batches in an epoch."""

@@ -10,7 +10,6 @@ import numpy as np
 from convsmith.cost import cost_of
 from convsmith.data.augment import Augment, flip_keeps_class, written_characters
 from convsmith.data.dataset import Dataset
-from convsmith.data.loader import InMemory
 from convsmith.design.evidence import SMALL_SIDE
 from convsmith.network.network import Network
 from convsmith.network.ops import BatchNorm, Conv, Linear
@@ -27,6 +26,9 @@ BATCH = 128
 SPARE = 4
 """Parameters for each training image above which a network gets more weight decay and random crops: LeNet-5 on
 Fashion-MNIST, with one, only learns more slowly with them."""
+
+AREA = 0.35
+"""The smallest part of a picture that is cut out of it in training."""
 
 STEPS = 100
 """Updates in an epoch, at least: half as many images see as many updates as batches of 128 give them."""
@@ -132,7 +134,7 @@ def overfits(network: Network, dataset: Dataset) -> bool:
 def default_augment(network: Network, dataset: Dataset, preprocess: Preprocess) -> Augment:
     """Random changes that keep the class, fewer where the network cannot learn the data by heart."""
     padding = max(1, preprocess.crop[0] // 16) if overfits(network, dataset) else 0
-    return class_keeping_augment(dataset, preprocess, area=0.35, padding=padding)
+    return class_keeping_augment(dataset, preprocess, area=AREA, padding=padding)
 
 
 def class_keeping_augment(
@@ -140,13 +142,13 @@ def class_keeping_augment(
 ) -> Augment:
     """Random changes that keep the class.
 
-    Files give a random part of at least `area`, cut out as they are decoded. Small images, and those of an array, are
-    shifted by up to `padding` pixels. Both are mirrored where that keeps the class, and changed once more if `trivial`.
-    Characters only shift, turn and scale a little.
+    Pictures give a random part of at least `area`. Small ones, shown at whatever side, are shifted by up to `padding`
+    pixels instead. Both are mirrored where that keeps the class, and changed once more if `trivial`. Characters only
+    shift, turn and scale a little.
     """
     if written_characters(dataset.classes):
         return Augment(shift=0.06, rotate=10, scale=0.1)
     flip = flip_keeps_class(dataset.classes)
-    if preprocess.crop[0] > SMALL_SIDE and not isinstance(dataset.split("train").images, InMemory):
+    if min(*dataset.size, *preprocess.crop) > SMALL_SIDE:
         return Augment(resized_crop=area, flip=flip, trivial=trivial)
     return Augment(crop_padding=padding, flip=flip, trivial=trivial)

@@ -13,7 +13,7 @@ from convsmith.design.evidence import SMALL_SIDE
 from convsmith.errors import UnknownNameError, UsageError
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
-from convsmith.train.defaults import default_epochs, default_recipe
+from convsmith.train.defaults import AREA, class_keeping_augment, default_epochs, default_recipe
 from convsmith.train.papers import PAPERS, NamedRecipe
 from convsmith.train.recipe import FineTuning, Recipe
 from convsmith.train.schedule import Schedule
@@ -44,7 +44,7 @@ def usual_epochs(name: str, train_images: int) -> int:
     match name:
         case "fast":
             return max(4, default_epochs(train_images) // 3)
-        case "strong" | "small":
+        case "strong" | "small" | "erasing":
             return 3 * default_epochs(train_images)
         case _:
             return default_epochs(train_images)
@@ -111,6 +111,14 @@ def _sam(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: int
     return replace(_default(network, dataset, preprocess, epochs, seed), name="sam", sharpness=0.05)
 
 
+def _erasing(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: int | None, seed: int) -> Recipe:
+    passes = epochs or usual_epochs("erasing", len(dataset.split("train")))
+    recipe = _default(network, dataset, preprocess, passes, seed)
+    padding = max(1, preprocess.crop[0] // 8)
+    moved = class_keeping_augment(dataset, preprocess, area=AREA, padding=padding)
+    return replace(recipe, name="erasing", augment=replace(moved, erase=0.5))
+
+
 def _small(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: int | None, seed: int) -> Recipe:
     passes = epochs or usual_epochs("small", len(dataset.split("train")))
     recipe = _default(network, dataset, preprocess, passes, seed)
@@ -172,6 +180,13 @@ RECIPES: dict[str, NamedRecipe] = {
             "Foret et al. 2021 (arXiv 2010.01412)",
             "the default with sharpness-aware minimization, rho 0.05; each step is twice the work",
             _sam,
+        ),
+        NamedRecipe(
+            "erasing",
+            "Zhong et al. 2017 (arXiv 1708.04896), section 4",
+            "the default with a rectangle of half the images painted over, and shifts by up to an eighth where no part "
+            "is cut out; three times the epochs",
+            _erasing,
         ),
         NamedRecipe(
             "small",
