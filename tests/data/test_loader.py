@@ -162,6 +162,27 @@ def test_training_asks_for_parts_no_smaller_than_the_crop(files: Split) -> None:
     assert set(files.images.asked) == {PREPROCESS.crop}
 
 
+def levels(batches: list[Batch]) -> torch.Tensor:
+    """The pixels' values before the normalization, in 0..255."""
+    mean, std = (torch.tensor(values)[:, None, None] for values in (PREPROCESS.mean, PREPROCESS.std))
+    return torch.cat([(batch.images * std + mean) * 255 for batch in batches])
+
+
+def test_parts_of_files_are_cut_out_once(files: Split) -> None:
+    training = Training(0, Augment(resized_crop=0.25, flip=True))
+    values = levels(list(Loader(files, PREPROCESS, 8, training=training, workers=0).epoch()))
+    # Workers hand over whole levels; another cut would interpolate between them.
+    torch.testing.assert_close(values, values.round(), rtol=0, atol=1e-3)
+
+
+def test_parts_are_cut_out_of_an_array_too(memory: Split) -> None:
+    cut_out, whole = (
+        levels(list(Loader(memory, PREPROCESS, 8, training=Training(0, augment)).epoch()))
+        for augment in (Augment(resized_crop=0.25), Augment())
+    )
+    assert ((cut_out - whole).abs().mean(dim=(1, 2, 3)) > 5).float().mean() > 0.9
+
+
 def test_batches_that_are_kept_do_not_change(files: Split) -> None:
     loader = Loader(files, PREPROCESS, 4, training=Training(0, EVERYTHING), workers=0)
     kept = list(loader.epoch())

@@ -135,7 +135,7 @@ def default_augment(network: Network, dataset: Dataset, preprocess: Preprocess) 
     """Random changes that keep the class, fewer where the network cannot learn the data by heart.
 
     Small pictures that are shown at a larger side are only mirrored: AlexNet, SqueezeNet and GoogLeNet on Fashion-MNIST
-    (`benchmarks/board.py`) were better in validation so than with shifts.
+    (`benchmarks/board.py`, one seed each) were better in validation so than with shifts.
     """
     side = preprocess.crop[0]
     padding = max(1, side // 16) if side <= SMALL_SIDE and overfits(network, dataset) else 0

@@ -183,9 +183,9 @@ RECIPES: dict[str, NamedRecipe] = {
         ),
         NamedRecipe(
             "erasing",
-            "Zhong et al. 2017 (arXiv 1708.04896), section 4",
-            "the default with a rectangle of half the images painted over, and shifts by up to an eighth where no part "
-            "is cut out; three times the epochs",
+            "Zhong et al. 2017 (arXiv 1708.04896); its rectangles are up to 40% of the area, in random values",
+            "the default with a rectangle painted over in half of the images (2% to 33% of the area, in the image's "
+            "mean), and shifts by up to an eighth where no part is cut out; three times the epochs",
             _erasing,
         ),
         NamedRecipe(
