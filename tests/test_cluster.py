@@ -173,8 +173,8 @@ def kill_tree(process: psutil.Popen) -> None:
     psutil.wait_procs(family, timeout=30)
 
 
-def wait_for(happened: Callable[[], bool], what: str, log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
+def wait_for(happened: Callable[[], bool], what: str, log: Path, seconds: float = PATIENCE) -> None:
+    deadline = time.monotonic() + seconds
     while not happened():
         if time.monotonic() > deadline:
             pytest.fail(f"waited in vain for {what}: {log.read_text()[-2000:]}")
@@ -209,7 +209,8 @@ class Training:
 
     def finished(self) -> dict[str, torch.Tensor]:
         """Waits for the end. The weights that it made."""
-        assert self.process.wait(PATIENCE * 2) == 0, self.log.read_text()[-3000:]
+        wait_for(lambda: self.process.poll() is not None, "the end", self.log, PATIENCE * 2)
+        assert self.process.returncode == 0, self.log.read_text()[-3000:]
         return load_file(self.run / "model.safetensors")
 
     def losses(self) -> list[float]:

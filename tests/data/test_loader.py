@@ -1,6 +1,9 @@
+import os
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -102,6 +105,42 @@ def test_batches_do_not_depend_on_the_number_of_workers(files: Split, workers: i
     training = Training(3, EVERYTHING)
     here = list(Loader(files, PREPROCESS, 8, training=training, workers=0).epoch(2))
     assert same(here, list(Loader(files, PREPROCESS, 8, training=training, workers=workers).epoch(2)))
+
+
+class Parents(Files):
+    """Images of which none can be read, for the reason of which process started the one that tried."""
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        raise DataError(f"child of {os.getppid()}")
+
+
+def started_by(files: Split) -> str:
+    """The process that starts those that decode files."""
+    loader = Loader(replace(files, images=Parents(files.images.paths)), PREPROCESS, 8, workers=1)
+    assert list(loader.epoch()) == []
+    (reason,) = {finding.reason for finding in loader.unreadable}
+    return reason
+
+
+@pytest.fixture
+def beside_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there are processes forked")
+def test_beside_the_threads_of_ray_nothing_is_forked(files: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
+    assert started_by(files) == f"child of {os.getpid()}"
+    monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))
+    assert started_by(files) != f"child of {os.getpid()}"
+
+
+def test_batches_do_not_depend_on_how_processes_start(files: Split, beside_ray: None) -> None:
+    training = Training(3, EVERYTHING)
+    here = list(Loader(files, PREPROCESS, 8, training=training, workers=0).epoch(2))
+    loader = Loader(files, PREPROCESS, 8, training=training, workers=2)
+    assert same(here, list(loader.epoch(2)))
+    assert loader.unreadable == ()
 
 
 @pytest.mark.parametrize("source", ["memory", "files"])

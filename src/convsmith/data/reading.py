@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import mmap
+import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.context import BaseContext
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -25,9 +27,6 @@ from convsmith.network.preprocess import Preprocess
 
 PREFETCH = 2
 """Batches that each worker holds ready: what bounds memory, whatever the number of files."""
-
-FORKS = sys.platform == "linux"
-"""A fork shares the parent's torch and list of files; starting afresh would cost seconds and 200 MB each."""
 
 
 @runtime_checkable
@@ -84,7 +83,7 @@ def read_files(
         collate_fn=_as_it_is,  # type: ignore[arg-type]  # the stubs know lists alone
         worker_init_fn=_start_worker,
         prefetch_factor=PREFETCH if workers else None,
-        multiprocessing_context="fork" if workers and FORKS else None,
+        multiprocessing_context=_context() if workers else None,
     )
     for done in loader:
         yield Read(done.kept, reader.images_of(done), done.unreadable)
@@ -171,11 +170,27 @@ class _Reader(torch_data.Dataset[_Done]):
         return cut(image, choose(image.shape[0], image.shape[1]))
 
 
+def _context() -> BaseContext:
+    """How worker processes start.
+
+    As forks where that can be, which share the trainer's torch and list of files: starting afresh costs seconds and
+    200 MB each. Not beside Ray: a lock that one of its threads holds at the fork stays locked there for ever, so its
+    documentation too advises forks of a process that has no such threads.
+    """
+    if sys.platform != "linux":
+        return multiprocessing.get_context()
+    if "ray" not in sys.modules:
+        return multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "ray"])  # Ray, for its workers' main module imports it
+    return context
+
+
 def _shared(shape: tuple[int, ...], dtype: torch.dtype, workers: int) -> Tensor:
     """Memory that workers write and the trainer reads; none of it is touched before it is used."""
     if not workers or not np.prod(shape):
         return torch.empty(shape, dtype=dtype)
-    if not FORKS:
+    if _context().get_start_method() != "fork":
         memory: Tensor = torch.empty(shape, dtype=dtype).share_memory_()  # type: ignore[no-untyped-call]
         return memory
     pages = mmap.mmap(-1, int(np.prod(shape)) * dtype.itemsize)
