@@ -65,7 +65,7 @@ CASES = (
     Case("lenet5", 128, (1, 28, 28), 10, steps=20, aim=2.0, without=2.0),
 )
 
-SECONDS = 20
+SECONDS = 12
 """What the rounds of one case may take; at least `ROUNDS` are made."""
 
 ROUNDS = 5

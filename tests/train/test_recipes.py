@@ -83,4 +83,5 @@ def test_small_sides_are_only_for_networks_that_take_them(tiny: ModuleType) -> N
 
     assert sides("resnet20", 64) == (0.5, 1.0)
     assert sides("lenet_300_100", 64) == (1.0, 1.0)
-    assert sides("resnet20", 28) == (1.0, 1.0), "small pictures have nothing to spare"
+    assert sides("resnet20", 28) == (0.75, 1.0), "small pictures have less to spare"
+    assert sides("lenet5", 28) == (1.0, 1.0)

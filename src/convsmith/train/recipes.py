@@ -70,16 +70,16 @@ def _default(network: Network, dataset: Dataset, preprocess: Preprocess, epochs:
 def _fast(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: int | None, seed: int) -> Recipe:
     passes = epochs or usual_epochs("fast", len(dataset.split("train")))
     recipe = _default(network, dataset, preprocess, passes, seed)
-    # Small pictures have nothing to spare at half their side.
-    small = preprocess.crop[0] <= SMALL_SIDE
-    half = not small and takes_side(network, tuple(max(1, side // 2) for side in preprocess.crop))
+    # Small pictures have less to spare. From three quarters Fashion-MNIST ends within 0.1 points, as means of two seeds.
+    first = 0.75 if preprocess.crop[0] <= SMALL_SIDE else 0.5
+    grows = takes_side(network, tuple(max(1, int(first * side)) for side in preprocess.crop))
     return replace(
         recipe,
         name="fast",
         learning_rate=2 * recipe.learning_rate,
         warmup_epochs=0.2 * passes,
         schedule=Schedule("linear"),
-        sides=(0.5, 1.0) if half else (1.0, 1.0),
+        sides=(first, 1.0) if grows else (1.0, 1.0),
     )
 
 
@@ -164,8 +164,8 @@ RECIPES: dict[str, NamedRecipe] = {
         NamedRecipe(
             "fast",
             "Smith 2018 (arXiv 1803.09820), one cycle; Howard 2018, progressive resizing",
-            "a third of the default's epochs at twice its rate, up and down in straight lines; images of over "
-            f"{SMALL_SIDE} pixels grow from half their side where the network takes any",
+            "a third of the default's epochs at twice its rate, up and down in straight lines; where the network takes "
+            f"any side, images grow from half of theirs, those of up to {SMALL_SIDE} pixels from three quarters",
             _fast,
         ),
         NamedRecipe(
