@@ -70,7 +70,7 @@ def _default(network: Network, dataset: Dataset, preprocess: Preprocess, epochs:
 def _fast(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: int | None, seed: int) -> Recipe:
     passes = epochs or usual_epochs("fast", len(dataset.split("train")))
     recipe = _default(network, dataset, preprocess, passes, seed)
-    # Small pictures have less to spare. From three quarters Fashion-MNIST ends within 0.1 points, as means of two seeds.
+    # Small pictures have less to spare: from three quarters, Fashion-MNIST ends within 0.1 points (two seeds).
     first = 0.75 if preprocess.crop[0] <= SMALL_SIDE else 0.5
     grows = takes_side(network, tuple(max(1, int(first * side)) for side in preprocess.crop))
     return replace(
