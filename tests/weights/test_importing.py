@@ -51,7 +51,9 @@ def test_a_published_file_brings_network_classes_and_preprocessing(checkpoint: P
 
 
 def test_another_file_needs_a_network_and_assumes_what_is_usual(checkpoint: Path) -> None:
-    with pytest.raises(UsageError, match="none of the published weights; say whose network"):
+    with pytest.raises(
+        UsageError, match=r"none of the published weights; say whose.*`convsmith weights import .* --model "
+    ):
         import_weights(checkpoint)
     imported = import_weights(checkpoint, NAME)
     assert imported.assumed

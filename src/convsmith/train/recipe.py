@@ -63,9 +63,9 @@ class Recipe:
     - `repeats`: a batch holds each of its images so many times, changed differently (Hoffer et al. 2020, arXiv
       1901.09335); an epoch is as long as ever, so it sees a part of the images.
     - `sides`: images are scaled to this share of the network's side at the beginning and, in the last quarter, at the
-      end of the training, and linearly in between; evaluation is always at the full side. Shares that grow train
-      faster (Howard 2018, fast.ai's DAWNBench entry); a last share below 1 mends the gap between the sizes of things
-      in crops and in whole images (Touvron et al. 2019, arXiv 1906.06423).
+      end of the training, and linearly in between, rounded up to eighths of it; evaluation is always at the full side.
+      Shares that grow train faster (Howard 2018, fast.ai's DAWNBench entry); a last share below 1 mends the gap between
+      the sizes of things in crops and in whole images (Touvron et al. 2019, arXiv 1906.06423).
     - `stochastic_depth`: the probability that the last residual branch is left out, growing from 0 along the depth
       (Huang et al. 2016, arXiv 1603.09382).
     - `ema_decay`: an exponential moving average of the weights is kept, evaluated and delivered; None: none.
