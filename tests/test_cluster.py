@@ -185,7 +185,7 @@ def wait_for(happened: Callable[[], bool], what: str, log: Path, seconds: float 
 def two_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TwoNodes]:
     # A head asks for this person's token, where a cluster on this machine has made one; the second node sends none.
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    # Ray's workers yield to all else that runs: beside two busy processes forty epochs took six minutes, not one.
+    # Ray's workers yield to all else that runs (niceness 15): beside busy processes no patience would be enough.
     monkeypatch.setenv("RAY_worker_niceness", "0")
     nodes = TwoNodes(tmp_path)
     yield nodes

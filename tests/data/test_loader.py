@@ -122,12 +122,7 @@ def started_by(files: Split) -> str:
     return reason
 
 
-@pytest.fixture
-def beside_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only there are processes forked")
+@pytest.mark.skipif(sys.platform != "linux", reason="nothing is ever forked on other systems")
 def test_beside_the_threads_of_ray_nothing_is_forked(files: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "ray", raising=False)
     assert started_by(files) == f"child of {os.getpid()}"
@@ -135,7 +130,8 @@ def test_beside_the_threads_of_ray_nothing_is_forked(files: Split, monkeypatch: 
     assert started_by(files) != f"child of {os.getpid()}"
 
 
-def test_batches_do_not_depend_on_how_processes_start(files: Split, beside_ray: None) -> None:
+def test_batches_do_not_depend_on_how_processes_start(files: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))
     training = Training(3, EVERYTHING)
     here = list(Loader(files, PREPROCESS, 8, training=training, workers=0).epoch(2))
     loader = Loader(files, PREPROCESS, 8, training=training, workers=2)

@@ -70,7 +70,7 @@ def _default(network: Network, dataset: Dataset, preprocess: Preprocess, epochs:
 def _fast(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: int | None, seed: int) -> Recipe:
     passes = epochs or usual_epochs("fast", len(dataset.split("train")))
     recipe = _default(network, dataset, preprocess, passes, seed)
-    # Small pictures have less to spare: from three quarters, Fashion-MNIST ends within 0.1 points (two seeds).
+    # Small pictures have less to spare.
     first = 0.75 if preprocess.crop[0] <= SMALL_SIDE else 0.5
     grows = takes_side(network, tuple(max(1, int(first * side)) for side in preprocess.crop))
     return replace(
@@ -165,7 +165,8 @@ RECIPES: dict[str, NamedRecipe] = {
             "fast",
             "Smith 2018 (arXiv 1803.09820), one cycle; Howard 2018, progressive resizing",
             "a third of the default's epochs at twice its rate, up and down in straight lines; where the network takes "
-            f"any side, images grow from half of theirs, those of up to {SMALL_SIDE} pixels from three quarters",
+            f"any side, images grow from half of theirs, those of up to {SMALL_SIDE} pixels from three quarters, in "
+            "eighths rounded up",
             _fast,
         ),
         NamedRecipe(
