@@ -9,10 +9,10 @@ import torch
 
 import convsmith
 from convsmith.errors import ModelFileError, UsageError
+from convsmith.model.file import Header
 from convsmith.network import Network, Preprocess
 from convsmith.weights import Model, match, save_model
 from convsmith.weights.exporting import counterpart, export_weights
-from convsmith.weights.file import Header
 from convsmith.weights.reading import read
 
 PREPROCESS = Preprocess(3, (64, 64), 64, (0.5,) * 3, (0.5,) * 3)
