@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import convsmith
-from convsmith.errors import ModelFileError
+from convsmith.errors import ModelFileError, OutputError
 from convsmith.model.file import Header, Model, load_model, read_header, save_model
 from convsmith.network.preprocess import Preprocess
 
@@ -150,6 +150,6 @@ def test_a_flipped_byte_is_refused_or_harmless_but_never_a_crash(tmp_path_factor
 
 
 def test_a_folder_that_cannot_be_written_leaves_nothing(tmp_path):
-    with pytest.raises(ModelFileError, match="cannot write"):
+    with pytest.raises(OutputError, match="cannot write"):
         save_model(model(), tmp_path / "nowhere" / "m")
     assert list(tmp_path.iterdir()) == []
