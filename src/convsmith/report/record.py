@@ -19,7 +19,7 @@ from convsmith.model.file import Header, read_header
 from convsmith.network.network import Network
 from convsmith.train.run.events import EpochEnded, Noticed, Started, from_json
 from convsmith.train.run.folder import LOG_FILE, MODEL_FILE, PLAN_FILE, SUMMARY_FILE, is_running
-from convsmith.train.run.hardest_images import WorstImage, read_worst
+from convsmith.train.run.hardest_images import HardImage, read_hardest
 
 LARGEST = 1 << 28
 """Bytes of a text file that are read at most."""
@@ -48,7 +48,7 @@ class RunRecord:
     started: Started | None
     header: Header | None
     summary: Mapping[str, Any] | None
-    worst: tuple[WorstImage, ...]
+    worst: tuple[HardImage, ...]
     changed: datetime
     problem: str = ""
 
@@ -138,7 +138,7 @@ def read_run(folder: Path) -> RunRecord:
     problems: list[str] = []
     plan, network, header, summary = {}, None, None, None
     events: list[EpochEnded | Noticed | Started] = []
-    worst: tuple[WorstImage, ...] = ()
+    worst: tuple[HardImage, ...] = ()
     try:
         plan = _json(folder / PLAN_FILE)
         network = _network(folder / PLAN_FILE, plan)
@@ -158,7 +158,7 @@ def read_run(folder: Path) -> RunRecord:
         header = None
         problems.append(str(error))
     try:
-        worst = read_worst(folder)
+        worst = read_hardest(folder)
     except ConvsmithError as error:
         problems.append(str(error))
     state: State = "running" if is_running(folder) else "finished" if header else "stopped"

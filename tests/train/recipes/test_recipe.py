@@ -43,7 +43,7 @@ def test_a_recipe_survives_json() -> None:
         ("epsilon", 0.0),
         ("clip_norm", 0.0),
         ("accumulate", 129),
-        ("sharpness", 0.0),
+        ("sam_rho", 0.0),
         ("repeats", 0),
         ("sides", (0.0, 1.0)),
         ("stochastic_depth", 1.0),

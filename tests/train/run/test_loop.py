@@ -10,12 +10,11 @@ from torch import Tensor, nn
 from convsmith.errors import UsageError
 from convsmith.evaluate.inference import predict_logits
 from convsmith.train.run.events import Event, Noticed
-from convsmith.train.run.loop import fit_module
 
 
 def test_the_task_is_learned_and_the_module_holds_the_delivered_weights(tiny: ModuleType, tmp_path: Path) -> None:
     module, dataset = tiny.module(), tiny.in_memory(300)
-    result = fit_module(module, dataset, tiny.PREPROCESS, tiny.recipe(epochs=20), tmp_path)
+    result = tiny.train(module, dataset, tiny.recipe(epochs=20), tmp_path)
     delivered = int(result.choice.split("epoch ")[1].split()[0])
     best = result.history[delivered - 1].val_accuracy or 0
     val = dataset.splits["val"]
@@ -30,7 +29,7 @@ def test_training_stops_when_patience_is_over(tiny: ModuleType, tmp_path: Path) 
     events: list[Event] = []
     recipe = replace(tiny.recipe(epochs=50), patience=2, learning_rate=1e-9, ema_decay=None)
     dataset = tiny.in_memory(24)
-    result = fit_module(tiny.module(), dataset, tiny.PREPROCESS, recipe, tmp_path, on_event=events.append)
+    result = tiny.train(tiny.module(), dataset, recipe, tmp_path, on_event=events.append)
     best = max(result.history, key=lambda e: (e.val_accuracy or 0, -(e.val_loss or 0)))
     assert len(result.history) == best.epoch + 2 < 50
     assert any(isinstance(event, Noticed) and "stopped after epoch" in event.text for event in events)
@@ -59,7 +58,7 @@ def test_auxiliary_heads_are_trained_with_their_weight(tiny: ModuleType, tmp_pat
     module = TwoHeads()
     before = module.auxiliary.weight.detach().clone()
     recipe = replace(tiny.recipe(epochs=1), learning_rate=1e-3)
-    fit_module(module, tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path, auxiliary_weights=(0.3,))
+    tiny.train(module, tiny.in_memory(), recipe, tmp_path, auxiliary_weights=(0.3,))
     assert not torch.equal(module.auxiliary.weight, before)
 
 
@@ -67,16 +66,16 @@ def test_the_plan_says_why_and_the_log_keeps_it(tiny: ModuleType, tmp_path: Path
     events: list[Event] = []
     dataset = tiny.in_files(tmp_path)
     run_dir = tmp_path / "run"
-    result = fit_module(tiny.module(), dataset, tiny.PREPROCESS, tiny.recipe(1), run_dir, on_event=events.append)
+    result = tiny.train(tiny.module(), dataset, tiny.recipe(1), run_dir, on_event=events.append)
     told = [event.text for event in events if isinstance(event, Noticed)]
-    assert told == [f"plan: {note}" for note in result.plan.notes]
+    assert told == [f"plan: {note}" for note in result.tuned.notes]
     assert any("torch.compile not taken" in line for line in told)
     assert any("decoding process" in line for line in told)
     assert all(line in (run_dir / "log.jsonl").read_text() for line in told)
 
 
 def test_sets_in_memory_have_no_decoders(tiny: ModuleType, tmp_path: Path) -> None:
-    assert tiny.fit(tmp_path, epochs=1).plan.decoders == 0
+    assert tiny.fit(tmp_path, epochs=1).tuned.decoders == 0
 
 
 def test_images_grow_as_the_recipe_says(tiny: ModuleType, tmp_path: Path) -> None:
@@ -84,7 +83,7 @@ def test_images_grow_as_the_recipe_says(tiny: ModuleType, tmp_path: Path) -> Non
     module = tiny.module()
     module.register_forward_pre_hook(lambda m, x: sides.append(x[0].shape[2]) if m.training else None)
     recipe = replace(tiny.recipe(epochs=4), sides=(0.5, 1.0))
-    fit_module(module, tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path)
+    tiny.train(module, tiny.in_memory(), recipe, tmp_path)
     assert sides == sorted(sides)
     assert (sides[0], sides[36], sides[-1]) == (6, 12, 12)  # the last of four epochs of 12 steps is at the full side
 

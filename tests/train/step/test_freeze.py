@@ -7,7 +7,6 @@ import torch
 
 from convsmith.errors import UsageError
 from convsmith.train.recipes.recipe import FineTuning, Recipe
-from convsmith.train.run.loop import fit_module
 from convsmith.train.step.freeze import frozen_stages, train_from
 from convsmith.train.step.learner import make_optimizer
 
@@ -63,7 +62,7 @@ def test_norms_are_counted_from_the_last():
 def trained(run_dir: Path, recipe: Recipe):
     module = tiny.module()
     initial = {name: value.clone() for name, value in module.state_dict().items()}
-    fit_module(module, tiny.in_memory(), tiny.PREPROCESS, recipe, run_dir, stages=STAGES)
+    tiny.train(module, tiny.in_memory(), recipe, run_dir, stages=STAGES)
     return initial, module.state_dict()
 
 

@@ -142,7 +142,7 @@ def test_gradients_are_clipped_together() -> None:
 
 def test_the_sharpness_aware_step_takes_the_gradient_uphill() -> None:
     images, labels = batch()
-    recipe = replace(RECIPE, sharpness=0.5, weight_decay=0.0, momentum=1e-9, nesterov=False)
+    recipe = replace(RECIPE, sam_rho=0.5, weight_decay=0.0, momentum=1e-9, nesterov=False)
     aware = learner(recipe)
     by_hand = module()
     loss = F.cross_entropy(by_hand(images), labels)
@@ -161,7 +161,7 @@ def test_the_sharpness_aware_step_takes_the_gradient_uphill() -> None:
 
 
 def test_the_second_pass_leaves_running_statistics_alone() -> None:
-    plain, aware = learner(RECIPE), learner(replace(RECIPE, sharpness=0.5))
+    plain, aware = learner(RECIPE), learner(replace(RECIPE, sam_rho=0.5))
     for one in (plain, aware):
         one.step(*batch(), 0)
     assert torch.equal(plain.module[1].running_mean, aware.module[1].running_mean)

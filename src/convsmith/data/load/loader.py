@@ -52,6 +52,8 @@ class Loader:
     the same. Order is a function of (seed, epoch), augmentation of (seed, epoch, step) and, where it happens in
     workers, (seed, epoch, row): nothing depends on the number of workers or on what was read before.
 
+    An epoch has at most `steps` batches, where these are given.
+
     Of every batch this process takes part `part[0]` of `part[1]`: as images, as they would be if it took all.
 
     A file that has become unreadable is left out of its batch and listed in `unreadable`.
@@ -67,6 +69,7 @@ class Loader:
         device: torch.device | None = None,
         workers: int = WORKERS,
         part: tuple[int, int] = (0, 1),
+        steps: int | None = None,
     ) -> None:
         self._unreadable: dict[str, Finding] = {}
         self._split = split
@@ -74,7 +77,7 @@ class Loader:
         self._device = device or torch.device("cpu")
         self._preprocess = PreprocessModule(preprocess).to(self._device)
         self._batch_size = min(batch_size, len(split)) if training else batch_size
-        self._workers, self._part = workers, part
+        self._workers, self._part, self._steps = workers, part, steps
         self._memory = ReusedMemory()
         self._augment = training.augment if training else Augment()
         if self._augment.resized_crop is not None and not isinstance(split.images, InMemory):
@@ -83,7 +86,8 @@ class Loader:
     def __len__(self) -> int:
         """Batches in an epoch."""
         whole, rest = divmod(len(self._split), self._batch_size)
-        return whole if self._training or not rest else whole + 1
+        batches = whole if self._training or not rest else whole + 1
+        return batches if self._steps is None else min(batches, self._steps)
 
     @property
     def batch_size(self) -> int:

@@ -12,7 +12,7 @@ from convsmith.data.dataset import SMALL_SIDE, Dataset
 from convsmith.errors import UnknownNameError, UsageError
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
-from convsmith.train.recipes.default import AREA, class_keeping_augment, default_epochs, default_recipe
+from convsmith.train.recipes.default import CROP_AREA, class_keeping_augment, default_epochs, default_recipe
 from convsmith.train.recipes.papers import PAPERS, NamedRecipe
 from convsmith.train.recipes.recipe import FineTuning, Recipe
 from convsmith.train.recipes.schedule import Schedule
@@ -107,14 +107,14 @@ def _strong(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: 
 
 
 def _sam(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: int | None, seed: int) -> Recipe:
-    return replace(_default(network, dataset, preprocess, epochs, seed), name="sam", sharpness=0.05)
+    return replace(_default(network, dataset, preprocess, epochs, seed), name="sam", sam_rho=0.05)
 
 
 def _erasing(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: int | None, seed: int) -> Recipe:
     passes = epochs or usual_epochs("erasing", len(dataset.split("train")))
     recipe = _default(network, dataset, preprocess, passes, seed)
     padding = max(1, preprocess.crop[0] // 8)
-    moved = class_keeping_augment(dataset, preprocess, area=AREA, padding=padding)
+    moved = class_keeping_augment(dataset, preprocess, area=CROP_AREA, padding=padding)
     return replace(recipe, name="erasing", augment=replace(moved, erase=0.5))
 
 
@@ -178,7 +178,7 @@ RECIPES: dict[str, NamedRecipe] = {
         NamedRecipe(
             "sam",
             "Foret et al. 2021 (arXiv 2010.01412)",
-            "the default with sharpness-aware minimization, rho 0.05; each step is twice the work",
+            "the default with sam_rho-aware minimization, rho 0.05; each step is twice the work",
             _sam,
         ),
         NamedRecipe(

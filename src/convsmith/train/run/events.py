@@ -15,7 +15,7 @@ class Started:
     steps_per_epoch: int
     batch_size: int
     train_images: int
-    plan: str
+    arithmetic: str = ""
     epoch: int = 0
     step: int = 0
 
@@ -45,7 +45,15 @@ class Noticed:
     text: str
 
 
-Event = Started | EpochEnded | Noticed
+@dataclass(frozen=True)
+class StepEnded:
+    """One update is done: `step` of the epoch that follows `epoch` whole ones, from 1. Not logged."""
+
+    epoch: int
+    step: int
+
+
+Event = Started | StepEnded | EpochEnded | Noticed
 
 
 def to_json(event: Event) -> dict[str, Any]:
