@@ -10,7 +10,7 @@ from typing import Self
 
 from convsmith.data.dataset import Dataset
 from convsmith.errors import CheckpointError
-from convsmith.evaluate.predictions import Answers
+from convsmith.evaluation.predictions import Answers
 from convsmith.train.run.events import EpochEnded, Event, to_json
 from convsmith.train.run.folder import LOG_FILE
 from convsmith.train.run.hardest_images import worst_images, write_worst

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from convsmith.data.dataset import Dataset, Finding
 from convsmith.data.load.loader import InMemory
 from convsmith.errors import CheckpointError, UsageError
-from convsmith.evaluate.inference import device_of
+from convsmith.evaluation.inference import device_of
 from convsmith.network.preprocess import Preprocess
 from convsmith.train.recipes.recipe import Recipe
 from convsmith.train.run.checkpoint import Checkpoint, CheckpointFolder, checkpoint_folder

@@ -18,8 +18,8 @@ from convsmith.data.dataset import Dataset, Finding
 from convsmith.data.load.loader import Batch, Loader, seed_of
 from convsmith.data.load.workers import Training
 from convsmith.errors import ConvsmithError, DataError
-from convsmith.evaluate.inference import device_of, evaluating, main_output
-from convsmith.evaluate.predictions import Answers
+from convsmith.evaluation.inference import device_of, evaluating, main_output
+from convsmith.evaluation.predictions import Answers
 from convsmith.network.preprocess import Preprocess
 from convsmith.train.recipes.recipe import Recipe
 from convsmith.train.run.checkpoint import Checkpoint

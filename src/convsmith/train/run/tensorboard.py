@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch.utils.tensorboard import SummaryWriter
 
 from convsmith.data.images import printable
-from convsmith.evaluate.confusion import MOST_CLASSES, Confusion, most_confused
+from convsmith.evaluation.confusion import MOST_CLASSES, Confusion, most_confused
 from convsmith.train.run.events import EpochEnded
 from convsmith.train.run.hardest_images import WorstImage
 from convsmith.train.step.gradients import GradientNorms

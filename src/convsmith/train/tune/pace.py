@@ -17,7 +17,7 @@ from convsmith.data.dataset import SMALL_SIDE, Dataset
 from convsmith.data.load.loader import Batch, Loader
 from convsmith.data.load.workers import Training
 from convsmith.errors import DataError, UsageError
-from convsmith.evaluate.inference import best_device, device_of, evaluating
+from convsmith.evaluation.inference import best_device, device_of, evaluating
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
 from convsmith.train.recipes.recipe import Precision, Recipe
