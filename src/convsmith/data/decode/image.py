@@ -125,6 +125,16 @@ def look(source: Path | bytes) -> Look:
     return Look(height, width, grey)
 
 
+def rgb_of(image: Image.Image, subject: str) -> NDArray[np.uint8]:
+    """An image that Pillow has opened, by the same rules: uint8 RGB (H, W, 3). Raises UnreadableError of `subject`."""
+    try:
+        return _rgb(image)
+    except _RefusedError as refusal:
+        raise UnreadableError(subject, str(refusal)) from None
+    except DAMAGE as error:
+        raise UnreadableError(subject, _reason(error)) from None
+
+
 @contextmanager
 def _opened(source: Path | bytes) -> Iterator[Image.Image]:
     """The image with its header read and found acceptable; every failure, here or in the body, as UnreadableError."""
