@@ -81,7 +81,7 @@ def decode(source: Path | bytes, at_least: tuple[int, int] | None = None) -> NDA
         return _rgb(image)
 
 
-def decode_part(source: Path | bytes, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
+def decode_crop(source: Path | bytes, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
     """The part of an image that `choose` picks, given its height and width: uint8 RGB (h, w, 3), upright.
 
     A JPEG may come reduced, as `decode` does it, to a scale at which the part is still at least `size` (height, width),
