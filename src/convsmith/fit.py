@@ -23,9 +23,9 @@ from convsmith.deploy.latency import latency_ms
 from convsmith.deploy.verify import Verification
 from convsmith.design.choose import Limits
 from convsmith.errors import LimitError, UsageError
-from convsmith.evaluate.features import cached_features, part_of, with_features
-from convsmith.evaluate.inference import predict_logits
-from convsmith.evaluate.metrics import Metrics, measure
+from convsmith.evaluation.features import cached_features, part_of, with_features
+from convsmith.evaluation.inference import predict_logits
+from convsmith.evaluation.metrics import Metrics, measure
 from convsmith.files import write_bytes
 from convsmith.model.file import Header, Model, save_model
 from convsmith.network.dims import text

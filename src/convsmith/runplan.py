@@ -20,7 +20,7 @@ from convsmith.deploy.latency import latency_ms
 from convsmith.design.choose import TRAINING_SECONDS, Choice, Limits, choose, within
 from convsmith.design.evidence import own_side, preprocess_for
 from convsmith.errors import ModelFileError, UsageError
-from convsmith.evaluate.inference import best_device, device_of
+from convsmith.evaluation.inference import best_device, device_of
 from convsmith.files import write_bytes
 from convsmith.model.file import Model, load_model, read_header
 from convsmith.network.network import Network

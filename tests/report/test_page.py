@@ -10,7 +10,7 @@ import pytest
 
 import convsmith
 from convsmith.errors import UsageError
-from convsmith.evaluate.metrics import measure
+from convsmith.evaluation.metrics import measure
 from convsmith.model.file import Header, Model, save_model
 from convsmith.report.page import page, write_page
 from convsmith.report.record import find_runs, read_run

@@ -28,8 +28,8 @@ def evaluate(
 
     Example: convsmith evaluate runs/demo/model.safetensors fashion-mini
     """
-    from convsmith.evaluate.evaluate import evaluate as measured
-    from convsmith.evaluate.evaluate import evaluate_at, side_by_side
+    from convsmith.evaluation.evaluate import evaluate as measured
+    from convsmith.evaluation.evaluate import evaluate_at, side_by_side
 
     if side:
         found = evaluate_at(model, data, side, split=split, k=top, seed=seed)

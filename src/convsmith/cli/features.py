@@ -28,7 +28,7 @@ def features(
 
     Example: convsmith features runs/photos/model.safetensors photos/ --layer relu2 -o features.npz
     """
-    from convsmith.evaluate.features import write_features
+    from convsmith.evaluation.features import write_features
 
     written = write_features(model, data, out, layer=layer, pool=pool, splits=split, seed=seed)
     if as_json:

@@ -23,6 +23,7 @@ from convsmith.cli import (
     show,
     weights,
 )
+from convsmith.cli.verb import Verb, tell
 from convsmith.errors import ConvsmithError
 
 app = typer.Typer(
@@ -46,6 +47,9 @@ app.command()(compare.compare)
 app.command()(certify.certify)
 app.add_typer(data.app, name="data")
 app.add_typer(weights.app, name="weights")
+for group in (app, data.app, weights.app):
+    for command in group.registered_commands:
+        command.cls = Verb
 
 
 def main() -> None:
@@ -53,7 +57,7 @@ def main() -> None:
     try:
         app()
     except ConvsmithError as error:
-        print(f"convsmith: {error}", file=sys.stderr)
+        tell(error, {})
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("convsmith: interrupted", file=sys.stderr)

@@ -48,7 +48,7 @@ def predict(
     from convsmith.deploy.classifier import open_classifier
     from convsmith.deploy.predict import predictions
     from convsmith.deploy.table import prediction_file
-    from convsmith.evaluate.inference import best_device
+    from convsmith.evaluation.inference import best_device
 
     classifier = open_classifier(model, best_device() if cluster is None else None)
     guesses = min(top, len(classifier.classes))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from convsmith.errors import DataError
 
 
+@runtime_checkable
 class Images(Protocol):
     """Decoded images by index: uint8 RGB of shape (H, W, 3)."""
 
@@ -40,10 +41,15 @@ class Finding:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images and their labels (indices into the data set's classes), int64 of shape (N,)."""
+    """Images and their labels (indices into the data set's classes), int64 of shape (N,).
+
+    `unreadable` are the files that belong here and cannot be read; of splits that were carved out of another, that
+    one's.
+    """
 
     images: Images
     labels: NDArray[np.int64]
+    unreadable: tuple[Finding, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -58,6 +64,7 @@ class Dataset:
 
     `channels` is 1 when every image is grey, else 3. `size` is the median (height, width).
     `fingerprint` is a SHA-256 over classes, splits, names and sizes of files (or array bytes).
+    `carved` are the splits that the source lacks and that were taken out of its train, by `seed`.
     """
 
     name: str
@@ -68,6 +75,8 @@ class Dataset:
     fingerprint: str
     skipped: tuple[Finding, ...] = ()
     root: Path | None = None
+    carved: tuple[str, ...] = ()
+    seed: int = 0
 
     def split(self, name: str) -> Split:
         """The split of this name. Raises DataError listing the splits there are."""

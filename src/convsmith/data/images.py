@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from convsmith.data.decode.image import Box, UnreadableError, decode, decode_part
+from convsmith.data.decode.image import Box, UnreadableError, cut, decode, decode_crop
 
 WHOLE = -1
 """The size, in `StoredImages`, of an image that is a file of its own."""
@@ -30,6 +30,12 @@ class ArrayImages:
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
         """(H, W, 3), a copy."""
         return np.array(np.broadcast_to(self.array[index], (*self.array.shape[1:3], 3)))
+
+    def crop(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
+        """The box (h, w, 3) that `choose` picks, a view, at full resolution."""
+        height, width = self.array.shape[1:3]
+        box = cut(self.array[index], choose(height, width))
+        return np.broadcast_to(box, (*box.shape[:2], 3))
 
     def name(self, index: int) -> str:
         return printable(os.fsdecode(self.names[index]))
@@ -56,9 +62,9 @@ class FileImages:
         """(H, W, 3). Raises DataError if the file is not, or no longer, an image."""
         return decode(self.source(index))
 
-    def part(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
-        """The part (h, w, 3) that `choose` picks, perhaps reduced to what is still `size`; see `decode_part`."""
-        return decode_part(self.source(index), choose, size)
+    def crop(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
+        """The box (h, w, 3) that `choose` picks, perhaps reduced to no less than `size`; see `decode_crop`."""
+        return decode_crop(self.source(index), choose, size)
 
     def source(self, index: int) -> Path | bytes:
         """What is decoded: a file, or the bytes of one."""
@@ -96,10 +102,10 @@ class StoredImages(FileImages):
         with self._named(index):
             return decode(self.source(index))
 
-    def part(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
-        """The part (h, w, 3) that `choose` picks, perhaps reduced to what is still `size`; see `decode_part`."""
+    def crop(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
+        """The box (h, w, 3) that `choose` picks, perhaps reduced to no less than `size`; see `decode_crop`."""
         with self._named(index):
-            return decode_part(self.source(index), choose, size)
+            return decode_crop(self.source(index), choose, size)
 
     def source(self, index: int) -> Path | bytes:
         """A plain file, or the bytes of one. Raises UnreadableError if the container is shorter or cannot be read."""

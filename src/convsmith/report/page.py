@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from convsmith.cost.table import size
-from convsmith.evaluate.confusion import MOST_CLASSES, most_confused
+from convsmith.evaluation.confusion import MOST_CLASSES, most_confused
 from convsmith.report.record import RunRecord, mapping
 from convsmith.report.side_by_side import settings
 from convsmith.train.run.folder import MODEL_FILE, ONNX_FILE, REPORT_FILE

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convsmith.data.decode.exif import TRANSPOSE
-from convsmith.data.decode.image import FORMATS, MAX_PIXELS, Box, Look, UnreadableError, decode, decode_part, look
+from convsmith.data.decode.image import FORMATS, MAX_PIXELS, Box, Look, UnreadableError, decode, decode_crop, look
 from convsmith.errors import DataError
 
 GRADIENT = np.stack(np.meshgrid(np.arange(40) * 6, np.arange(30) * 8), axis=-1).astype(np.uint8)
@@ -154,7 +154,7 @@ def test_a_part_is_that_of_the_whole_image(format: str) -> None:
         seen.append((height, width))
         return Box(31, 17, 100, 90)
 
-    assert np.array_equal(decode_part(data, choose, (80, 80)), decode(data)[31:131, 17:107])
+    assert np.array_equal(decode_crop(data, choose, (80, 80)), decode(data)[31:131, 17:107])
     assert seen == [(300, 400)]
 
 
@@ -164,7 +164,7 @@ def test_a_part_of_a_jpeg_comes_reduced_where_it_is_still_large_enough(orientati
     exif[0x0112] = orientation
     stored = PICTURE if orientation == 1 else PICTURE.transpose(Image.Transpose.ROTATE_90)
     data = encoded(stored, "JPEG", exif=exif, quality=95)
-    part = decode_part(data, lambda height, width: Box(100, 200, 160, 120), (40, 30))
+    part = decode_crop(data, lambda height, width: Box(100, 200, 160, 120), (40, 30))
     assert part.shape == (40, 30, 3)
     small = np.asarray(Image.fromarray(WHOLE[100:260, 200:320]).resize((30, 40), Image.Resampling.BOX)).astype(int)
     assert np.abs(part - small).mean() < 6

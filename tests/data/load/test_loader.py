@@ -52,7 +52,7 @@ class Files:
         except OSError as error:
             raise DataError(f"{self.paths[index]}: {error}") from None
 
-    def part(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
+    def crop(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
         self.asked.append(size)
         image = self[index]
         return cut(image, choose(*image.shape[:2]))

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 
 from convsmith.data.dataset import Split
 from convsmith.errors import RunFolderError
-from convsmith.evaluate.inference import predict_logits
-from convsmith.evaluate.predictions import Answers
+from convsmith.evaluation.inference import predict_logits
+from convsmith.evaluation.predictions import Answers
 from convsmith.train.run.folder import HARDEST_FILE
 from convsmith.train.run.hardest_images import SIDE, hardest_images, read_hardest, write_hardest
 

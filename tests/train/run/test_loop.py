@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from convsmith.errors import UsageError
-from convsmith.evaluate.inference import predict_logits
+from convsmith.evaluation.inference import predict_logits
 from convsmith.train.run.events import Event, Noticed
 
 

@@ -81,7 +81,7 @@ def decode(source: Path | bytes, at_least: tuple[int, int] | None = None) -> NDA
         return _rgb(image)
 
 
-def decode_part(source: Path | bytes, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
+def decode_crop(source: Path | bytes, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
     """The part of an image that `choose` picks, given its height and width: uint8 RGB (h, w, 3), upright.
 
     A JPEG may come reduced, as `decode` does it, to a scale at which the part is still at least `size` (height, width),
@@ -123,6 +123,16 @@ def look(source: Path | bytes) -> Look:
     if grey and reduced and not one_channel:
         grey = _is_grey(decode(source))
     return Look(height, width, grey)
+
+
+def rgb_of(image: Image.Image, subject: str) -> NDArray[np.uint8]:
+    """An image that Pillow has opened, by the same rules: uint8 RGB (H, W, 3). Raises UnreadableError of `subject`."""
+    try:
+        return _rgb(image)
+    except _RefusedError as refusal:
+        raise UnreadableError(subject, str(refusal)) from None
+    except DAMAGE as error:
+        raise UnreadableError(subject, _reason(error)) from None
 
 
 @contextmanager

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # whoever lists runs reads this file, and needs no arrays for
     from numpy.typing import NDArray
 
     from convsmith.data.dataset import Split
-    from convsmith.evaluate.predictions import Answers
+    from convsmith.evaluation.predictions import Answers
 
 IMAGES_SHOWN = 12
 

@@ -16,7 +16,7 @@ from convsmith import records
 from convsmith.data.dataset import Dataset, Finding
 from convsmith.data.load.loader import InMemory
 from convsmith.errors import CheckpointError
-from convsmith.evaluate.inference import device_of
+from convsmith.evaluation.inference import device_of
 from convsmith.network.preprocess import Preprocess
 from convsmith.train.recipes.recipe import FineTuning, Recipe
 from convsmith.train.run.checkpoint import Checkpoint

@@ -21,8 +21,8 @@ from convsmith.data.dataset import Finding
 from convsmith.data.load.loader import Batch, Loader, seed_of
 from convsmith.data.load.workers import Training as TrainingOrder
 from convsmith.errors import ConvsmithError, DataError
-from convsmith.evaluate.inference import device_of, evaluating, main_output
-from convsmith.evaluate.predictions import Answers
+from convsmith.evaluation.inference import device_of, evaluating, main_output
+from convsmith.evaluation.predictions import Answers
 from convsmith.train.recipes.schedule import Updates
 from convsmith.train.run.checkpoint import Checkpoint
 from convsmith.train.run.events import EpochEnded, Event, Noticed, Started

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from convsmith.errors import CheckpointError
-from convsmith.evaluate.predictions import Answers
+from convsmith.evaluation.predictions import Answers
 from convsmith.train.run.events import EpochEnded
 from convsmith.train.step.gradients import GradientNorms
 from convsmith.train.step.learner import Learner

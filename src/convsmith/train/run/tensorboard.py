@@ -16,7 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from convsmith.data.images import printable
 from convsmith.errors import CheckpointError
-from convsmith.evaluate.confusion import MOST_CLASSES, Confusion, most_confused
+from convsmith.evaluation.confusion import MOST_CLASSES, Confusion, most_confused
 from convsmith.train.run.events import EpochEnded, Event, Started
 from convsmith.train.run.hardest_images import HardImage, hardest_images, write_hardest
 from convsmith.train.step.gradients import GradientNorms

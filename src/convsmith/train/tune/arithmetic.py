@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from convsmith.data.load.loader import WORKERS
-from convsmith.evaluate.inference import device_of
+from convsmith.evaluation.inference import device_of
 from convsmith.train.recipes.recipe import MemoryFormat, Precision, Recipe
 from convsmith.train.recipes.schedule import Updates
 from convsmith.train.step import compiling

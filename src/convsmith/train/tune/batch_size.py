@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from convsmith.cost import cost_of
-from convsmith.evaluate.inference import device_of
+from convsmith.evaluation.inference import device_of
 from convsmith.network.network import Network
 from convsmith.train.recipes.default import EPOCH_UPDATES
 from convsmith.train.recipes.recipe import Recipe

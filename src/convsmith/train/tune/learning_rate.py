@@ -15,7 +15,7 @@ from convsmith.data.dataset import Dataset
 from convsmith.data.load.loader import Loader
 from convsmith.data.load.workers import Training
 from convsmith.errors import DataError
-from convsmith.evaluate.inference import device_of
+from convsmith.evaluation.inference import device_of
 from convsmith.network.preprocess import Preprocess
 from convsmith.train.recipes.recipe import Recipe
 from convsmith.train.recipes.schedule import Schedule, Updates

@@ -14,7 +14,7 @@ import torch
 from convsmith.backend.torch import build
 from convsmith.data.dataset import SMALL_SIDE
 from convsmith.errors import UsageError
-from convsmith.evaluate.inference import best_device
+from convsmith.evaluation.inference import best_device
 from convsmith.network.network import Network
 from convsmith.train.recipes.recipe import Recipe
 from convsmith.train.recipes.schedule import Updates

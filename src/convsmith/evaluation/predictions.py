@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from convsmith.evaluate.confusion import Confusion
+from convsmith.evaluation.confusion import Confusion
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,7 @@ from convsmith.data.checks.cache import stamps
 from convsmith.data.dataset import Dataset, Split
 from convsmith.data.images import FileImages
 from convsmith.errors import ModelFileError, UsageError
-from convsmith.evaluate.inference import predict_logits
+from convsmith.evaluation.inference import predict_logits
 from convsmith.files import write_bytes
 from convsmith.model.file import Model, load_model
 from convsmith.network.network import Network

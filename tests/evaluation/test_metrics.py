@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import precision_score, recall_score, top_k_accuracy_score
 
 from convsmith.errors import DataError
-from convsmith.evaluate.metrics import measure, wilson
+from convsmith.evaluation.metrics import measure, wilson
 
 RNG = np.random.default_rng(0)
 CLASSES = tuple("abcdefg")

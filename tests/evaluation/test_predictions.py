@@ -1,7 +1,7 @@
 import numpy as np
 
-from convsmith.evaluate.confusion import PAIRS, most_confused
-from convsmith.evaluate.predictions import Answers
+from convsmith.evaluation.confusion import PAIRS, most_confused
+from convsmith.evaluation.predictions import Answers
 
 
 def answers(rows, predicted, losses) -> Answers:

@@ -8,7 +8,7 @@ from PIL import Image
 
 import convsmith
 from convsmith.errors import DataError, UsageError
-from convsmith.evaluate.evaluate import evaluate, evaluate_at, side_by_side
+from convsmith.evaluation.evaluate import evaluate, evaluate_at, side_by_side
 from convsmith.model.file import Header, Model, save_model
 from convsmith.network import Preprocess
 

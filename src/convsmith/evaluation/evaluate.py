@@ -15,8 +15,8 @@ from convsmith.cost.table import aligned
 from convsmith.data import open_dataset
 from convsmith.data.dataset import Dataset, Split
 from convsmith.errors import DataError
-from convsmith.evaluate.inference import predict_logits
-from convsmith.evaluate.metrics import Metrics, measure
+from convsmith.evaluation.inference import predict_logits
+from convsmith.evaluation.metrics import Metrics, measure
 from convsmith.model.file import Model, load_model
 from convsmith.transform.side import at_side
 from convsmith.weights.imagenet import labels, synsets
