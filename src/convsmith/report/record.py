@@ -17,7 +17,7 @@ from convsmith.cost.cost import Cost
 from convsmith.errors import ConvsmithError, RunFolderError, UsageError
 from convsmith.model.file import Header, read_header
 from convsmith.network.network import Network
-from convsmith.train.run.events import EpochEnded, Noticed, Started, from_json
+from convsmith.train.run.events import EpochEnded, LoggedEvent, Noticed, Started, from_json
 from convsmith.train.run.folder import LOG_FILE, MODEL_FILE, PLAN_FILE, SUMMARY_FILE, is_running
 from convsmith.train.run.hardest_images import HardImage, read_hardest
 
@@ -137,7 +137,7 @@ def read_run(folder: Path) -> RunRecord:
         raise UsageError(f"{folder} holds no run: it has no {PLAN_FILE}")
     problems: list[str] = []
     plan, network, header, summary = {}, None, None, None
-    events: list[EpochEnded | Noticed | Started] = []
+    events: list[LoggedEvent] = []
     worst: tuple[HardImage, ...] = ()
     try:
         plan = _json(folder / PLAN_FILE)
@@ -220,7 +220,7 @@ def _json(path: Path) -> dict[str, Any]:
     return data
 
 
-def _log(path: Path) -> list[EpochEnded | Noticed | Started]:
+def _log(path: Path) -> list[LoggedEvent]:
     """The events. A last line without an end is being written, or was when the machine stopped: it does not count."""
     if not path.exists():
         return []

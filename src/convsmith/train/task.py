@@ -16,7 +16,7 @@ from convsmith.train.step.objective import Objective
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A module, the data set that it learns, and how. `stages` are its layers in groups, for recipes that freeze some."""
+    """A module, the data set that it learns, and how. `stages`: its layers in groups, for recipes that freeze some."""
 
     module: nn.Module
     dataset: Dataset

@@ -17,7 +17,7 @@ from convsmith.data.augment.augment import Augment, augment_batch
 from convsmith.data.augment.batch_random import BatchRandom
 from convsmith.data.dataset import Finding, Split
 from convsmith.data.load.buffer_pool import BufferPool
-from convsmith.data.load.workers import Key, Training, read_batches
+from convsmith.data.load.workers import EpochOrder, Key, read_batches
 from convsmith.network.preprocess import Preprocess
 
 WORKERS = max(1, min(8, (os.cpu_count() or 1) // 2))
@@ -65,7 +65,7 @@ class Loader:
         preprocess: Preprocess,
         batch_size: int,
         *,
-        training: Training | None = None,
+        training: EpochOrder | None = None,
         device: torch.device | None = None,
         workers: int = WORKERS,
         part: tuple[int, int] = (0, 1),

@@ -44,7 +44,7 @@ class FineTuning:
             ("norms", self.norms >= 0, "at least 0"),
         ):
             if not right:
-                raise UsageError(f"{name} is {getattr(self, name)}; it must be {what}")
+                raise UsageError(f"must be {what}, not {getattr(self, name)}", settings=name)
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Recipe:
             ("seed", self.seed >= 0, "at least 0"),
         ):
             if not right:
-                raise UsageError(f"{name} is {getattr(self, name)}; it must be {what}")
+                raise UsageError(f"must be {what}, not {getattr(self, name)}", settings=name)
 
     def __str__(self) -> str:
         return (

@@ -37,7 +37,7 @@ class Schedule:
             ("every", self.every > 0, "above 0 epochs"),
         ):
             if not right:
-                raise UsageError(f"schedule: {name} is {getattr(self, name)}; it must be {what}")
+                raise UsageError(f"must be {what}, not {getattr(self, name)}", settings=f"schedule.{name}")
 
 
 COSINE = Schedule()

@@ -55,7 +55,7 @@ class HardImage:
 
 
 def hardest_images(split: Split, answers: Answers, classes: Sequence[str]) -> tuple[HardImage, ...]:
-    """The images of the highest losses, the highest first, at most `IMAGES_SHOWN`; those that cannot be read are left out."""
+    """The images with the highest losses, the highest first, at most `IMAGES_SHOWN`; unreadable ones are skipped."""
     found = []
     for place in answers.hardest(IMAGES_SHOWN):
         row = int(answers.rows[place])

@@ -67,8 +67,9 @@ class Training:
 
     `objective`, a function of (outputs, batch, module) or an `Objective`, is the recipe's loss if none is given.
     `after_update` follows each update and may change the weights. `tuned` says how the steps compute; None: the
-    fastest way, measured first. `decoders` processes decode files, 0 for none; None: as many as keep up. Batches come from the train split of `dataset`, on the device of `module`. In training
-    mode the module returns logits (N, classes), or whatever the objective takes; in evaluation mode logits.
+    fastest way, measured first. `decoders` processes decode files, 0 for none; None: as many as keep up. Batches come
+    from the train split of `dataset`, on the device of `module`. In training mode the module returns logits
+    (N, classes), or whatever the objective takes; in evaluation mode logits.
 
     A `store` holds a checkpoint at the start, after every epoch, and where training is stopped; if it has one, the
     training goes on from there to bit-for-bit the weights that it would have had on this machine. Without a store

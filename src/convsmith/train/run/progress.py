@@ -11,7 +11,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from convsmith.train.run.events import EpochEnded, Event, Noticed, Started, StepEnded
+from convsmith.train.run.events import EpochEnded, Event, LoggedEvent, Noticed, Started, StepEnded
 
 
 class LiveBar:
@@ -64,7 +64,7 @@ class Lines:
         self._started: Started | None = None
         self._since = 0.0
 
-    def line(self, event: Started | EpochEnded | Noticed) -> str:
+    def line(self, event: LoggedEvent) -> str:
         """One event in a line."""
         if isinstance(event, EpochEnded):
             return summary(event) + self._left(event.epoch)

@@ -19,7 +19,7 @@ from convsmith import records
 from convsmith.data.augment.mixing import mix_batch
 from convsmith.data.dataset import Finding
 from convsmith.data.load.loader import Batch, Loader, seed_of
-from convsmith.data.load.workers import Training as TrainingOrder
+from convsmith.data.load.workers import EpochOrder
 from convsmith.errors import ConvsmithError, DataError
 from convsmith.evaluation.inference import device_of, evaluating, main_output
 from convsmith.evaluation.predictions import Answers
@@ -71,7 +71,7 @@ class Run:
         train, val = task.dataset.split("train"), task.dataset.splits.get("val")
         device = device_of(task.module)
         self.loader = self._loader(
-            task, "train", TrainingOrder(recipe.seed, recipe.augment, recipe.repeats), recipe.epoch_steps
+            task, "train", EpochOrder(recipe.seed, recipe.augment, recipe.repeats), recipe.epoch_steps
         )
         self._val = None if val is None else self._loader(task, "val")
         steps = len(self.loader)
@@ -98,9 +98,7 @@ class Run:
         self._told: set[str] = set()
         self._speed = 0.0
 
-    def _loader(
-        self, task: Task, split: str, training: TrainingOrder | None = None, steps: int | None = None
-    ) -> Loader:
+    def _loader(self, task: Task, split: str, training: EpochOrder | None = None, steps: int | None = None) -> Loader:
         return Loader(
             task.dataset.split(split),
             task.preprocess,
@@ -179,7 +177,7 @@ class Run:
         return [ended, *self._unreadable_since(), *self._stop()]
 
     def validate(self, seconds: float) -> int:
-        """Evaluates for about so many seconds, to see how long it takes. Returns the number of images; 0 without val."""
+        """Evaluates for about so many seconds, to time it. Returns the number of images; 0 without a val split."""
         return 0 if self._val is None else self._evaluate(self._val, seconds)[0]
 
     def weights(self) -> dict[str, Tensor]:

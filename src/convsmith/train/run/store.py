@@ -43,7 +43,7 @@ class MemoryStore:
 
 
 class RunStore:
-    """Checkpoints in `run_dir`/checkpoint, or in the folder or at the fsspec URL `checkpoints`; and `run_dir`/log.jsonl.
+    """Checkpoints in `run_dir`/checkpoint, or at `checkpoints`, a folder or fsspec URL; and `run_dir`/log.jsonl.
 
     `log` is an observer: it writes every event but the single steps. On loading, what the log tells of steps after the
     checkpoint is cut off: they will be done again.

@@ -133,9 +133,9 @@ def synchronise_batch_norms(module: nn.Module, group: Group) -> None:
     for layer in module.modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm) and not isinstance(layer, GroupBatchNorm):
             # The class alone decides which batch is meant: the layer's tensors, and who holds them, do not change.
-            layer.__class__ = _group_class(type(layer))
+            layer.__class__ = _group_class(type(layer))  # type: ignore[arg-type]  # torch types __hash__ loosely
 
 
 @cache
-def _group_class(kind: type[nn.Module]) -> type[nn.Module]:
+def _group_class(kind: type[nn.modules.batchnorm._BatchNorm]) -> type[GroupBatchNorm]:
     return type(f"Group{kind.__name__}", (GroupBatchNorm, kind), {})

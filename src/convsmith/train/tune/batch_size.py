@@ -43,7 +43,8 @@ def fastest_batch(
     """The smallest batch within 5% of the fastest, of 1/2, 1, 2 and 4 times the recipe's; and the reason.
 
     On random images, in the arithmetic that is fastest at the recipe's batch, on a copy of the `module` of `network`,
-    for about `MEASURED_SECONDS`. No batch leaves an epoch fewer than `EPOCH_UPDATES` updates, unless the recipe's own does.
+    for about `MEASURED_SECONDS`. No batch leaves an epoch fewer than `EPOCH_UPDATES` updates, unless the recipe's own
+    does.
     """
     sizes, bounds = candidates(recipe, train_images, partial(_fits, network, device_of(module)))
     plain = replace(recipe, compiled=False)

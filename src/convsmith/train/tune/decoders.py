@@ -9,7 +9,7 @@ from contextlib import closing
 
 from convsmith.data.dataset import Dataset
 from convsmith.data.load.loader import Loader
-from convsmith.data.load.workers import Training
+from convsmith.data.load.workers import EpochOrder
 from convsmith.errors import DataError
 from convsmith.network.preprocess import Preprocess
 from convsmith.train.recipes.recipe import Recipe
@@ -52,7 +52,7 @@ def enough_decoders(each: float, step_speed: float, most: int) -> tuple[int, str
 
 def decoding_speed(dataset: Dataset, preprocess: Preprocess, recipe: Recipe) -> float:
     """Images/s that one process decodes and prepares for training."""
-    training = Training(recipe.seed, recipe.augment, recipe.repeats)
+    training = EpochOrder(recipe.seed, recipe.augment, recipe.repeats)
     loader = Loader(dataset.split("train"), preprocess, SAMPLE_BATCH, training=training, workers=1)
     return loader.batch_size / seconds_of_a_batch(loader)
 

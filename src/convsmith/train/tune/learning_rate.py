@@ -13,7 +13,7 @@ from torch import nn
 
 from convsmith.data.dataset import Dataset
 from convsmith.data.load.loader import Loader
-from convsmith.data.load.workers import Training
+from convsmith.data.load.workers import EpochOrder
 from convsmith.errors import DataError
 from convsmith.evaluation.inference import device_of
 from convsmith.network.preprocess import Preprocess
@@ -46,7 +46,7 @@ def highest_rate(
     arXiv 1506.01186; the tenth is fast.ai's. Trains a copy of the module for `UPDATES` updates at most.
     Raises DataError where no image can be read.
     """
-    training = Training(recipe.seed, recipe.augment, recipe.repeats)
+    training = EpochOrder(recipe.seed, recipe.augment, recipe.repeats)
     loader = Loader(dataset.split("train"), preprocess, recipe.batch_size, training=training, device=device_of(module))
     flat = replace(recipe, learning_rate=1.0, schedule=Schedule("constant"), warmup_epochs=0.0)
     trial = copy.deepcopy(module)
