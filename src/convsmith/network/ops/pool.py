@@ -63,9 +63,10 @@ class AvgPool(_Pool):
 
 @dataclass(frozen=True, slots=True)
 class LpPool(_Pool):
-    """The p-th root of the sum of p-th powers in each window; a last, partial window counts for a whole one.
+    """The p-th root of the sum of p-th powers in each window.
 
-    `ceil` windows scale their sum to the whole kernel's, and odd powers keep the sign, both as PyTorch has it.
+    As in PyTorch, a last, partial window is scaled to a whole one's sum, and powers are of the values themselves: an
+    odd `p` needs values that are not negative.
     """
 
     kind: ClassVar[str] = "lp_pool"
