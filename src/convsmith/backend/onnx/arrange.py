@@ -1,9 +1,9 @@
-"""Rules for ops that move, drop, repeat or add elements, and for resampling."""
+"""Rules for ops that move, drop, repeat or add elements."""
 
 from __future__ import annotations
 
 from convsmith.backend.onnx.emit import emit
-from convsmith.backend.onnx.graph import Attributes, Layer
+from convsmith.backend.onnx.graph import Layer
 from convsmith.network.ops import (
     ChannelShuffle,
     Expand,
@@ -14,9 +14,7 @@ from convsmith.network.ops import (
     PixelUnshuffle,
     Repeat,
     Reshape,
-    Resize,
     Slice,
-    Upsample,
 )
 
 
@@ -91,27 +89,3 @@ def _(op: PixelUnshuffle, layer: Layer) -> None:
     split = layer.step("Reshape", [layer.inputs[0], squares])
     mixed = layer.step("Transpose", [split], {"perm": (0, 1, 3, 5, 2, 4)})
     layer.result("Reshape", [mixed, layer.ints("map", [-1, *layer.shape])])
-
-
-@emit.register
-def _(op: Upsample, layer: Layer) -> None:
-    scales = layer.floats("scales", [1, 1, *op.factor])
-    layer.result("Resize", [layer.inputs[0], "", scales], _interpolation(op))
-
-
-@emit.register
-def _(op: Resize, layer: Layer) -> None:
-    sizes = layer.ints("sizes", op.size)
-    layer.result("Resize", [layer.inputs[0], "", "", sizes], {**_interpolation(op), "axes": (2, 3)})
-
-
-def _interpolation(op: Upsample | Resize) -> Attributes:
-    match op.mode:
-        case "nearest":
-            return {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-        case "nearest_exact":
-            mode = "round_prefer_ceil"
-            return {"mode": "nearest", "coordinate_transformation_mode": "half_pixel", "nearest_mode": mode}
-    positions = "align_corners" if op.align_corners else "half_pixel"
-    mode = {"bilinear": "linear", "bicubic": "cubic"}[op.mode]
-    return {"mode": mode, "coordinate_transformation_mode": positions, "cubic_coeff_a": -0.75}
