@@ -6,12 +6,15 @@ Along each axis a position i of a layer sees the input pixels from `start + i * 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from convsmith.network.dims import maximum
-from convsmith.network.network import INPUT, Network
-from convsmith.network.ops import Flatten, Linear, RadialBasis, Window
+from convsmith.cost.positions import Positions, positions_of
+from convsmith.network.dims import Shape, maximum
+from convsmith.network.network import INPUT, Network, Node
+from convsmith.network.ops import Window
+from convsmith.network.ops.base import UNIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,6 @@ class Axis:
 
     def through(self, window: Window) -> Axis:
         start = self.start - window.before * self.stride
-        if isinstance(window.stride, float) and window.stride < 1:  # several outputs for each input position
-            return Axis(start, self.end, self.stride * window.stride)
         return Axis(start, self.end + (window.extent - 1 - window.before) * self.stride, self.stride * window.stride)
 
     def joined(self, other: Axis) -> Axis:
@@ -64,21 +65,46 @@ class Field:
         return self.height.centre, self.width.centre
 
 
+NOTHING = Field(Axis(0, -1), Axis(0, -1))
+"""The field of a constant."""
+
+
 def fields_of(net: Network) -> dict[str, Field]:
-    """Receptive field by node name. Layers that read a whole map (flatten, dense) see all that the map sees."""
+    """Receptive field by node name. Layers that read a whole map (flatten, dense) see all that the map sees.
+
+    Statistics that a norm takes over the map are left aside, for they are no matter of place: group and layer norm see
+    one position. What does not depend on the image at all sees nothing.
+    """
     fields: dict[str, Field] = {INPUT: Field()}
+    positions = positions_of(net)
     for node in net.nodes:
         inputs = net.inputs_of(node)
-        vertical, horizontal = node.op.windows(net.shapes[node.name], *inputs)
-        if isinstance(node.op, (Flatten, Linear, RadialBasis)) and len(inputs[0]) == 3:
-            vertical, horizontal = Window(inputs[0][1]), Window(inputs[0][2])
         joined: Field | None = None
-        for source in node.inputs:
-            field = fields[source]
-            through = Field(field.height.through(vertical), field.width.through(horizontal))
+        for index, source in enumerate(node.inputs):
+            if fields[source] is NOTHING:
+                continue
+            vertical, horizontal = _windows(net, node, index, inputs, positions[source])
+            through = Field(fields[source].height.through(vertical), fields[source].width.through(horizontal))
             joined = through if joined is None else _join(joined, through)
-        fields[node.name] = joined or Field()
+        fields[node.name] = joined or NOTHING
     return fields
+
+
+def _windows(
+    net: Network, node: Node, index: int, inputs: Sequence[Shape], positions: Positions
+) -> tuple[Window, Window]:
+    """What one output element sees of an input, by rows and columns wherever its positions are."""
+    vertical, horizontal = node.op.windows(net.shapes[node.name], *inputs) if len(inputs[0]) == 3 else (UNIT, UNIT)
+    seen = set(node.op.whole(index, *inputs))
+    if seen & positions.rows:
+        vertical = Window(positions.size[0])
+    elif positions.rows != {1}:
+        vertical = UNIT
+    if seen & positions.columns:
+        horizontal = Window(positions.size[1])
+    elif positions.columns != {2}:
+        horizontal = UNIT
+    return vertical, horizontal
 
 
 def _join(a: Field, b: Field) -> Field:

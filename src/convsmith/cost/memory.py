@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from convsmith.network.dims import Dim, elements, maximum
 from convsmith.network.network import INPUT, Network
-from convsmith.network.ops import Flatten, MaxPool
+from convsmith.network.ops import AdaptiveMaxPool, Constant, Expand, Flatten, MaxPool, Reshape
 
 MAX_POOL_INDEX_BYTES = 8
 """PyTorch keeps an int64 position for each output element of a max pooling."""
+
+VIEWS = (Flatten, Reshape, Expand)
+"""Ops whose output uses its input's memory."""
 
 
 def peak_live(net: Network) -> Dim:
     """The largest number of elements alive at once for one image, running nodes in order.
 
-    A tensor lives from its layer until its last reader has run. Nothing runs in place; a flatten is a view.
+    A tensor lives from its layer until its last reader has run. Nothing runs in place; a flatten, reshape or
+    expand is a view. A constant is counted with the weights.
     """
     last_use: dict[str, int] = {net.output: len(net.nodes)}
     for step, node in enumerate(net.nodes):
@@ -26,11 +30,11 @@ def peak_live(net: Network) -> Dim:
     peak: Dim = live
     for step, node in enumerate(net.nodes):
         if storage[node.name] == node.name:
-            live = live + elements(net.shapes[node.name])
+            live = live + _size(net, node.name)
         peak = maximum(peak, live)
         for owner in {storage[source] for source in node.inputs}:
             if last_use[owner] == step:
-                live = live - elements(net.shapes[owner])
+                live = live - _size(net, owner)
     return peak
 
 
@@ -40,21 +44,27 @@ def saved_bytes(net: Network, bytes_per_value: int) -> Dim:
     kept: set[str] = set()
     indices: Dim = 0
     for node in net.nodes:
-        if node.op.saved == "inputs":
+        saved = node.op.kept()
+        if saved == "inputs":
             kept.update(storage[source] for source in node.inputs)
-        elif node.op.saved == "output":
+        elif saved == "output":
             kept.add(storage[node.name])
-        if isinstance(node.op, MaxPool):
+        if isinstance(node.op, (MaxPool, AdaptiveMaxPool)):
             indices = indices + elements(net.shapes[node.name]) * MAX_POOL_INDEX_BYTES
     total: Dim = indices
     for name in kept:
-        total = total + elements(net.shapes[name]) * bytes_per_value
+        total = total + _size(net, name) * bytes_per_value
     return total
+
+
+def _size(net: Network, name: str) -> Dim:
+    """Elements of a feature map."""
+    return 0 if name != INPUT and isinstance(net[name].op, Constant) else elements(net.shapes[name])
 
 
 def _storage(net: Network) -> dict[str, str]:
     """The tensor whose memory each name uses: its own, or the one that it is a view of."""
     owner = {INPUT: INPUT}
     for node in net.nodes:
-        owner[node.name] = owner[node.inputs[0]] if isinstance(node.op, Flatten) else node.name
+        owner[node.name] = owner[node.inputs[0]] if isinstance(node.op, VIEWS) else node.name
     return owner

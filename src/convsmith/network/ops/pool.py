@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from convsmith.errors import ShapeError
 from convsmith.network.dims import Dim, Pair, Shape, always, check_axes, elements, text
 from convsmith.network.ops import window
-from convsmith.network.ops.base import UNIT, Op, Saved, Window, feature_map
+from convsmith.network.ops.base import Op, Saved, Window, feature_map
 from convsmith.network.ops.window import NONE, Padding
 
 
@@ -149,6 +149,5 @@ class Reduce(Op):
     def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
         return (2 if self.function == "l2" else 1) * elements(inputs[0])
 
-    def windows(self, output: Shape, *inputs: Shape) -> tuple[Window, Window]:
-        height, width = (*inputs[0], 1, 1)[1:3]
-        return Window(height) if 1 in self.axes else UNIT, Window(width) if 2 in self.axes else UNIT
+    def whole(self, index: int, *inputs: Shape) -> tuple[int, ...]:
+        return self.axes
