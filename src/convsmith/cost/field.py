@@ -6,13 +6,12 @@ Along each axis a position i of a layer sees the input pixels from `start + i * 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from convsmith.cost.positions import Positions, positions_of
-from convsmith.network.dims import Shape, maximum
-from convsmith.network.network import INPUT, Network, Node
+from convsmith.cost.positions import COLUMNS, ROWS, Positions, positions_of
+from convsmith.network.dims import maximum
+from convsmith.network.network import INPUT, Network
 from convsmith.network.ops import Window
 from convsmith.network.ops.base import UNIT
 
@@ -76,33 +75,35 @@ def fields_of(net: Network) -> dict[str, Field]:
     one position. What does not depend on the image at all sees nothing.
     """
     fields: dict[str, Field] = {INPUT: Field()}
-    positions = positions_of(net)
+    positions, shapes = positions_of(net), net.shapes
     for node in net.nodes:
-        inputs = net.inputs_of(node)
+        inputs, output = [shapes[source] for source in node.inputs], shapes[node.name]
+        own = node.op.windows(output, *inputs) if inputs and len(inputs[0]) == 3 else (UNIT, UNIT)
         joined: Field | None = None
         for index, source in enumerate(node.inputs):
-            if fields[source] is NOTHING:
+            field = fields[source]
+            if field is NOTHING:
                 continue
-            vertical, horizontal = _windows(net, node, index, inputs, positions[source])
-            through = Field(fields[source].height.through(vertical), fields[source].width.through(horizontal))
+            vertical, horizontal = _windows(own, node.op.whole(index, *inputs), positions[source])
+            through = Field(field.height.through(vertical), field.width.through(horizontal))
             joined = through if joined is None else _join(joined, through)
         fields[node.name] = joined or NOTHING
     return fields
 
 
-def _windows(
-    net: Network, node: Node, index: int, inputs: Sequence[Shape], positions: Positions
-) -> tuple[Window, Window]:
-    """What one output element sees of an input, by rows and columns wherever its positions are."""
-    vertical, horizontal = node.op.windows(net.shapes[node.name], *inputs) if len(inputs[0]) == 3 else (UNIT, UNIT)
-    seen = set(node.op.whole(index, *inputs))
-    if seen & positions.rows:
+def _windows(own: tuple[Window, Window], whole: tuple[int, ...], positions: Positions) -> tuple[Window, Window]:
+    """What one output element sees by rows and columns, wherever they are.
+
+    `own` is what the op sees of rows in axis 1 and columns in axis 2, `whole` the axes that it sees as a whole.
+    """
+    vertical, horizontal = own
+    if not positions.rows.isdisjoint(whole):
         vertical = Window(positions.size[0])
-    elif positions.rows != {1}:
+    elif positions.rows != ROWS:
         vertical = UNIT
-    if seen & positions.columns:
+    if not positions.columns.isdisjoint(whole):
         horizontal = Window(positions.size[1])
-    elif positions.columns != {2}:
+    elif positions.columns != COLUMNS:
         horizontal = UNIT
     return vertical, horizontal
 

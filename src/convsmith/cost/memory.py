@@ -26,15 +26,16 @@ def peak_live(net: Network) -> Dim:
     storage = _storage(net)
     for name, owner in storage.items():
         last_use[owner] = max(last_use.get(owner, 0), last_use.get(name, 0))
-    live: Dim = elements(net.input)
+    sizes = _sizes(net)
+    live: Dim = sizes[INPUT]
     peak: Dim = live
     for step, node in enumerate(net.nodes):
         if storage[node.name] == node.name:
-            live = live + _size(net, node.name)
+            live = live + sizes[node.name]
         peak = maximum(peak, live)
         for owner in {storage[source] for source in node.inputs}:
             if last_use[owner] == step:
-                live = live - _size(net, owner)
+                live = live - sizes[owner]
     return peak
 
 
@@ -51,15 +52,17 @@ def saved_bytes(net: Network, bytes_per_value: int) -> Dim:
             kept.add(storage[node.name])
         if isinstance(node.op, (MaxPool, AdaptiveMaxPool)):
             indices = indices + elements(net.shapes[node.name]) * MAX_POOL_INDEX_BYTES
+    sizes = _sizes(net)
     total: Dim = indices
     for name in kept:
-        total = total + _size(net, name) * bytes_per_value
+        total = total + sizes[name] * bytes_per_value
     return total
 
 
-def _size(net: Network, name: str) -> Dim:
-    """Elements of a feature map."""
-    return 0 if name != INPUT and isinstance(net[name].op, Constant) else elements(net.shapes[name])
+def _sizes(net: Network) -> dict[str, Dim]:
+    """Elements of each feature map. Constants are weights."""
+    sizes = {name: elements(shape) for name, shape in net.shapes.items()}
+    return sizes | {node.name: 0 for node in net if isinstance(node.op, Constant)}
 
 
 def _storage(net: Network) -> dict[str, str]:

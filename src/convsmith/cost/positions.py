@@ -7,7 +7,7 @@ flattened to (C, H * W) both are in axis 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import singledispatch
+from functools import reduce, singledispatch
 
 from convsmith.network import ops
 from convsmith.network.dims import Dim, Shape, always, blocks, equal
@@ -15,14 +15,16 @@ from convsmith.network.network import INPUT, Network
 
 Axes = frozenset[int]
 NONE: Axes = frozenset()
+ROWS: Axes = frozenset((1,))
+COLUMNS: Axes = frozenset((2,))
 
 
 @dataclass(frozen=True, slots=True)
 class Positions:
     """Axes that hold rows and columns: none where every element has seen the whole height or width."""
 
-    rows: Axes = frozenset((1,))
-    columns: Axes = frozenset((2,))
+    rows: Axes = ROWS
+    columns: Axes = COLUMNS
     size: tuple[Dim, Dim] = (1, 1)
     """(height, width) of the map that the positions belong to."""
 
@@ -31,8 +33,9 @@ class Positions:
         return self.rows | self.columns
 
     def joined(self, other: Positions) -> Positions:
-        size = self.size if self.axes else other.size
-        return Positions(self.rows | other.rows, self.columns | other.columns, size)
+        if other is self or not self.axes:
+            return other
+        return Positions(self.rows | other.rows, self.columns | other.columns, self.size)
 
 
 NOWHERE = Positions(NONE, NONE)
@@ -41,13 +44,15 @@ NOWHERE = Positions(NONE, NONE)
 def positions_of(net: Network) -> dict[str, Positions]:
     """Positions by node name. Constants have none."""
     known = {INPUT: Positions(size=(net.input[1], net.input[2])) if len(net.input) == 3 else NOWHERE}
+    shapes = net.shapes
     for node in net.nodes:
-        shapes, output = net.inputs_of(node), net.shapes[node.name]
-        joined = NOWHERE
-        for index, source in enumerate(node.inputs):
-            joined = joined.joined(_after(node.op, index, known[source], shapes, output))
-        if len(output) == 3 and joined.rows <= {1} and joined.columns <= {2}:
-            joined = Positions(joined.rows, joined.columns, (output[1], output[2]))
+        inputs, output = [shapes[source] for source in node.inputs], shapes[node.name]
+        each = [_after(node.op, index, known[source], inputs, output) for index, source in enumerate(node.inputs)]
+        joined = reduce(Positions.joined, each, NOWHERE)
+        if len(output) == 3 and joined.rows <= ROWS and joined.columns <= COLUMNS:
+            height, width = joined.size
+            if output[1] is not height or output[2] is not width:
+                joined = Positions(joined.rows, joined.columns, (output[1], output[2]))
         known[node.name] = joined
     return known
 
@@ -55,6 +60,8 @@ def positions_of(net: Network) -> dict[str, Positions]:
 def _after(op: ops.Op, index: int, positions: Positions, shapes: list[Shape], output: Shape) -> Positions:
     """What the op makes of the positions of one input. What an output sees as a whole has no positions any more."""
     seen = set(op.whole(index, *shapes))
+    if not seen and type(op) not in MOVERS and len(shapes[index]) == len(output):
+        return positions
     rows = NONE if seen & positions.rows else moved(op, positions.rows, index, shapes, output)
     columns = NONE if seen & positions.columns else moved(op, positions.columns, index, shapes, output)
     if len(rows) == 2 and rows == columns and equal(tuple(output[axis] for axis in sorted(rows)), positions.size):
@@ -96,3 +103,7 @@ def _(op: ops.Op, axes: Axes, index: int, shapes: list[Shape], output: Shape) ->
 def _(op: ops.MatMul, axes: Axes, index: int, shapes: list[Shape], output: Shape) -> Axes:
     last = len(output) - 1
     return frozenset(axis for axis in axes if axis != last - index)
+
+
+MOVERS = frozenset(moved.registry) - {object}
+"""Ops with a rule of their own."""
