@@ -147,7 +147,10 @@ def train(
         observers: tuple[Observer, ...] = (store.log, board, tell, interruption)
         training = Training(module, dataset, PREPROCESS, recipe, store=store, observers=observers, **settings)
         training.advance()
-    return training.result()
+    result = training.result()
+    module.load_state_dict(result.weights)
+    module.eval()
+    return result
 
 
 def fit(run_dir: Path, dataset: Dataset | None = None, **changes: object) -> TrainResult:

@@ -15,7 +15,7 @@ from convsmith.errors import RunFolderError
 from convsmith.evaluation.inference import predict_logits
 from convsmith.evaluation.predictions import Answers
 from convsmith.train.run.folder import HARDEST_FILE
-from convsmith.train.run.hardest_images import SIDE, hardest_images, read_hardest, write_hardest
+from convsmith.train.run.hardest_images import THUMBNAIL_SIDE, hardest_images, read_hardest, write_hardest
 
 
 @pytest.mark.parametrize("source", ["memory", "files"])
@@ -55,7 +55,7 @@ def test_thumbnails_are_small_and_tiny_images_are_enlarged(tiny: ModuleType) -> 
 def test_a_photograph_is_made_smaller(tiny: ModuleType) -> None:
     large = np.random.default_rng(0).integers(0, 255, (1, 300, 200, 3), np.uint8)
     split = Split(tiny.ArrayOfImages(large), np.zeros(1, np.int64))
-    assert hardest_images(split, answers(1), ("a",))[0].pixels().shape == (SIDE, 64, 3)
+    assert hardest_images(split, answers(1), ("a",))[0].pixels().shape == (THUMBNAIL_SIDE, 64, 3)
 
 
 def test_without_a_val_split_there_are_none(tiny: ModuleType, tmp_path: Path) -> None:

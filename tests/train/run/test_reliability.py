@@ -38,8 +38,8 @@ def test_a_diverging_run_ends_with_one_line_that_names_the_learning_rate(tiny: M
 def test_a_run_that_diverges_once_goes_on_at_half_the_rate_if_asked(tiny: ModuleType, tmp_path: Path) -> None:
     module, events = tiny.module(), []
     explode(module, 30)
-    recipe = tiny.recipe(epochs=4)
-    result = tiny.train(module, tiny.in_memory(), recipe, tmp_path, recover=True, on_event=events.append)
+    recipe = replace(tiny.recipe(epochs=4), recover=True)
+    result = tiny.train(module, tiny.in_memory(), recipe, tmp_path, on_event=events.append)
     told = tiny.notices(events)
     assert len(told) == 1
     assert "diverged in epoch 3" in told[0]
@@ -53,10 +53,10 @@ def test_a_run_that_diverges_once_goes_on_at_half_the_rate_if_asked(tiny: Module
 
 
 def test_a_run_that_always_diverges_is_given_up(tiny: ModuleType, tmp_path: Path) -> None:
-    recipe = replace(tiny.recipe(), learning_rate=1e18, warmup_epochs=0.0)
+    recipe = replace(tiny.recipe(), learning_rate=1e18, warmup_epochs=0.0, recover=True)
     events: list[Event] = []
     with pytest.raises(DivergedError, match="learning_rate 1e\\+18 is too high"):
-        tiny.train(tiny.module(), tiny.in_memory(), recipe, tmp_path, recover=True, on_event=events.append)
+        tiny.train(tiny.module(), tiny.in_memory(), recipe, tmp_path, on_event=events.append)
     assert sum("of the rate" in event.text for event in events if isinstance(event, Noticed)) == 5
 
 
@@ -96,7 +96,7 @@ def test_too_many_unreadable_files_stop_the_run_with_its_state_saved(
         path.unlink()
     recipe = tiny.recipe(epochs=2)
     with pytest.raises(
-        UnreadableShareError, match=r"of 100 training images can no longer be read, more than 5%: .*sav"
+        UnreadableShareError, match=r"of 100 training images are no longer readable, more than 5%: .*sav"
     ):
         tiny.train(tiny.module(), dataset, recipe, tmp_path / "run")
     for path, content in kept.items():
@@ -150,10 +150,9 @@ def test_too_little_memory_is_met_with_smaller_parts_and_said(
     tiny.train(module, tiny.in_memory(), recipe, tmp_path, on_event=events.append)
     told = tiny.notices(events)
     assert told == [
-        "memory does not suffice for 8 images at once: they now go through the network in 4 parts, whose gradients "
-        "are added up"
+        "not enough memory for a batch of 8: it now goes through the network in 4 parts, whose gradients are summed"
     ]
-    assert CheckpointFolder(tmp_path / "checkpoint").read()[0].state["position"]["accumulate"] == 4
+    assert CheckpointFolder(tmp_path / "checkpoint").read()[0].state["tuned"]["arithmetic"]["parts"] == 4
 
 
 def test_other_errors_of_torch_are_not_taken_for_want_of_memory(tiny: ModuleType, tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def test_a_checkpoint_from_before_a_setting_existed_is_resumed(tiny: ModuleType,
 def test_resuming_on_other_data_is_refused(tiny: ModuleType, tmp_path: Path) -> None:
     tiny.fit(tmp_path, epochs=1)
     other = replace(tiny.in_memory(), fingerprint="other")
-    with pytest.raises(CheckpointError, match="made with another data"):
+    with pytest.raises(CheckpointError, match="made with other data"):
         tiny.train(tiny.module(), other, tiny.recipe(epochs=1), tmp_path)
 
 

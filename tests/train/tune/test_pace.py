@@ -31,21 +31,18 @@ def test_what_is_left_is_filled_with_epochs_of_a_part_of_the_images() -> None:
     assert within_seconds(RECIPE, 6, PACE, updates_an_epoch=100).epoch_steps == 50
 
 
-@given(st.floats(2, 10_000), st.floats(1e-4, 1), st.floats(0, 1), st.integers(1, 5000))
-def test_the_plan_takes_the_time_but_for_an_update_an_epoch(
+@given(st.floats(2, 10_000), st.floats(1e-3, 1), st.floats(0, 1), st.integers(1, 5000))
+def test_the_plan_takes_the_time_but_for_an_update_an_epoch_or_one_short_epoch(
     seconds: float, update: float, validation: float, updates: int
 ) -> None:
     pace = Pace(update, validation, 0.0)
-    try:
-        planned = within_seconds(RECIPE, seconds, pace, updates)
-    except UsageError:
-        assert seconds < 2 * (update + validation)
-        return
+    planned = within_seconds(RECIPE, seconds, pace, updates)
     steps = planned.epoch_steps or updates
     assert 1 <= steps <= updates
     taken = pace.seconds(planned, planned.epochs * steps)
-    assert taken <= seconds * (1 + 1e-9)
-    assert taken > seconds - planned.epochs * (update + 1e-6) - 1e-6
+    assert taken <= seconds * (1 + 1e-4)
+    unused = planned.epochs * update if planned.epoch_steps else updates * update + validation
+    assert taken > seconds - unused - 1e-3
 
 
 def test_too_little_time_names_the_least() -> None:

@@ -39,7 +39,7 @@ LOWEST_LR_SCALE = 1 / 32
 
 @dataclass(frozen=True, eq=False)
 class TrainResult:
-    """What training gives. The module that was trained holds `weights` too, and is in evaluation mode.
+    """What training gives.
 
     `weights` are the moving average's if the recipe has one, else the optimizer's own; of the last epoch whose val
     accuracy is within a standard error of the best, or simply the last without a val split. `choice` says which.
@@ -159,14 +159,11 @@ class Training:
         return self.history[before:]
 
     def result(self) -> TrainResult:
-        """The weights to deliver now; the module gets them, and is in evaluation mode."""
+        """What would be delivered now. The module goes on holding the optimizer's weights."""
         run, history = self.run, self.history
-        weights = run.weights()
-        self.module.load_state_dict(weights)
-        self.module.eval()
         speeds = [entry.images_per_second for entry in history]
         return TrainResult(
-            weights=weights,
+            weights=run.weights(),
             choice=self._choice(),
             history=history,
             tuned=replace(run.tuned, arithmetic=run.learner.arithmetic),
@@ -245,7 +242,7 @@ def _identity(module: nn.Module, dataset: Dataset, preprocess: Preprocess, recip
     shapes = [(name, list(value.shape)) for name, value in module.state_dict().items()]
     return {
         "recipe": recipe.to_json(),
-        "preprocess": preprocess.to_json(),
+        "preprocess": records.to_json(preprocess),
         "data": dataset.fingerprint,
         "network": hashlib.sha256(records.encode(shapes)).hexdigest(),
     }
@@ -280,7 +277,8 @@ def train(
 ) -> TrainResult:
     """Trains `module` to the recipe's end, or until an observer stops it: a `Training` in one call.
 
-    The arguments, and what is raised, are those of `Training` and its `advance`.
+    Afterwards the module holds the delivered weights and is in evaluation mode. The arguments, and what is raised, are
+    those of `Training` and its `advance`.
     """
     training = Training(
         module,
@@ -295,4 +293,7 @@ def train(
         observers=observers,
     )
     training.advance()
-    return training.result()
+    result = training.result()
+    module.load_state_dict(result.weights)
+    module.eval()
+    return result

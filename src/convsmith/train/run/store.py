@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from convsmith.errors import CheckpointError
+from convsmith.train.recipes.recipe import Recipe
 from convsmith.train.run.checkpoint import Checkpoint, checkpoint_folder
 from convsmith.train.run.log import RunLog
 
@@ -72,8 +73,10 @@ FREE = ("recover",)
 
 def check_identity(where: str, saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     """Raises CheckpointError naming the first setting in which a checkpoint differs from the training at hand."""
+    # Read as a recipe, settings that came after the checkpoint have the values that stand for what was done then.
+    recipe = Recipe.from_json(saved["recipe"]).to_json()
     for name, value in wanted["recipe"].items():
-        was = saved["recipe"].get(name)
+        was = recipe[name]
         if was != value and name not in FREE:
             raise CheckpointError(f"{where}: made with {name} {was}, not {value}; resume with {was} or start over")
     for name, kind in (("data", "other data"), ("preprocess", "other preprocessing"), ("network", "another network")):

@@ -88,6 +88,8 @@ def within_seconds(recipe: Recipe, seconds: float, pace: Pace, updates_an_epoch:
     pass_seconds = updates_an_epoch * pace.update + pace.validation + pace.checkpoint
     epochs = max(1, math.ceil(seconds / pass_seconds))
     updates = int((seconds / epochs - pace.validation - pace.checkpoint) / pace.update + 1e-6)
+    if updates < 1 and epochs > 1:
+        epochs, updates = epochs - 1, updates_an_epoch  # what is left over is less than the shortest epoch
     if updates < 1:
         least = math.ceil(pace.update + pace.validation + pace.checkpoint)
         raise UsageError(
