@@ -1,4 +1,4 @@
-"""Makes the registry of published weights, `src/convsmith/weights/published.json`.
+"""Makes the registry of published weights, `src/convsmith/weights/published_weights.json`.
 
     python scripts/make_published_weights.py TORCHVISION.json
 
@@ -18,7 +18,7 @@ from typing import Any
 
 import convsmith
 
-OUT = Path(__file__).parents[1] / "src/convsmith/weights/published.json"
+OUT = Path(__file__).parents[1] / "src/convsmith/weights/published_weights.json"
 ADDRESS = "https://download.pytorch.org/models"
 DIGITS = re.compile(r"-([0-9a-f]{8,})\.pth$")
 NO_CLASSIFIER = ("IMAGENET1K_FEATURES",)

@@ -39,7 +39,7 @@ from convsmith.transform.side import at_side
 from convsmith.transform.stochastic_depth import with_stochastic_depth
 from convsmith.weights.file import Model, load_model, read_header, write_bytes
 from convsmith.weights.importing import import_weights
-from convsmith.weights.registry import fetch_weights
+from convsmith.weights.published_weights import fetch_weights
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from convsmith.network import Network, Preprocess
 from convsmith.weights import Model, match, save_model
 from convsmith.weights.exporting import counterpart, export_weights
 from convsmith.weights.file import Header
-from convsmith.weights.reading import read
+from convsmith.weights.formats.checkpoints import read
 
 PREPROCESS = Preprocess(3, (64, 64), 64, (0.5,) * 3, (0.5,) * 3)
 

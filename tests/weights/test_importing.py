@@ -14,8 +14,8 @@ from convsmith.errors import ModelFileError, UsageError
 from convsmith.network import Preprocess
 from convsmith.weights import imagenet, load_model, save_model, to_library
 from convsmith.weights.importing import import_weights
-from convsmith.weights.registry import PublishedWeights, find_published
-from convsmith.weights.usual import usual_preprocess
+from convsmith.weights.preprocessing import usual_preprocess
+from convsmith.weights.published_weights import PublishedWeights, find_published
 
 NAME = "torchvision/squeezenet1_1"
 
@@ -35,7 +35,7 @@ def known(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> PublishedWeights
     file = Published("https://example.org/x.pth", None, sha256(checkpoint)[:8])
     preprocess = replace(find_published(NAME).preprocess, resize=231)
     row = replace(find_published(NAME), name="the published", file=file, preprocess=preprocess)
-    monkeypatch.setattr("convsmith.weights.registry._registry", lambda: (row,))
+    monkeypatch.setattr("convsmith.weights.published_weights._registry", lambda: (row,))
     return row
 
 

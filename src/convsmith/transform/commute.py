@@ -32,7 +32,7 @@ def pool_before_rectifier(net: Network) -> Network:
             nodes.append(node)
     output = moved.get(net.output, net.output)
     auxiliary = tuple(replace(head, node=moved.get(head.node, head.node)) for head in net.auxiliary)
-    return Network(net.name, net.input, tuple(nodes), output, auxiliary)
+    return replace(net, nodes=tuple(nodes), output=output, auxiliary=auxiliary)
 
 
 def _commute(first: ops.Op, second: ops.Op) -> bool:

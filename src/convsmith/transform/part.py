@@ -42,7 +42,7 @@ def with_classes(net: Network, classes: int) -> Network:
     """
     heads = {classifier_of(net, output).name for output in (net.output, *(head.node for head in net.auxiliary))}
     nodes = tuple(replace(node, op=_as_wide(node.op, classes)) if node.name in heads else node for node in net)
-    return Network(net.name, net.input, nodes, net.output, net.auxiliary)
+    return replace(net, nodes=nodes)
 
 
 def _as_wide(op: ops.Op, classes: int) -> ops.Op:

@@ -27,7 +27,7 @@ def with_stochastic_depth(net: Network, most: float) -> Network:
             nodes += [drop, replace(node, inputs=tuple(drop.name if i == source else i for i in node.inputs))]
         else:
             nodes.append(node)
-    return Network(net.name, net.input, tuple(nodes), net.output, net.auxiliary)
+    return replace(net, nodes=tuple(nodes))
 
 
 def _branch(net: Network, node: Node) -> str | None:

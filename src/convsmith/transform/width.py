@@ -10,6 +10,7 @@ from convsmith.errors import UsageError
 from convsmith.network import ops
 from convsmith.network.dims import Shape, divisible
 from convsmith.network.network import INPUT, Network, Node, infer
+from convsmith.network.origin import Origin
 
 
 def scale_width(net: Network, factor: float) -> Network:
@@ -34,7 +35,15 @@ def scale_width(net: Network, factor: float) -> Network:
         op = node.op if node.name in fixed else widen(node.op, before, after, factor)
         nodes.append(Node(node.name, op, node.inputs, node.shares))
         shapes[node.name] = infer(node.name, op, [shapes[source] for source in node.inputs])
-    return Network(net.name, net.input, tuple(nodes), net.output, net.auxiliary)
+    return replace(net, nodes=tuple(nodes), origin=_origin(net.origin, factor))
+
+
+def _origin(origin: Origin | None, factor: float) -> Origin | None:
+    """No longer the network of its name: a network of the same family whose width was multiplied, perhaps again."""
+    if origin is None:
+        return None
+    before = origin.setting(scale_width.__name__)
+    return origin.with_setting(scale_width.__name__, factor * (before if isinstance(before, int | float) else 1))
 
 
 def scaled(channels: int, factor: float) -> int:

@@ -13,9 +13,9 @@ from torch import Tensor
 from convsmith.errors import UsageError
 from convsmith.network.network import Network
 from convsmith.weights.file import Model, write_bytes
-from convsmith.weights.library import to_library
-from convsmith.weights.naming import NAMINGS
-from convsmith.zoo.registry import ALIASES, create, find
+from convsmith.weights.translate.matching import to_library
+from convsmith.zoo.libraries import LIBRARIES, NAMES
+from convsmith.zoo.registry import create, origin_of
 
 State = Mapping[str, Tensor]
 
@@ -37,8 +37,8 @@ def export_weights(model: Model, library: str, path: Path) -> Exported:
     existing file is replaced in one step, or kept. Raises UsageError for another ending, or where the library has no
     network that computes the same.
     """
-    if library not in NAMINGS:
-        raise UsageError(f"weights can be exported to {', '.join(NAMINGS)}, not to {library!r}")
+    if library not in LIBRARIES:
+        raise UsageError(f"weights can be exported to {', '.join(LIBRARIES)}, not to {library!r}")
     formats = KERAS if library == "keras" else TORCH
     ending = next((ending for ending in formats if path.name.endswith(ending)), None)
     if ending is None:
@@ -52,13 +52,16 @@ def export_weights(model: Model, library: str, path: Path) -> Exported:
 
 def counterpart(network: Network, library: str) -> Network:
     """The same network under the library's name for it. Raises UsageError if the library's own computes otherwise."""
-    variant, _ = find(network.name)
-    _, colon, point = network.name.partition(":")
-    own = network.name.startswith(f"{library}/")
-    alike = [name for name, alias in ALIASES.items() if alias.variant == variant.name]
-    names = [network.name] if own else [name for name in alike if name.startswith(f"{library}/")]
-    # A width after the colon is the last resort: a library may have a name of its own for it.
-    for name in (*names, *(name + colon + point for name in names if point and not own)):
+    origin = origin_of(network)
+    if origin is None:
+        raise UsageError(f"{library} has no network that computes as {network.name} does")
+    own = origin.library == library
+    alike = [
+        name for name, (record, alias) in NAMES.items() if (record.library, alias.variant) == (library, origin.variant)
+    ]
+    names, width = [origin.name] if own else alike, origin.setting("width")
+    # The width after a colon is the last resort: a library may have a name of its own for it.
+    for name in (*names, *(f"{name}:{width:g}" for name in names if isinstance(width, int | float))):
         theirs = create(name, classes=network.classes, input=network.input)
         if replace(theirs, name=network.name) == network:
             return theirs
@@ -79,15 +82,15 @@ def _safetensors(network: Network, state: State) -> bytes:
 
 
 def _keras_3(network: Network, state: State) -> bytes:
-    from convsmith.weights.hdf5 import write_by_number
-    from convsmith.weights.keras_layers import keras_layers
+    from convsmith.weights.formats.hdf5 import write_by_number
+    from convsmith.weights.translate.keras_layers import keras_layers
 
     return write_by_number(keras_layers(network), state)
 
 
 def _keras_legacy(network: Network, state: State) -> bytes:
-    from convsmith.weights.hdf5 import write_legacy
-    from convsmith.weights.keras_layers import keras_layers
+    from convsmith.weights.formats.hdf5 import write_legacy
+    from convsmith.weights.translate.keras_layers import keras_layers
 
     return write_legacy(keras_layers(network), state)
 

@@ -12,9 +12,9 @@ from convsmith.errors import UsageError
 from convsmith.network.preprocess import Preprocess
 from convsmith.weights import imagenet
 from convsmith.weights.file import Header, Model
-from convsmith.weights.reading import read
-from convsmith.weights.registry import PublishedWeights, recognised
-from convsmith.weights.usual import usual_preprocess
+from convsmith.weights.formats.checkpoints import read
+from convsmith.weights.preprocessing import usual_preprocess
+from convsmith.weights.published_weights import PublishedWeights, recognised
 from convsmith.zoo.registry import create
 
 

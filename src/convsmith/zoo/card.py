@@ -11,7 +11,8 @@ from convsmith.cost.table import WIDTH, aligned
 from convsmith.network.dialect import PLAIN, Dialect
 from convsmith.network.dims import text
 from convsmith.zoo.certify import COLUMNS, cells, certify
-from convsmith.zoo.registry import ALIASES, find
+from convsmith.zoo.libraries import NAMES
+from convsmith.zoo.registry import find
 
 INDENT = 11
 
@@ -26,7 +27,7 @@ def card_json(name: str) -> dict[str, Any]:
     variant, _ = find(name)
     return {
         "name": name,
-        "variant": ALIASES[_base(name)].variant if "/" in name else variant.name,
+        "variant": NAMES[_base(name)].alias.variant if "/" in name else variant.name,
         "input": list(variant.input),
         "classes": variant.classes,
         "paper": asdict(variant.paper),
@@ -41,7 +42,7 @@ def _facts(name: str) -> Iterator[str]:
     yield _fact("network", f"{name}; input {text(variant.input)}, {variant.classes} classes")
     if "/" in name:
         others = _settings(dialect)
-        yield _fact("is", f"{ALIASES[_base(name)].variant}" + (f", with {others}" if others else ""))
+        yield _fact("is", f"{NAMES[_base(name)].alias.variant}" + (f", with {others}" if others else ""))
     yield _fact("paper", f"{paper.title}. {paper.authors}, {paper.year}; {paper.source}")
     yield _fact("new in it", paper.new)
     if "/" not in name and published.note:

@@ -12,13 +12,14 @@ from importlib import resources
 from typing import Literal
 
 from convsmith.cost import Cost, cost_of
-from convsmith.zoo.paper import Published
-from convsmith.zoo.registry import ALIASES, POINTS, create, find, models
+from convsmith.zoo.libraries import NAMES
+from convsmith.zoo.paper import PaperFigures
+from convsmith.zoo.registry import POINTS, create, find, models
 
 Verdict = Literal["equal", "explained", "differs", "no figure", "not measured"]
 
 FIGURES = {"params_m": ("parameters", 6), "gmacs": ("multiply-adds", 9)}
-"""Field of `Published` -> what it is called, and its unit's power of ten."""
+"""Field of `PaperFigures` -> what it is called, and its unit's power of ten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def _by_paper(name: str) -> Iterator[Certified]:
         yield Certified(name, ", ".join(missing), "", "", "", "no figure", "the paper prints none for this network")
 
 
-def _against_paper(name: str, field: str, published: Published, cost: Cost) -> Certified:
+def _against_paper(name: str, field: str, published: PaperFigures, cost: Cost) -> Certified:
     title, power = FIGURES[field]
     printed = getattr(published, field)
     exact = cost.params if field == "params_m" else cost.macs
@@ -116,9 +117,9 @@ def rounded_as(printed: float, exact: int, power: int) -> Decimal:
 
 def _peers_of(name: str, field: str) -> Iterator[str]:
     """The same network in libraries: those whose name stands for this variant as it is."""
-    for alias, entry in ALIASES.items():
-        if entry.variant == name and not entry.hyperparameters and entry.input is None and alias in peers():
-            figures, library = peers()[alias], alias.partition("/")[0]
+    for theirs, (record, alias) in NAMES.items():
+        if alias.variant == name and not alias.hyperparameters and alias.input is None and theirs in peers():
+            figures, library = peers()[theirs], record.library
             if field == "params_m":
                 yield f"{library} {figures['params']:,}"
             elif "macs" in figures:

@@ -19,7 +19,7 @@ class Paper:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PaperFigures:
     """Figures to the digits that are printed. Accuracies are percent on ImageNet validation; `protocol` says how they
     were measured. Parameters are those that remain after training: auxiliary heads do not count."""
 

@@ -1,0 +1,1 @@
+"""Files of weights: every format that libraries save them in."""

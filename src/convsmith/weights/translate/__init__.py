@@ -1,0 +1,1 @@
+"""Weights from a library's names and layout into ours, and back."""
