@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 import convsmith
 from convsmith.errors import ModelFileError, UsageError
 from convsmith.network import Network, Preprocess
+from convsmith.transform.width import scale_width
 from convsmith.weights import Model, match, save_model
 from convsmith.weights.exporting import counterpart, export_weights
 from convsmith.weights.file import Header
@@ -59,6 +61,7 @@ def test_a_pth_holds_a_plain_state_dict_with_every_buffer_that_torch_expects(tmp
         ("torchvision/resnet50", "timm", "timm/resnet50"),
         ("mobilenet_v1:1.25", "timm", "timm/mobilenetv1_125"),
         ("keras/MobileNet:0.25", "keras", "keras/MobileNet:0.25"),
+        ("keras/MobileNet:0.5-128", "keras", "keras/MobileNet:0.5"),
     ],
 )
 def test_the_librarys_own_name_of_the_network_is_found(name: str, library: str, theirs: str) -> None:
@@ -78,6 +81,21 @@ def test_the_librarys_own_name_of_the_network_is_found(name: str, library: str, 
 def test_a_network_that_computes_otherwise_there_is_refused(name: str, library: str, hint: str) -> None:
     with pytest.raises(UsageError, match=hint):
         counterpart(convsmith.create(name), library)
+
+
+def test_a_width_that_was_set_by_keyword_is_found_too() -> None:
+    assert counterpart(convsmith.create("keras/MobileNet", width=0.25), "keras").name == "keras/MobileNet:0.25"
+
+
+def test_a_model_of_an_older_file_is_known_by_being_the_same() -> None:
+    net = replace(convsmith.create("resnet50_v1_5", classes=5), origin=None)
+    assert counterpart(net, "torchvision").name == "torchvision/resnet50"
+
+
+def test_a_scaled_network_is_not_passed_off_as_the_librarys() -> None:
+    for net in (convsmith.create("torchvision/mobilenet_v2"), convsmith.create("resnet18")):
+        with pytest.raises(UsageError, match="torchvision has no network that computes as"):
+            counterpart(scale_width(net, 0.5), "torchvision")
 
 
 def test_a_changed_network_is_not_passed_off_as_the_librarys() -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 import convsmith
-from convsmith.download import Published
 from convsmith.errors import DownloadError, UnknownNameError
 from convsmith.weights.published_weights import (
     PublishedWeights,
@@ -81,7 +80,7 @@ def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Published
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "www"))) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/net-12345678.pth"
-        row = replace(ROWS[0], name="local/net", file=Published(url, None, hashlib.sha256(CONTENT).hexdigest()[:8]))
+        row = replace(ROWS[0], name="local/net", url=url, sha256=hashlib.sha256(CONTENT).hexdigest()[:8])
         monkeypatch.setattr("convsmith.weights.published_weights._registry", lambda: (row,))
         yield row
         server.shutdown()

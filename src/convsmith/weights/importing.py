@@ -59,8 +59,7 @@ def import_weights(
     name = model or (known.model if known else None)
     if name is None:
         raise UsageError(
-            f"{file} is none of the published weights; say whose network it is for, as in "
-            f"`convsmith weights import {file} --model torchvision/resnet50 -o model.safetensors`"
+            f"{file} is none of the published weights: name its network (model), such as torchvision/resnet50"
         )
     exact = preprocess or (known.preprocess if known and known.model == name else None)
     network = create(

@@ -171,7 +171,7 @@ def create(name: str, *, classes: int | None = None, input: Shape | None = None,
 def origin_of(net: Network) -> Origin | None:
     """Where a network comes from; None if that is not known.
 
-    A network that does not say, as those in files of convsmith 0.1.0, is compared with the one that its name stands for.
+    A network that does not say, as in files of convsmith 0.1.0, is compared with the one that its name stands for.
     """
     if net.origin is not None:
         return net.origin

@@ -81,12 +81,12 @@ def read_state(path: Path, network: Network, source: str) -> dict[str, Tensor]:
         return _zip(path, network, source)
     if start.startswith(TORCH_STREAM):
         return _torch(path, str(path))
-    if start.startswith(PICKLE):
-        raise ModelFileError(f"{path} is a plain pickle, which could run code; nothing was loaded")
     if start[TAR[0] :] == TAR[1]:
         raise ModelFileError(f"{path} was written by torch before 0.1.10; load and save it with a newer torch first")
-    if start[8:9] == b"{":
+    if start[8:9] == b"{":  # before it stands a length, which may begin like a pickle
         return _safetensors(path)
+    if start.startswith(PICKLE):
+        raise ModelFileError(f"{path} is a plain pickle, which could run code; nothing was loaded")
     raise ModelFileError(f"{path} is no checkpoint: not of PyTorch, safetensors or HDF5")
 
 
