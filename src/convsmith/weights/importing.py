@@ -9,9 +9,9 @@ from typing import Any
 
 import convsmith
 from convsmith.errors import UsageError
+from convsmith.model.file import Header, Model
 from convsmith.network.preprocess import Preprocess
 from convsmith.weights import imagenet
-from convsmith.weights.file import Header, Model
 from convsmith.weights.formats.checkpoints import read
 from convsmith.weights.preprocessing import usual_preprocess
 from convsmith.weights.published_weights import PublishedWeights, recognised

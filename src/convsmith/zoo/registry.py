@@ -18,7 +18,7 @@ from convsmith.network.origin import Origin, Setting
 from convsmith.zoo.paper import Paper, PaperFigures
 
 if TYPE_CHECKING:
-    from convsmith.zoo.libraries import LibraryName
+    from convsmith.zoo.libraries.library_family import LibraryName
 
 LARGEST_TRIED = 700
 """When an input is too small, sides up to this are tried to say what would be enough."""
