@@ -72,8 +72,8 @@ def test_the_librarys_own_name_of_the_network_is_found(name: str, library: str, 
 @pytest.mark.parametrize(
     ("name", "library", "hint"),
     [
-        ("resnet50", "keras", "made as keras/ResNet50 could"),
-        ("mobilenet_v1", "keras", "made as keras/MobileNet could"),
+        ("resnet50", "keras", "created as keras/ResNet50 can"),
+        ("mobilenet_v1", "keras", "created as keras/MobileNet can"),
         ("resnet50", "torchvision", "has no network"),
         ("lenet5", "timm", "has no network"),
     ],
@@ -94,14 +94,14 @@ def test_a_model_of_an_older_file_is_known_by_being_the_same() -> None:
 
 def test_a_scaled_network_is_not_passed_off_as_the_librarys() -> None:
     for net in (convsmith.create("torchvision/mobilenet_v2"), convsmith.create("resnet18")):
-        with pytest.raises(UsageError, match="torchvision has no network that computes as"):
+        with pytest.raises(UsageError, match="torchvision has no network that computes the same as"):
             counterpart(scale_width(net, 0.5), "torchvision")
 
 
 def test_a_changed_network_is_not_passed_off_as_the_librarys() -> None:
     net = convsmith.create("torchvision/resnet18")
     shorter = Network(net.name, net.input, net.nodes[:-1], net.nodes[-2].name)
-    with pytest.raises(UsageError, match="no network that computes as torchvision/resnet18"):
+    with pytest.raises(UsageError, match="no network that computes the same as torchvision/resnet18"):
         counterpart(shorter, "torchvision")
 
 
@@ -123,5 +123,5 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
 def test_a_model_file_is_not_imported_again(tmp_path: Path) -> None:
     made = model("torchvision/squeezenet1_1")
     save_model(made, tmp_path / "model.safetensors")
-    with pytest.raises(ModelFileError, match="is a model file of convsmith already"):
+    with pytest.raises(ModelFileError, match="is already a model file of convsmith"):
         read(tmp_path / "model.safetensors", made.network).complete()

@@ -162,7 +162,7 @@ MOBILENET_TABLES = [
 
 EXPLAINED = {
     "GoogleNet": "units of 1024",
-    "AlexNet": "cut off rather than rounded",
+    "AlexNet": "truncated rather than rounded",
     "0.50 MobileNet-160": "table 9 counts without them",
     "Inception V3": "MobileNet's table 10 prints 23.2 M",
 }

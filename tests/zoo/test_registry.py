@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -113,6 +114,8 @@ def test_the_origin_holds_what_is_set_otherwise_than_the_name_has_it():
 def test_functions_and_tables_are_in_the_origin_by_their_names():
     settings = create("resnet18", blocks=(1, 1, 1, 1), block=bottleneck).origin.settings
     assert settings == (("blocks", "(1, 1, 1, 1)"), ("block", "bottleneck"))
+    settings = create("resnet18", block=partial(bottleneck, groups=2)).origin.settings
+    assert settings == (("block", "bottleneck"),)
 
 
 def test_a_network_that_stands_for_many_candidates_has_no_single_origin():

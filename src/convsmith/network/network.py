@@ -1,4 +1,4 @@
-"""The value that everything is a function of: a network without weights."""
+"""The value that everything else is a function of: a network without weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a network comes from: the family that wrote it, and what was set otherwise than its name says."""
+"""Where a network comes from: its family, and the settings in which it differs from what its name says."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Setting = bool | int | float | str
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The provenance of a network, which it keeps through JSON and through whatever leaves it that network.
+    """The provenance of a network, kept in its JSON and by transforms that leave it what it is.
 
-    - `name` is what `convsmith.create` takes, without a width: "torchvision/resnet50". Two names of a library may stand
-      for one variant.
-    - `family` is the family's function ("resnet"), `variant` ours behind the name ("resnet50_v1_5"), `library` whose
-      name it is; empty for our own.
-    - `settings` are what makes the network another than its name says: hyperparameters, and transforms by their
-      function's name (`scale_width`). The number of classes and the input's size are not among them.
+    - `name` is what `convsmith.create` takes, without a width: "torchvision/resnet50". A library may have two names for
+      one variant.
+    - `family` is the name of the family's function ("resnet"), `variant` that of our network ("resnet50_v1_5"), and
+      `library` whose name it is ("torchvision"; empty for our own).
+    - `settings` are what makes the network differ from its name: hyperparameters, and transforms by the name of their
+      function (`scale_width`). The number of classes and the input's size are not among them.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Origin:
 
     @property
     def as_named(self) -> bool:
-        """Whether the network is what its name says, so that what was published for the name is true of it."""
+        """Whether the network is what its name says, so that what was published for the name holds for it."""
         return not self.settings
 
     def setting(self, key: str) -> Setting | None:
@@ -50,12 +50,12 @@ class Origin:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Raises UsageError for anything that `to_json` does not write."""
-        import msgspec  # `convsmith show resnet50` reads no JSON and need not wait for it
+        import msgspec  # `convsmith show resnet50` reads no JSON and should not wait for this
 
         try:
             origin = msgspec.convert(data, cls)
         except msgspec.ValidationError as error:
             raise UsageError(f"not a network: its origin is damaged ({error})") from None
         if not all(text.isprintable() for text in (origin.name, origin.family, origin.variant, origin.library)):
-            raise UsageError("not a network: its origin is no name")
+            raise UsageError("not a network: its origin has a name that cannot be printed")
         return origin

@@ -14,9 +14,9 @@ from convsmith.network.origin import Origin
 
 
 def scale_width(net: Network, factor: float) -> Network:
-    """The same network with every layer's channels multiplied by `factor`, the output's excepted.
+    """The same network with every layer's channels multiplied by `factor`, except the output's.
 
-    Channels are rounded to a multiple of 8 (of a smaller power of two where the original is no multiple of 8), as
+    Channels are rounded to a multiple of 8 (of a smaller power of two where the original is not a multiple of 8), as
     MobileNet's width multiplier does (Howard et al. 2017, section 3.3). Equal widths stay equal, so that residual sums
     still fit; depthwise layers follow their input. Connection tables keep their maps.
 
@@ -39,7 +39,7 @@ def scale_width(net: Network, factor: float) -> Network:
 
 
 def _origin(origin: Origin | None, factor: float) -> Origin | None:
-    """No longer the network of its name: a network of the same family whose width was multiplied, perhaps again."""
+    """Still of the same family, but no longer what its name says: its width was multiplied, perhaps more than once."""
     if origin is None:
         return None
     before = origin.setting(scale_width.__name__)

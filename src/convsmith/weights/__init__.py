@@ -1,4 +1,4 @@
-"""Weights: the one model file, and other libraries' checkpoints. Submodules are imported when first used."""
+"""Other libraries' checkpoints, in and out, and published weights. Submodules are imported when first used."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LAZY = {
     "published_weights": ("PublishedWeights", "fetch_weights", "find_published", "published"),
     "translate.matching": ("Match", "from_library", "match", "to_library"),
 }
-"""Names by module. Some of these import torch; reading a model's header must not."""
+"""Names by module. Most of these import torch; reading a model's header must not."""
 
 __all__ = [
     "Exported",

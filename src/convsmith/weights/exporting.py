@@ -23,7 +23,7 @@ State = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Exported:
-    """A written checkpoint: the library's name of the network, and how many tensors and bytes the file holds."""
+    """A written checkpoint: the library's name for the network, and how many tensors and bytes the file holds."""
 
     path: Path
     network: str
@@ -32,7 +32,7 @@ class Exported:
 
 
 def export_weights(model: Model, library: str, path: Path) -> Exported:
-    """Writes a model's weights as "torchvision", "timm" or "keras" would, in the format that the path's ending means.
+    """Writes a model's weights as "torchvision", "timm" or "keras" would, in the format that the file's ending names.
 
     `.pth`, `.pt` and `.safetensors` for torch's libraries, `.weights.h5` (Keras 3) and `.h5` (legacy) for Keras. An
     existing file is replaced in one step, or kept. Raises UsageError for another ending, or where the library has no
@@ -43,7 +43,7 @@ def export_weights(model: Model, library: str, path: Path) -> Exported:
     formats = KERAS if library == "keras" else TORCH
     ending = next((ending for ending in formats if path.name.endswith(ending)), None)
     if ending is None:
-        raise UsageError(f"{path}: weights for {library} go into a file that ends in {', '.join(formats)}")
+        raise UsageError(f"{path}: a file of weights for {library} ends in {', '.join(formats)}")
     network = counterpart(model.network, library)
     state = to_library(network, model.weights, library)
     content = formats[ending](network, state)
@@ -52,10 +52,10 @@ def export_weights(model: Model, library: str, path: Path) -> Exported:
 
 
 def counterpart(network: Network, library: str) -> Network:
-    """The same network under the library's name for it. Raises UsageError if the library's own computes otherwise."""
+    """The same network under the library's name for it. Raises UsageError if the library's computes something else."""
     origin = origin_of(network)
     if origin is None:
-        raise UsageError(f"{library} has no network that computes as {network.name} does")
+        raise UsageError(f"{library} has no network that computes the same as {network.name}")
     own = origin.library == library
     alike = [
         name for name, (record, alias) in NAMES.items() if (record.library, alias.variant) == (library, origin.variant)
@@ -66,8 +66,8 @@ def counterpart(network: Network, library: str) -> Network:
         theirs = create(name, classes=network.classes, input=network.input)
         if replace(theirs, name=network.name) == network:
             return theirs
-    hint = f"; a model that was made as {names[0]} could be exported" if names and not own else ""
-    raise UsageError(f"{library} has no network that computes as {network.name} does{hint}")
+    hint = f"; a model created as {names[0]} can be exported" if names and not own else ""
+    raise UsageError(f"{library} has no network that computes the same as {network.name}{hint}")
 
 
 def _pth(network: Network, state: State) -> bytes:

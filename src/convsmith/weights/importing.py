@@ -1,4 +1,4 @@
-"""A library's checkpoint made a model file: with classes, preprocessing and where it came from."""
+"""From a library's checkpoint to a model: with classes, preprocessing and provenance."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from convsmith.zoo.registry import create
 
 @dataclass(frozen=True, eq=False)
 class Imported:
-    """A model, what of the checkpoint did not fit (in a partial import), and whether its preprocessing is assumed."""
+    """A model, what did not fit of the checkpoint (in a partial import), and whether its preprocessing is assumed."""
 
     model: Model
     published: PublishedWeights | None
@@ -47,7 +47,7 @@ def import_weights(
     preprocess: Preprocess | None = None,
     partial: bool = False,
 ) -> Imported:
-    """The model that a library's checkpoint makes of the network `model` ("torchvision/resnet50").
+    """The network named `model` ("torchvision/resnet50") with the weights of a library's checkpoint.
 
     A file that is one of the published weights, whatever its name, brings its model, ImageNet's class names with their
     WordNet ids, and its exact preprocessing. Otherwise `classes` are ImageNet's if there are 1000, and `preprocess` is
@@ -68,7 +68,7 @@ def import_weights(
         input=(exact.channels, *exact.crop) if exact else None,
     )
     if classes is None and network.classes != imagenet.CLASSES:
-        raise UsageError(f"{name} has {network.classes} classes; say what they are called")
+        raise UsageError(f"{name} has {network.classes} classes: name them (classes)")
     found = read(file, network, known.source if known else None)
     header = Header(
         network,

@@ -1,4 +1,4 @@
-"""How images are usually prepared for a library's networks: what is assumed where nothing is said about a file."""
+"""How a library usually prepares images for a network: what is assumed where nothing is known of the weights."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ MARGIN = 256 / 224
 
 
 def usual_preprocess(network: Network) -> Preprocess:
-    """That of the weights published first for a model of this name; else the library's custom, at the network's input.
+    """That of the weights published first for this very network; else what the library does for the family.
 
-    Custom is to resize the shorter side to 256 where 224 are cropped, and to normalize by ImageNet's mean and deviation
-    or, in Keras, by what `keras.applications` does for the family.
+    By default the shorter side is resized to 256 for a crop of 224, in this proportion for any other input, and values
+    are normalized as the library's record of the family says.
     """
     origin = origin_of(network)
     channels, height, width = (int(size) for size in network.input)

@@ -1,4 +1,4 @@
-"""Published weights by name: where they are, what they must be, how good they are, and how images must be prepared."""
+"""Published weights by name: where they are, their checksum, their accuracy, and how images must be prepared."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class PublishedWeights:
 
 
 def published(pattern: str = "*") -> list[PublishedWeights]:
-    """The weights of networks that convsmith has; `pattern` as in file names, of the weights' name or the model's."""
+    """The published weights whose name, or whose model's name, matches `pattern`, which is as in file names."""
     return [row for row in _registry() if fnmatchcase(row.name, pattern) or fnmatchcase(row.model, pattern)]
 
 
 def find_published(name: str) -> PublishedWeights:
-    """The weights of this name; for a model's name, its publisher's newest. Raises UnknownNameError."""
+    """The weights of this name; for the name of a model, its newest. Raises UnknownNameError."""
     named = {weights.model: weights for weights in _registry()} | {weights.name: weights for weights in _registry()}
     if name not in named:
         raise UnknownNameError("weights", name, named)
@@ -72,12 +72,12 @@ def recognised(path: Path) -> PublishedWeights | None:
 
 
 def cached(weights: PublishedWeights) -> Path:
-    """Where a fetched file lies, or would."""
+    """Where the file is once it is fetched."""
     return download.cache("weights") / weights.file.name
 
 
 def fetch_weights(name: str, *, on_progress: download.Progress = lambda done, total: None) -> Path:
-    """The file of published weights in the user's cache, after fetching it if need be.
+    """The file of published weights in the user's cache, fetched if it is not there.
 
     Raises UnknownNameError, or DownloadError as `convsmith.download.download` does.
     """

@@ -1,4 +1,4 @@
-"""The networks that made convolutional vision, one file a family, and `create` to write any of them."""
+"""The networks that made convolutional vision, one file per family, and `create` to write any of them."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class Paper:
 
 @dataclass(frozen=True, slots=True)
 class PaperFigures:
-    """Figures to the digits that are printed. Accuracies are percent on ImageNet validation; `protocol` says how they
+    """Figures, to the printed digits. Accuracies are percent on ImageNet validation; `protocol` says how they
     were measured. Parameters are those that remain after training: auxiliary heads do not count."""
 
     params_m: float | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from convsmith.zoo.libraries.library_family import LibraryName
 
 LARGEST_TRIED = 700
-"""When an input is too small, sides up to this are tried to say what would be enough."""
+"""When an input is too small, sides up to this are tried, so that the error can name one that is large enough."""
 
 
 class Family(Protocol):
@@ -94,11 +95,11 @@ def find(name: str) -> tuple[Variant, Dialect]:
     A width multiplier may follow a colon, and the side of a square input after that: `keras/MobileNet:0.25`,
     `mobilenet_v1:0.5-160`. Raises UnknownNameError with the nearest names.
     """
-    found = _found(name)
+    found = named(name)
     return found.variant, found.dialect
 
 
-class _Found(NamedTuple):
+class Named(NamedTuple):
     """What stands behind a name; `asked` are the settings that follow its colon."""
 
     variant: Variant
@@ -107,7 +108,8 @@ class _Found(NamedTuple):
     asked: Mapping[str, Any]
 
 
-def _found(name: str) -> _Found:
+def named(name: str) -> Named:
+    """What `find` gives, and where a network of this name comes from, but for its settings."""
     base, _, point = name.partition(":")
     variant, speech, library = VARIANTS.get(base), PLAIN, ""
     if variant is None:
@@ -117,7 +119,7 @@ def _found(name: str) -> _Found:
         asked["width"], side = _point(name, point)
         shape = (variant.input[0], side, side) if side else variant.input
         variant = replace(variant, input=shape, published=POINTS.get(name, PaperFigures()))
-    return _Found(variant, speech, Origin(base, variant.family_name, variant.name, library), asked)
+    return Named(variant, speech, Origin(base, variant.family_name, variant.name, library), asked)
 
 
 def _of_library(name: str, base: str) -> tuple[Variant, Dialect, str]:
@@ -132,21 +134,21 @@ def _of_library(name: str, base: str) -> tuple[Variant, Dialect, str]:
 
 
 def _library_names() -> Mapping[str, LibraryName]:
-    from convsmith.zoo.libraries import NAMES  # loaded when first needed: our own networks need nothing of it
+    from convsmith.zoo.libraries import NAMES  # loaded when first needed: our own networks do not need it
 
     return NAMES
 
 
 def create(name: str, *, classes: int | None = None, input: Shape | None = None, **hyperparameters: Any) -> Network:
-    """The network of this name, for any number of classes and any input (C, H, W) that it can bear.
+    """The network of this name, for any number of classes and any input (C, H, W) that it can take.
 
     Hyperparameters of the family may be set by keyword (`create("mobilenet_v1", width=0.5)`). Sizes and widths may
-    be NumPy arrays: the network then stands for as many candidates, to be costed in one pass.
+    be NumPy arrays: the network then stands for that many candidates, costed in one pass.
 
-    Raises UnknownNameError for an unknown name or hyperparameter, ShapeError when the input is too small, saying
+    Raises UnknownNameError for an unknown name or hyperparameter, ShapeError when the input is too small, naming
     the smallest that is not.
     """
-    variant, speech, origin, asked = _found(name)
+    variant, speech, origin, asked = named(name)
     shape = tuple(variant.input if input is None else input)
     if len(shape) != 3 or any(isinstance(dim, int) and dim < 1 for dim in shape):
         raise UsageError(f"{name}: input must be (channels, height, width), all at least 1, not {shape}")
@@ -176,10 +178,10 @@ def origin_of(net: Network) -> Origin | None:
     if net.origin is not None:
         return net.origin
     try:
-        named = create(net.name, classes=net.classes, input=net.input)
+        own = create(net.name, classes=net.classes, input=net.input)
     except ConvsmithError:
         return None
-    return named.origin if named == net else None
+    return own.origin if own == net else None
 
 
 def _usual(variant: Variant) -> dict[str, Any]:
@@ -200,20 +202,29 @@ def _with_settings(origin: Origin, asked: Mapping[str, Any], usual: Mapping[str,
     Functions are kept by their name, tables as text. None for arrays: the network stands for many candidates at once.
     """
     for key, value in asked.items():
-        match value:
-            case Integral():
-                setting: Setting = value if isinstance(value, bool) else int(value)
-            case Real():
-                setting = float(value)
-            case str() | tuple() | list() | None:
-                setting = str(value)
-            case _ if callable(value):
-                setting = getattr(value, "__name__", str(value))
-            case _:
-                return None
+        setting = _setting(value)
+        if setting is None:
+            return None
         if value != usual[key]:
             origin = origin.with_setting(key, setting)
     return origin
+
+
+def _setting(value: Any) -> Setting | None:
+    """A hyperparameter as an origin keeps it; None for an array."""
+    match value:
+        case bool() | str():
+            return value
+        case Integral():
+            return int(value)
+        case Real():
+            return float(value)
+        case tuple() | list() | None:
+            return str(value)
+        case partial():
+            return str(value.func.__name__)
+        case _:
+            return getattr(value, "__name__", None)
 
 
 def _point(name: str, point: str) -> tuple[float, int | None]:
@@ -225,13 +236,13 @@ def _point(name: str, point: str) -> tuple[float, int | None]:
         found = 0.0, None
     if not 0 < found[0] < 100 or (hyphen and not found[1]):
         raise UsageError(
-            f"{name}: after the colon comes a width multiplier such as 0.5, or it and a side, 0.5-160; not {point!r}"
+            f"{name}: after the colon goes a width multiplier such as 0.5, or also a side as in 0.5-160, not {point!r}"
         )
     return found
 
 
 def _enough(shape: Shape, write: Callable[[Tensor], Tensor]) -> str:
-    """The end of the sentence: which square input would be large enough."""
+    """The end of the message: which square input is large enough."""
     if not all(isinstance(dim, int) for dim in shape):
         return ""
     for side in range(1, LARGEST_TRIED):

@@ -123,8 +123,8 @@ def tar(path: Path) -> None:
         (lambda path: zipfile.ZipFile(path, "w").writestr("net/constants.pkl", ""), "TorchScript, which is a program"),
         (lambda path: torch.save([1, 2], path), "holds no state dict"),
         (lambda path: torch.save({"epoch": 1}, path), "holds no state dict"),
-        (lambda path: path.write_bytes(b""), "is no checkpoint"),
-        (lambda path: path.write_text("<html>404 Not Found</html>"), "is no checkpoint"),
+        (lambda path: path.write_bytes(b""), "is not a checkpoint"),
+        (lambda path: path.write_text("<html>404 Not Found</html>"), "is not a checkpoint"),
         (lambda path: path.write_bytes(b"PK\x03\x04 and no more"), "is damaged"),
         (lambda path: zipfile.ZipFile(path, "w").writestr("a.txt", "a"), "is an archive with no checkpoints"),
         (lambda path: None, "cannot read"),
@@ -181,7 +181,7 @@ def test_whose_weights_they_are_must_be_said_where_the_name_does_not(states: Sta
 
 def test_other_libraries_weights_are_refused(states: States, mobilenet: Network, tmp_path: Path) -> None:
     torch.save(states["torchvision"], tmp_path / "weights.pth")
-    with pytest.raises(ConvsmithError, match="these keras weights are not of keras/MobileNet"):
+    with pytest.raises(ConvsmithError, match="these keras weights do not fit keras/MobileNet"):
         read(tmp_path / "weights.pth", mobilenet).complete()
 
 

@@ -58,7 +58,7 @@ def test_an_unknown_library_gives_the_nearest():
 
 
 def test_a_family_that_the_library_lacks_is_refused():
-    with pytest.raises(UsageError, match="keras has no network of the family of lenet5"):
+    with pytest.raises(UsageError, match="keras has no known counterpart of lenet5"):
         from_library(convsmith.create("lenet5"), {}, "keras")
 
 

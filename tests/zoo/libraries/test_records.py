@@ -66,5 +66,5 @@ def test_the_record_is_found_by_family_whatever_the_width() -> None:
 def test_a_library_that_is_not_known_or_lacks_the_family_is_named() -> None:
     with pytest.raises(UnknownNameError, match="unknown library 'kerass'; nearest: keras"):
         record_for("kerass", create("resnet18"))
-    with pytest.raises(UsageError, match="torchvision has no network of the family of lenet5"):
+    with pytest.raises(UsageError, match="torchvision has no known counterpart of lenet5"):
         record_for("torchvision", create("lenet5"))

@@ -26,7 +26,7 @@ from convsmith.train.step.freeze import Stages, frozen_stages, train_from
 from convsmith.train.step.learner import Learner
 from convsmith.train.step.objective import Objective
 from convsmith.train.tune.plan import bfloat16_is_slow
-from convsmith.transform.commute import pool_before_rectifier
+from convsmith.transform.reorder import pool_before_rectifier
 
 MEASURED_SECONDS = 3.0
 """What timing the steps may take, and timing the evaluation once more."""

@@ -1,1 +1,1 @@
-"""Files of weights: every format that libraries save them in."""
+"""Checkpoints in every format that the libraries save them in."""

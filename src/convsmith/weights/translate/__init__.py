@@ -1,1 +1,1 @@
-"""Weights from a library's names and layout into ours, and back."""
+"""From a library's names and order of axes to ours, and back."""

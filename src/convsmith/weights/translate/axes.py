@@ -1,4 +1,4 @@
-"""How libraries lay out what we keep as (out, in / groups, height, width), or as (out, in) if it is dense."""
+"""How libraries order the axes of what we keep as (out, in / groups, height, width), or as (out, in) if it is dense."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from convsmith.network.ops import Conv, FixedNorm, Flatten, Linear
 from convsmith.zoo.libraries.library_family import LibraryFamily
 
 DEVIATIONS = torch.tensor((0.229, 0.224, 0.225))
-"""Of ImageNet's colours, which Keras' published EfficientNets hold where their layer takes variances; Keras' code makes
-up for it behind the layer (https://github.com/tensorflow/tensorflow/issues/49930)."""
+"""Standard deviations of ImageNet's colours. Keras' published EfficientNets have them where their layer expects
+variances; Keras' code corrects for it after the layer (https://github.com/tensorflow/tensorflow/issues/49930)."""
 
 
 def to_ours(theirs: Tensor, network: Network, node: Node, shape: tuple[int, ...], record: LibraryFamily) -> Tensor:
-    """A library's tensor in our layout, of the wanted `shape`; where it does not fit, in whatever shape it has."""
+    """A library's tensor in our order of axes. It has the wanted `shape` if it fits, and else whatever shape it has."""
     ours = _from_keras(theirs, network, node, shape) if record.library == "keras" else theirs
-    # A 1x1 convolution's weight and a dense layer's are one shape; so is a dense one over a flattened map.
+    # A 1x1 convolution's weight is the same as a dense layer's; so is a dense layer's over a flattened map.
     return ours.reshape(shape) if _squeezed(ours.shape) == _squeezed(shape) else ours
 
 
 def to_theirs(ours: Tensor, network: Network, node: Node, record: LibraryFamily) -> Tensor:
-    """A tensor of ours as the library itself lays it out."""
+    """A tensor of ours in the library's order of axes."""
     if ours.ndim < 2 or not isinstance(node.op, Conv | Linear):
         return ours
     convolution = isinstance(node.op, Conv) or node.name in record.convolutions
@@ -38,7 +38,7 @@ def to_theirs(ours: Tensor, network: Network, node: Node, record: LibraryFamily)
 
 def _from_keras(theirs: Tensor, network: Network, node: Node, shape: tuple[int, ...]) -> Tensor:
     """Keras keeps kernels as (height, width, in, out), depthwise ones as (height, width, in, multiplier), dense ones
-    as (in, out), where maps are flattened channels last."""
+    as (in, out), where a flattened map has its channels last."""
     if theirs.ndim == 4:
         depthwise = isinstance(node.op, Conv) and _depthwise(node.op, shape) and theirs.numel() == math.prod(shape)
         return theirs.permute(2, 3, 0, 1).reshape(shape) if depthwise else theirs.permute(3, 2, 0, 1)
@@ -57,12 +57,12 @@ def _depthwise(op: Conv, shape: tuple[int, ...]) -> bool:
 
 
 def _unflattened(ours: Tensor, network: Network, node: Node) -> Tensor:
-    """(out, C * H * W) -> (out, C, H, W): a dense weight over a flattened map by that map, else as a 1x1 kernel."""
+    """(out, C * H * W) -> (out, C, H, W), of the map that was flattened; (out, C, 1, 1) if none was."""
     return ours if ours.ndim == 4 else ours.reshape(ours.shape[0], *_map(network, node))
 
 
 def _map(network: Network, node: Node) -> tuple[int, int, int]:
-    """The (C, H, W) that a layer's input was before it was flattened; (C, 1, 1) if it never was a map."""
+    """The (C, H, W) of a layer's input before it was flattened; (C, 1, 1) if it never was a map."""
     names = {other.name: other for other in network.nodes}
     before = names.get(node.inputs[0])
     shape = network.inputs_of(before)[0] if before and isinstance(before.op, Flatten) else network.inputs_of(node)[0]

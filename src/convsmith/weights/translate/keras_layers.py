@@ -1,4 +1,4 @@
-"""The layers of a network as Keras keeps them: their order, classes and parameters, by which its HDF5 files go."""
+"""A network's layers as Keras sees them: their order, classes and parameters, on which its HDF5 files depend."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from convsmith.zoo.libraries import record_for
 class KerasLayer(NamedTuple):
     """A layer that has parameters: its name, its class in snake case, and its parameters' keys (`NAME/kernel`).
 
-    The keys stand in the order in which Keras lists them, which is ours: kernel, bias; gamma, beta, mean, variance; or
-    mean, variance and a counter.
+    The keys are in Keras' order, which is ours: kernel, bias; gamma, beta, mean, variance; or mean, variance and a
+    counter.
     """
 
     name: str
@@ -46,7 +46,7 @@ def keras_layers(network: Network) -> list[KerasLayer]:
 
 
 def numbered(layers: Sequence[KerasLayer]) -> dict[str, KerasLayer]:
-    """Layers by the names that Keras 3 gives them in `.weights.h5`: the class, and from the second on a counter."""
+    """Layers by the names that Keras 3 gives them in `.weights.h5`: the class, with a counter from the second on."""
     found: dict[str, KerasLayer] = {}
     counts: dict[str, int] = {}
     for layer in layers:
@@ -57,8 +57,8 @@ def numbered(layers: Sequence[KerasLayer]) -> dict[str, KerasLayer]:
 
 
 def _ranks(network: Network, names: Mapping[str, str], *, shortcut_first: bool) -> dict[str, tuple[int, int]]:
-    """What Keras sorts layers by: the longest way to the output, the longer the earlier; among equals, when a search
-    from the output, depth first, inputs in their order, meets them."""
+    """What Keras sorts layers by: the longest path to the output, longest first; among equals, the order in which a
+    depth-first search from the output, inputs in their order, meets them."""
     depths = dict.fromkeys(names, 0)
     for node in reversed(network.nodes):
         for source in node.inputs:

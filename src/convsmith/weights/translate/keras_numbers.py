@@ -1,4 +1,4 @@
-"""Keras' numbered names: an unnamed layer is called after its kind and a counter that goes on from model to model."""
+"""Keras' numbered names: an unnamed layer is called after its kind, with a counter that runs on from model to model."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ NUMBERED = re.compile(r"(conv2d|batch_normalization|normalization)(?:_(\d+))?")
 
 
 def renumbered(prefixes: Mapping[str, str], keys: Iterable[str]) -> dict[str, str]:
-    """Key prefixes by node name, their numbers (from 0) made those of a checkpoint, in the same order.
+    """Key prefixes by node name, with a checkpoint's numbers instead of those from 0, in the same order.
 
     A second InceptionV3 in one session begins with `conv2d_94`; the order of its layers is the same.
     """
     own, theirs = _numbered(prefixes.values()), _numbered(key.partition("/")[0] for key in keys)
-    actual = {
-        name: counterpart
-        for kind in own.keys() & theirs.keys()
-        for name, counterpart in zip(own[kind], theirs[kind], strict=False)
-    }
+    actual: dict[str, str] = {}
+    for kind in own.keys() & theirs.keys():
+        both = min(len(own[kind]), len(theirs[kind]))
+        actual |= dict(zip(own[kind][:both], theirs[kind][:both], strict=True))
     return {node: actual.get(prefix, prefix) for node, prefix in prefixes.items()}
 
 
 def _numbered(names: Iterable[str]) -> dict[str, list[str]]:
-    """Names without their own, by kind, in the order of their numbers; the first in a session has none."""
+    """The names of unnamed layers, by kind, in the order of their numbers; the first in a session has none."""
     found: dict[str, dict[int, str]] = {}
     for name in names:
         match = NUMBERED.fullmatch(name)

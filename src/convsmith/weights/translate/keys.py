@@ -15,15 +15,15 @@ KERAS_NORM = {
     "running_var": ("moving_variance",),
 }
 COUNTER = "{}/count"
-"""Where Keras' `Normalization` keeps how many pixels its statistics are of."""
+"""Where Keras' `Normalization` keeps the number of pixels behind its statistics."""
 UNUSED = ("num_batches_tracked", COUNTER.format(""))
 """Entries of checkpoints that no output depends on."""
 
 
 def keys_of(prefix: str, parameter: str, source: str, *, norm: bool) -> tuple[str, ...]:
-    """The keys that a parameter of ours may have in a library's file, the one that the library itself writes first.
+    """The keys that a parameter of ours may have in a library's file; first the one that the library itself writes.
 
-    `prefix` is the library's name of the layer, `norm` says that it is a batch norm.
+    `prefix` is the library's name of the layer, `norm` says whether it is a batch norm.
     """
     if source != "keras":
         return (f"{prefix}.{parameter}",)

@@ -19,15 +19,15 @@ from convsmith.weights.translate.keys import COUNTER, UNUSED, keys_of
 from convsmith.zoo.libraries import record_for
 
 SHOWN = 8
-"""Problems that an error message lists; it counts the others."""
+"""How many problems an error message lists; it counts the others."""
 
 
 @dataclass(frozen=True, eq=False)
 class Match:
-    """A library's checkpoint held against a network.
+    """A library's checkpoint, matched with a network.
 
-    `weights` are those that fit, by our names. `missing` are the library's keys that the network needs and `left_over`
-    those that it has no use for; `misshapen` says of each other tensor what it is and what it should be.
+    `weights` are those that fit, by our names. `missing` are keys that the network needs and the checkpoint lacks,
+    `left_over` those that it has no use for; `misshapen` says of every other tensor what it is and what it should be.
     """
 
     network: Network
@@ -39,7 +39,7 @@ class Match:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Everything that does not fit, a line each."""
+        """Everything that does not fit, one line each."""
         missing, left_over = (f"missing {key}" for key in self.missing), (f"left over {key}" for key in self.left_over)
         return (*missing, *self.misshapen, *left_over)
 
@@ -48,7 +48,7 @@ class Match:
         if self.problems:
             more = len(self.problems) - SHOWN
             listed = "; ".join(self.problems[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
-            raise ModelFileError(f"these {self.source} weights are not of {self.network.name}: {listed}")
+            raise ModelFileError(f"these {self.source} weights do not fit {self.network.name}: {listed}")
         return dict(self.weights)
 
     def filled(self, seed: int = 0) -> dict[str, Tensor]:
@@ -60,7 +60,7 @@ class Match:
 
 
 class Slot(NamedTuple):
-    """One parameter of a network, and the keys that a library may keep it under, its own first."""
+    """One parameter of a network, and the keys that it may have in a library's checkpoint, likeliest first."""
 
     node: Node
     parameter: str
@@ -84,14 +84,14 @@ def from_library(network: Network, state: Mapping[str, Any], source: str) -> dic
     """A library's checkpoint as this network's state dict, for `convsmith.build(network).load_state_dict(...)`.
 
     `state` maps the library's own keys (of `source`: "torchvision", "timm", "keras" or "efficientnet_pytorch") to
-    arrays, in its own layout; dtypes are kept. Raises ModelFileError listing every key that is missing, left over or of
-    the wrong shape.
+    arrays, in its own order of axes; dtypes are kept. Raises ModelFileError listing every key that is missing, left
+    over or of the wrong shape.
     """
     return match(network, state, source).complete()
 
 
 def match(network: Network, state: Mapping[str, Any], source: str) -> Match:
-    """Holds a library's checkpoint, as for `from_library`, against a network, and tells what fits and what does not."""
+    """Matches a library's checkpoint with a network, as `from_library` does, and says what fits and what does not."""
     record = record_for(source, network)
     prefixes = record.layer_names(network)
     if source == "keras":
@@ -118,7 +118,7 @@ def match(network: Network, state: Mapping[str, Any], source: str) -> Match:
 
 
 def _named_now(key: str, expected: Set[str], old_keys: Iterable[tuple[str, str]]) -> str:
-    """What the library calls a tensor today, outside the name scopes (`CELL/BLOCK/LAYER/kernel`) of Keras."""
+    """What the library calls a tensor today, without Keras' name scopes (`CELL/BLOCK/LAYER/kernel`)."""
     unscoped = "/".join(key.split("/")[-2:])
     if unscoped in expected:
         return unscoped
@@ -128,10 +128,10 @@ def _named_now(key: str, expected: Set[str], old_keys: Iterable[tuple[str, str]]
 
 
 def to_library(network: Network, weights: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
-    """A state dict of this network as a library's checkpoint, under the library's keys and in its layout.
+    """A state dict of this network as a library's checkpoint, under the library's keys and in its order of axes.
 
-    The inverse of `from_library`. Batch norms of torch's libraries also count their batches, Keras' `Normalization` its
-    pixels, which no output depends on; their counters are written as 0. Raises ModelFileError if the weights lack a
+    The inverse of `from_library`. Batch norms of torch's libraries also count their batches, and Keras' `Normalization`
+    its pixels. No output depends on these counters; they are written as 0. Raises ModelFileError if the weights lack a
     parameter of the network.
     """
     state: dict[str, Tensor] = {}

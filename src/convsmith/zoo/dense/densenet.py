@@ -50,7 +50,7 @@ def bottleneck(x: Tensor, growth: Dim) -> Tensor:
 
 
 def compressed(channels: Dim, theta: float) -> Dim:
-    """The whole number of maps that a transition leaves (DenseNet-C)."""
+    """The number of maps that a transition keeps (DenseNet-C)."""
     kept = theta * channels // 1
     return int(kept) if isinstance(kept, float) else kept.astype(int)
 

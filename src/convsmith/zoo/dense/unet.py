@@ -29,7 +29,7 @@ def double(x: Tensor, maps: Dim, padding: Padding | None) -> Tensor:
 
 
 def crop(x: Tensor, like: Tensor) -> Tensor:
-    """The middle of a map: valid convolutions have eaten the border of the other."""
+    """The centre of a map, as large as the other, whose border valid convolutions have removed."""
     if dims.equal(x.shape[1:], like.shape[1:]):
         return x
     height, width = (a - b for a, b in zip(x.shape[1:], like.shape[1:], strict=True))

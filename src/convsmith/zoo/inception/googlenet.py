@@ -127,7 +127,7 @@ def googlenet(image: Tensor, classes: Dim, *, aux: float = 0.3, drop: float = 0.
     },
 )
 def googlenet_bn(image: Tensor, classes: Dim, *, aux: float = 0.3, drop: float = 0.2) -> Tensor:
-    """The same table with batch norm, after TensorFlow-Slim."""
+    """The same table with batch norm, as in TensorFlow-Slim."""
     x = max_pool(conv_norm_act(image, 64, 7, 2), 3, 2, ceil=True)
     x = max_pool(conv_norm_act(conv_norm_act(x, 64, 1), 192, 3), 3, 2, ceil=True)
     x = stages(x, classes, conv_norm_act, wide=3, last_pool=2, aux=aux)

@@ -13,7 +13,7 @@ from convsmith.zoo.paper import PaperFigures
 from convsmith.zoo.registry import family
 
 Towers = tuple[tuple[tuple[int, int | Pair], ...], ...]
-"""Towers side by side, each of (maps, kernel) from below."""
+"""Towers side by side; of each its layers' (maps, kernel), bottom first."""
 
 # Version 1, figures 10, 11 and 13.
 V1 = (
@@ -28,7 +28,7 @@ V2 = (
     (((192, 1),), ((192, 1), (224, (1, 3)), (256, (3, 1)))),
 )
 SCALES = (0.17, 0.10, 0.20)
-"""Of the residuals at 35x35, 17x17 and 8x8: the paper says "between 0.1 and 0.3", these are in its authors' code."""
+"""Of the residuals at 35x35, 17x17 and 8x8: the paper says "between 0.1 and 0.3", these are from its authors' code."""
 
 
 def residual(x: Tensor, towers: Towers, factor: float) -> Tensor:

@@ -49,7 +49,7 @@ def separable_stem(x: Tensor, maps: Dim) -> Tensor:
 
 
 def module(x: Tensor, maps: tuple[int, ...], *, largest: bool) -> Tensor:
-    """1x1, 3x3 and double 3x3 towers and pooling, `largest` by maximum (the last module of fig. 5)."""
+    """1x1, 3x3 and double 3x3 towers and pooling, which takes the maximum if `largest` (the last module of fig. 5)."""
     one, thin3, three, thin_double, double, pooled = maps
     return concat(
         tower(x, (one, 1)),

@@ -1,4 +1,4 @@
-"""Inception v3: convolutions factored into small and one-sided ones."""
+"""Inception v3: convolutions factored into smaller and asymmetric ones."""
 
 from __future__ import annotations
 

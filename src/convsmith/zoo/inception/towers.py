@@ -10,7 +10,7 @@ AROUND = (1, 1, 1, 1)
 
 
 def tower(x: Tensor, *layers: tuple[Dim, int | Pair]) -> Tensor:
-    """Convolutions one on the other, (maps, kernel) each, with norm and activation; the size stays."""
+    """A stack of convolutions, (maps, kernel) each, with norm and activation; the size does not change."""
     for maps, kernel in layers:
         x = conv_norm_act(x, maps, kernel)
     return x
@@ -22,7 +22,7 @@ def valid(x: Tensor, maps: Dim, kernel: int, stride: int = 1) -> Tensor:
 
 
 def average(x: Tensor) -> Tensor:
-    """The 3x3 average pooling of a module's last tower; the size stays."""
+    """The 3x3 average pooling of a module's last tower; the size does not change."""
     return avg_pool(x, 3, 1, padding=AROUND)
 
 

@@ -26,7 +26,7 @@ CHOLLET_2016 = Paper(
     "Chollet",
     2016,
     "arXiv 1610.02357",
-    "Channels and positions are looked at apart throughout, with residual connections around.",
+    "Channels and positions are treated separately throughout, inside residual connections.",
 )
 
 
@@ -37,7 +37,7 @@ def separable(x: Tensor, maps: Dim) -> Tensor:
 
 
 def block(x: Tensor, *maps: Dim, stride: int, first_relu: bool = True) -> Tensor:
-    """Separable convolutions after rectifiers, pooled where it strides, around them a shortcut (fig. 5)."""
+    """Separable convolutions after rectifiers, max pooling where it strides, a shortcut around them (fig. 5)."""
     y = x
     for i, width in enumerate(maps):
         y = separable(relu(y) if i or first_relu else y, width)

@@ -1,6 +1,6 @@
 """What torchvision, timm and Keras have of our families: one record for each library and family.
 
-`convsmith.zoo` loads this package when it is first asked about a library: our own networks need nothing of it.
+`convsmith.zoo` loads this package when it is first asked about a library: our own networks do not need it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from convsmith.zoo.libraries.library_family import LibraryFamily, LibraryName
 from convsmith.zoo.registry import origin_of
 
 LIBRARIES = ("torchvision", "timm", "keras")
-"""Those that have names for networks; `RECORDS` has packages too that hold weights for them."""
+"""Libraries with names for networks; `RECORDS` also has packages that hold weights for them."""
 
 _GROUPS = (
     alexnet_and_vgg,
@@ -58,7 +58,7 @@ NAMES: Mapping[str, LibraryName] = {
 
 
 def record_for(library: str, network: Network) -> LibraryFamily:
-    """What is known of a network's family in a library.
+    """What is known about a network's family in a library.
 
     Raises UnknownNameError for another library, UsageError where the library does not have the family.
     """
@@ -68,5 +68,5 @@ def record_for(library: str, network: Network) -> LibraryFamily:
     origin = origin_of(network)
     record = RECORDS.get((library, origin.family)) if origin else None
     if record is None:
-        raise UsageError(f"{library} has no network of the family of {network.name} that convsmith can read")
+        raise UsageError(f"{library} has no known counterpart of {network.name}")
     return record

@@ -17,7 +17,7 @@ Block = tuple[int, int, int]
 
 
 def mobile_blocks(network: Network) -> Iterator[tuple[Block, bool, bool]]:
-    """Every block of MBConv, whether it expands, and whether it has squeeze-and-excitation."""
+    """Every MBConv block, whether it expands, and whether it has squeeze-and-excitation."""
     layers = {node.name for node in network.nodes}
     for total, name in enumerate(blocks(network)):
         stage, _, number = name.partition(".")
@@ -26,7 +26,7 @@ def mobile_blocks(network: Network) -> Iterator[tuple[Block, bool, bool]]:
 
 
 def efficientnet_torchvision(network: Network) -> dict[str, str]:
-    """Stages are numbered on from the stem; the parts of a block too, squeeze-and-excitation among them."""
+    """Stages are numbered from the stem on; so are the parts of a block, squeeze-and-excitation included."""
     pairs = [("features.0.0", "features.0.1")]
     for (stage, number, _), expands, _ in mobile_blocks(network):
         parts = [f"features.{stage}.{number}.block.{i}" for i in range(3 + expands)]
@@ -49,7 +49,7 @@ def efficientnet_keras(network: Network) -> dict[str, str]:
 
 
 def efficientnet_pytorch(network: Network) -> dict[str, str]:
-    """The package efficientnet-pytorch and its kin for Lite: blocks are one list, norms are numbered by their role."""
+    """The package efficientnet-pytorch and its kin for Lite: blocks are one list, norms are numbered by role."""
     pairs: list[ConvAndNorm] = [("_conv_stem", "_bn0")]
     for (_, _, total), expands, squeezes in mobile_blocks(network):
         prefix = f"_blocks.{total}."
@@ -68,7 +68,7 @@ TORCHVISION_LARGE = Dialect(norm_eps=1e-3, norm_momentum=0.01)
 TORCHVISION_SIDES = {"b2": 288}
 TIMM_SIDES = {"b2": 256, "b3": 288, "b4": 320, "b5": 448, "lite3": 300, "lite4": 380}
 TENSORFLOW_SIDES = {"l2": 475, "lite3": 300, "lite4": 380}
-"""Sides by which the libraries' first weights of a network were trained, where those are not the paper's."""
+"""Sides that the libraries' first weights of a network were trained for, where they are not the paper's."""
 
 PAPERS = tuple(f"b{i}" for i in range(8))
 UNDROPPED = {"drop": 0, "drop_block": 0}

@@ -103,7 +103,7 @@ def inception_v3_keras(network: Network) -> dict[str, str]:
 
 
 def inception_resnet_keras(network: Network) -> dict[str, str]:
-    """Unnamed but for the convolutions that close a block, and the last."""
+    """Unnamed, except for the convolution at the end of each block, and the last."""
     sizes = {"stage1": "block35", "stage2": "block17", "stage3": "block8"}
     numbers, pairs = unnamed(), []
     normed = {node.inputs[0] for node in network.nodes if isinstance(node.op, BatchNorm)}

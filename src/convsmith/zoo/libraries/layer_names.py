@@ -1,4 +1,4 @@
-"""What the tables of layer names share: blocks, counts, and names that are listed in the order of the layers."""
+"""What the tables of layer names share: blocks, counts, and names in the order of the layers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ConvAndNorm = tuple[str, str]
 
 
 def completed(network: Network, names: Mapping[str, str]) -> dict[str, str]:
-    """These names, and our own for the layers that have none: they have no parameters, or are called the same."""
+    """These names, and our own for layers without one: they have no parameters, or the library calls them the same."""
     return {node.name: names.get(node.name, node.name) for node in network.nodes}
 
 
@@ -46,7 +46,7 @@ def count(network: Network, block: str, op: type[Conv | BatchNorm]) -> int:
 
 
 def under(parent: str, children: str) -> list[str]:
-    """The names of modules inside another, from words."""
+    """The full names of a module's children, which are words in a string."""
     return [f"{parent}.{child}" for child in children.split()]
 
 
@@ -56,7 +56,7 @@ def units(*prefixes: str) -> Iterator[ConvAndNorm]:
 
 
 def unnamed() -> Iterator[ConvAndNorm]:
-    """Keras' unnamed layers, as a fresh session numbers them. Without end."""
+    """The names that a fresh session of Keras gives to unnamed layers. Endless."""
     yield "conv2d", "batch_normalization"
     number = 1
     while True:

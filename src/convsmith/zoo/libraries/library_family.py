@@ -1,4 +1,4 @@
-"""All that convsmith knows of one family in one library, in one record."""
+"""Everything that convsmith knows about one family in one library, in one record."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ LayerNames = Callable[[Network], dict[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """What a library means by a name: one of our variants, hyperparameters set otherwise, and perhaps its own input.
+    """What a library means by a name: one of our variants, with other hyperparameters and another input perhaps.
 
-    `dialect` is for a name that is written in another dialect than its family.
+    `dialect` is for a name whose dialect is not that of its family.
     """
 
     variant: str
@@ -30,7 +30,7 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class Normalization:
-    """What is subtracted from pixels between 0 and 1, and what they are then divided by, for each channel."""
+    """What is subtracted from values between 0 and 1, and what they are then divided by, for each channel."""
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -40,11 +40,11 @@ class Normalization:
 IMAGENET = Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """The mean and standard deviation of ImageNet's pixels; mode "torch" of `keras.applications`."""
 HALVES = Normalization((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-"""Pixels from -1 to 1; mode "tf" of `keras.applications`."""
+"""Values from -1 to 1; mode "tf" of `keras.applications`."""
 CAFFE = Normalization((103.939 / 255, 116.779 / 255, 123.68 / 255), (1 / 255, 1 / 255, 1 / 255), order="BGR")
-"""Pixels from 0 to 255 less ImageNet's mean, blue first; mode "caffe" of `keras.applications`."""
+"""Values from 0 to 255 less ImageNet's mean, blue first; mode "caffe" of `keras.applications`."""
 RAW = Normalization((0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255))
-"""Pixels from 0 to 255, for networks that normalize by themselves."""
+"""Values from 0 to 255, for networks that normalize them by themselves."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +53,12 @@ class LibraryFamily:
 
     - `family` is the name of the family's function, and `names` are the library's names for its networks.
     - `layer_names` gives the prefixes of the keys in the library's checkpoints, by our layers' names.
-    - `dialect` is what the library means where the paper is silent.
-    - `normalization` is how the library prepares images for the family, where nothing else is known of the weights.
-    - `convolutions` are dense layers of ours that the library keeps as 1x1 convolutions, or ones as large as the map.
-    - `shortcut_first` says that the library's sums name the shortcut before the residual; ours name it after.
-    - `old_keys` are (pattern, replacement) of keys that published checkpoints have, and the library renames on loading.
-    - `weights_of` is for packages that have no names of their own: whose networks their weights fit, as a pattern.
+    - `dialect` is what the library does where the paper is silent.
+    - `normalization` is how the library normalizes images for the family, where nothing is known of the weights.
+    - `convolutions` are dense layers of ours that the library has as convolutions.
+    - `shortcut_first` says that the library's sums take the shortcut before the residual; ours take it after.
+    - `old_keys` are (pattern, replacement) for keys of published checkpoints that the library renames on loading.
+    - `weights_of` is for a package that has weights but no names: a pattern of the names that its weights fit.
     """
 
     library: str
@@ -74,12 +74,12 @@ class LibraryFamily:
 
 
 class LibraryName(NamedTuple):
-    """A library's name for a network, and the record that it stands in."""
+    """A library's name for a network, with the record that holds it."""
 
     record: LibraryFamily
     alias: Alias
 
     @property
     def dialect(self) -> Dialect:
-        """What the network is written in."""
+        """The dialect that the network is written in."""
         return self.record.dialect if self.alias.dialect is None else self.alias.dialect

@@ -10,7 +10,7 @@ from convsmith.zoo.libraries.library_family import HALVES, Alias, LibraryFamily
 
 
 def mobilenet_v2_torchvision(network: Network) -> dict[str, str]:
-    """Blocks are numbered on; within one, every norm-activated convolution is a pair, the last is bare."""
+    """Blocks are one list. In a block, a convolution and its norm are a pair, but for the last."""
     names = {"conv1": "features.0.0", "bn1": "features.0.1", "fc": "classifier.1"}
     last = 1
     for last, block in enumerate(blocks(network), start=1):
@@ -23,7 +23,7 @@ def mobilenet_v2_torchvision(network: Network) -> dict[str, str]:
 
 
 def mnasnet_torchvision(network: Network) -> dict[str, str]:
-    """Convolution, norm and rectifier are numbered on, in the stem and again in every block; stages are one number."""
+    """Convolutions, norms and rectifiers are one list in the stem, and in every block; stages follow in the stem's."""
     places = [f"layers.{i}" for i in (0, 3, 6)]
     for block in blocks(network)[1:]:  # the first is numbered with the stem
         stage, _, number = block.partition(".")

@@ -16,7 +16,7 @@ from convsmith.zoo.searched.nasnet import largest_of_padded, mean_of_padded
 
 class Cell(NamedTuple):
     """A cell of NASNet: our scope, whether it is a reduction, its stage (0 for the stem), its number from 0 in that,
-    and how many convolutions fit the output of the cell before the last to it."""
+    and how many convolutions fit the output of the cell before last to it."""
 
     scope: str
     reduction: bool
@@ -37,7 +37,7 @@ def cells(network: Network) -> Iterator[Cell]:
 
 
 def nasnet_timm(network: Network) -> dict[str, str]:
-    """Normal cells are numbered on."""
+    """Normal cells are numbered throughout, reductions apart."""
     pairs, others = [*units("conv0")], {"fc": "last_linear"}
     normal = 0
     for cell in cells(network):
@@ -58,7 +58,7 @@ def nasnet_timm(network: Network) -> dict[str, str]:
 
 
 def nasnet_keras(network: Network) -> dict[str, str]:
-    """Cells are numbered on, reductions by the number of normal cells before, which then leave out one number."""
+    """Normal cells are numbered throughout, and skip a number after a reduction, which has that of the cells before."""
     pairs, others = [("stem_conv1", "stem_bn1")], {"fc": "predictions"}
     normal = 0
     for cell in cells(network):

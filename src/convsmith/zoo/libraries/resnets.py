@@ -17,7 +17,7 @@ PROJECTION = {"downsample.conv1": "downsample.0", "downsample.bn1": "downsample.
 
 
 def resnet_torch(network: Network) -> dict[str, str]:
-    """The names of torchvision and timm are ours, but for the projection, whose layers they number."""
+    """The names of torchvision and timm are ours, except for the projection, whose layers they number."""
     return {node.name: replaced(node.name, PROJECTION) for node in network.nodes}
 
 
@@ -50,7 +50,7 @@ def resnet_keras(network: Network) -> dict[str, str]:
 
 
 def senet_timm(network: Network) -> dict[str, str]:
-    """timm has these networks twice: ported from Caffe, whose stem pools with partial windows, and as its ResNets."""
+    """timm has these networks twice: ported from Caffe, whose stem pools partial windows, and as its own ResNets."""
     pool = network["pool1"].op
     return senet_ported(network) if isinstance(pool, MaxPool) and pool.ceil else senet_resnet(network)
 
@@ -62,7 +62,7 @@ def senet_ported(network: Network) -> dict[str, str]:
 
 
 def senet_resnet(network: Network) -> dict[str, str]:
-    """A stem of three convolutions is numbered, rectifiers too, but for its last norm."""
+    """The layers of a stem of three convolutions are numbered, rectifiers included, except its last norm."""
     renamed = {**PROJECTION, ".se.conv": ".se.fc"}
     names = {node.name: replaced(node.name, renamed) for node in network.nodes}
     if "conv3" in names:
@@ -114,13 +114,13 @@ WIDE = {name: Alias(name) for name in ("wide_resnet50_2", "wide_resnet101_2")}
 
 
 def rectified(residual: Tensor) -> Tensor:
-    """The ports' basic blocks, which the authors never had, rectify before they weigh."""
+    """The ports' basic blocks, which the authors never had, rectify before the excitation."""
     return excited(relu(residual))
 
 
 SE_BASIC = partial(basic, excite=partial(excited, least=8))
 LEGACY = {"drop": 0.2}
-"""timm's older SENets, ported from the authors' Caffe networks, all drop."""
+"""timm's older SENets, ported from the authors' Caffe networks, all have dropout."""
 LEGACY_BASIC = {"block": partial(basic, excite=rectified), **LEGACY}
 SE_RESNETS = {
     **{f"legacy_seresnet{depth}": Alias(f"se_resnet{depth}", LEGACY_BASIC) for depth in (18, 34)},

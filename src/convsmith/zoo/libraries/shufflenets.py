@@ -8,7 +8,7 @@ from convsmith.zoo.libraries.library_family import Alias, LibraryFamily
 
 
 def shufflenet_torchvision(network: Network) -> dict[str, str]:
-    """Within a branch layers are numbered, rectifiers too; the depthwise convolution has none."""
+    """The layers of a branch are numbered, rectifiers included; the depthwise convolution has no rectifier."""
     names = {"conv1": "conv1.0", "bn1": "conv1.1", "conv2": "conv5.0", "bn2": "conv5.1"}
     places = {"branch1": {"conv1": 0, "bn1": 1, "conv2": 2, "bn2": 3}}
     places["branch2"] = {"conv1": 0, "bn1": 1, "conv2": 3, "bn2": 4, "conv3": 5, "bn3": 6}

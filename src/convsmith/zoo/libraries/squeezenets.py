@@ -8,7 +8,7 @@ from convsmith.zoo.libraries.library_family import Alias, LibraryFamily
 
 
 def squeezenet_torchvision(network: Network) -> dict[str, str]:
-    """Convolution, rectifier, pooling and fire modules are numbered on."""
+    """Convolution, rectifier, poolings and fire modules are one list."""
     names = {"conv1": "features.0", "conv10": "classifier.1"}
     index = 1
     for node in network.nodes:

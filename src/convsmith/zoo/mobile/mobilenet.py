@@ -47,7 +47,7 @@ V1_STAGES = ((64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2))
             gmacs=0.569,
             top1=70.6,
             protocol="single crop (table 8)",
-            note="ReLU6, as the authors' code has it; the paper says ReLU",
+            note="ReLU6, as in the authors' code; the paper says ReLU",
         ),
         "mobilenet_v1:1.0-224": PaperFigures(
             params_m=4.24, gmacs=0.569, top1=70.9, protocol=RELEASED, deviations={"params_m": UNSTATED.format("4.23")}
@@ -70,8 +70,8 @@ V1_STAGES = ((64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2))
             top1=60.2,
             protocol="single crop (table 9)",
             deviations={
-                "params_m": "1.33 M, of which 0.01 M are batch norm's: table 9 counts without them",
-                "gmacs": "76.5 M, cut off rather than rounded",
+                "params_m": "1.33 M with batch norm's 0.01 M, which table 9 does not count",
+                "gmacs": "76.5 M, truncated rather than rounded",
             },
         ),
         "mobilenet_v1:0.25-128": PaperFigures(params_m=0.47, gmacs=0.014, top1=41.5, protocol=RELEASED),
@@ -108,9 +108,7 @@ V2_STAGES = (
             gmacs=0.300,
             top1=72.0,
             protocol="single crop (table 4)",
-            deviations={
-                "params_m": "3.50 M, of which 0.03 M are batch norm's; 3.47 M without them, cut off rather than rounded"
-            },
+            deviations={"params_m": "3.50 M with batch norm's 0.03 M; 3.47 M without, truncated rather than rounded"},
         )
     },
 )
@@ -122,6 +120,6 @@ def mobilenet_v2(image: Tensor, classes: Dim, *, width: float = 1.0, drop: float
             with scope(f"stage{stage + 1}.{i}"):
                 step = stride if i == 0 else 1
                 x = inverted_residual(x, divisible(channels * width), 3, step, expand, function="relu6")
-    # The last layer never becomes thinner than 1280 (section 5: "except the very last").
+    # The last layer never becomes narrower than 1280 (section 5: "except the very last").
     x = conv_norm_act(x, dims.maximum(divisible(1280 * width), 1280), 1, function="relu6")
     return linear(dropout(global_avg_pool(x), drop), classes, name="fc")

@@ -43,14 +43,14 @@ def branch(x: Tensor, maps: Dim, stride: int) -> Tensor:
 
 
 def unit(x: Tensor, maps: Dim) -> Tensor:
-    """Half of the channels pass, half are worked on (fig. 3 c)."""
+    """Half of the channels pass through, half are convolved (fig. 3 c)."""
     half = maps // 2
     kept, worked = channel_slice(x, 0, half), channel_slice(x, half, maps)
     return channel_shuffle(concat(kept, branch(worked, half, 1)), 2)
 
 
 def downsample(x: Tensor, maps: Dim) -> Tensor:
-    """All channels take both ways, which double them (fig. 3 d)."""
+    """All channels go through both branches, which doubles them (fig. 3 d)."""
     with scope("branch1"):
         y = conv_norm(x, x.channels, 3, 2, groups=x.channels)
         y = conv_norm_act(y, maps // 2, 1)

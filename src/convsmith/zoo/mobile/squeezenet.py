@@ -54,7 +54,7 @@ def no_bypass(x: Tensor, y: Tensor) -> Tensor:
 
 
 def simple_bypass(x: Tensor, y: Tensor) -> Tensor:
-    """Identity around fire 3, 5, 7, 9: where the maps stay as many (fig. 2 middle)."""
+    """Identity around fire 3, 5, 7, 9: where the number of maps does not change (fig. 2 middle)."""
     return add(x, y) if dims.equal(x.shape, y.shape) else y
 
 
@@ -80,7 +80,7 @@ def complex_bypass(x: Tensor, y: Tensor) -> Tensor:
             top1=57.5,
             top5=80.3,
             protocol=CROP,
-            note="the paper prints an input of 224, its 111x111 maps need 227",
+            note="the paper prints an input of 224, but its 111x111 maps need 227",
         ),
         "squeezenet1_0_simple_bypass": PaperFigures(params_m=1.248424, top1=60.4, top5=82.5, protocol=CROP),
         "squeezenet1_0_complex_bypass": PaperFigures(
@@ -90,7 +90,7 @@ def complex_bypass(x: Tensor, y: Tensor) -> Tensor:
             note="6.1 MiB, the paper prints 7.7 MB: with 1x1 convolutions where the maps change, as its section 6 says",
         ),
         "squeezenet1_1": PaperFigures(
-            note="the authors' later release: the accuracy of 1.0, 2.4 times less computation"
+            note="the authors' later release: the same accuracy as 1.0 with 2.4 times less computation"
         ),
     },
 )

@@ -1,4 +1,4 @@
-"""Networks whose layers stand one on the other: LeNet, AlexNet, VGG. Importing a family registers its variants."""
+"""Networks that are one stack of layers: LeNet, AlexNet, VGG. Importing a family registers its variants."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ GAUSSIAN = Init("normal", 0.01)  # 2012, section 5: zero mean, deviation 0.01; b
             top1=59.3,
             top5=81.8,
             protocol="ten crops, one network",
-            deviations={"params_m": "the paper says 60 million of 60.97 million, cut off rather than rounded"},
+            deviations={"params_m": "the paper says 60 million for 60.97 million: truncated rather than rounded"},
             note="the paper prints an input of 224, its 55x55 maps need 227; it prints 253,440 units in layer 1, "
             "its 55x55x96 are 290,400",
         )

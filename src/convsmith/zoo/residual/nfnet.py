@@ -1,4 +1,4 @@
-"""NFNets: networks without normalisation, whose signals keep their variance by arithmetic instead."""
+"""NFNets: networks without normalisation, which keep the variance of their signals by scaling instead."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SE_GAIN = 2.0
 
 
 def act(x: Tensor, function: Function, beta: float = 1.0) -> Tensor:
-    """A function that keeps the variance, of an input brought to variance 1 by `beta`."""
+    """An activation that preserves the variance, of an input that `beta` brings to variance 1."""
     return scale(activation(x, function), GAMMA[function] * beta)
 
 
@@ -63,8 +63,8 @@ def block(
 ) -> Tensor:
     """Pre-activated bottleneck with two grouped 3x3 convolutions and squeeze-and-excitation (fig. 3).
 
-    Bottleneck and excitation are `squeeze` times narrower. The branch begins at nothing by its own gain, or without
-    `skip` by those of its last convolution.
+    Bottleneck and excitation are `squeeze` times narrower. The branch starts at zero by its own gain or, without
+    `skip`, by the gains of its last convolution.
     """
     width = channels // squeeze
     y = act(x, function, beta)
@@ -82,7 +82,7 @@ def block(
 
 
 def stem(x: Tensor, function: Function) -> Tensor:
-    """Four convolutions, to 128 maps of a quarter of the side (fig. 2)."""
+    """Four convolutions, to 128 maps at a quarter of the side (fig. 2)."""
     with scope("stem"):
         x = standardized_conv(x, 16, 3, 2)
         for width, stride in ((32, 1), (64, 1), (128, 2)):
@@ -100,7 +100,7 @@ def stages(x: Tensor, repeat: int, widths: Sequence[int], drop: float, block: Ca
             with scope(f"stage{stage}.{i}"):
                 stride = 2 if i == 0 and stage > 1 else 1
                 x = block(x, width, stride, 1 / sqrt(variance), drop * number / sum(depths))
-            # A shortcut with a convolution begins anew at variance 1.
+            # A shortcut with a convolution starts again at variance 1.
             variance = (1.0 if i == 0 else variance) + ALPHA**2
             number += 1
     return x
@@ -111,7 +111,7 @@ def classifier(x: Tensor, classes: Dim, drop: float) -> Tensor:
 
 
 WIDTHS = (256, 512, 1536, 1536)
-# Table 1: dropout, side of test images; F0 has (1, 2, 6, 3) blocks, and each of the others as many more.
+# Table 1: dropout, side of test images; F0 has (1, 2, 6, 3) blocks, and each of the others that many more.
 SIZES = ((0.2, 256), (0.3, 320), (0.4, 352), (0.4, 416), (0.5, 512), (0.5, 544), (0.5, 576))
 # Table 3 (and 6): million parameters, G multiply-adds at the test side, top-1, top-5.
 FIGURES = (
@@ -124,7 +124,7 @@ FIGURES = (
     (438.4, 377.28, None, None),
 )
 GELU_NOTE = "GELU is exact, as in timm; the authors' code approximates it by tanh, and pads as TensorFlow does"
-PLUS = "wider, as the authors' code has it; 89.2% after pre-training on JFT-300M (table 5)"
+PLUS = "wider, as in the authors' code; 89.2% after pre-training on JFT-300M (table 5)"
 
 
 @family(
@@ -185,8 +185,8 @@ def nfnet_timm(
 ) -> Tensor:
     """timm's own NFNets, whose weights carry the factor that keeps the variance instead of activations.
 
-    That is the same between an activation and a convolution; but first and last convolution take it too, and the last
-    activation has none.
+    Between an activation and a convolution that is the same; but here the first and last convolutions have the factor
+    too, and the last activation does not.
     """
     gamma = GAMMA[function]
     blocks = partial(block, function=function, squeeze=squeeze, group=group, skip=False)

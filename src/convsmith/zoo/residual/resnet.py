@@ -1,4 +1,4 @@
-"""Residual networks: v1 as printed, v1.5 as everybody trains it, pre-activation v2, CIFAR's, and the plain rivals."""
+"""Residual networks: v1 as printed, v1.5 as everyone trains it, pre-activation v2, CIFAR's, and the plain baselines."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 
 """Blocks of each stage (table 1)."""
 TEN_CROPS = "ten crops (table 3)"
 OPTION_B = "projections where the shape changes (option B): 3.66 G; the paper's 3.6 G is with free shortcuts, 3.64 G"
-CUT_OFF = "3.86 G exactly; the paper prints 3.8, cut off rather than rounded"
+CUT_OFF = "3.86 G exactly; the paper prints 3.8, truncated rather than rounded"
 V1_5 = "the stride is in the 3x3 convolution, not in the first 1x1: 0.23 G multiply-adds more"
 
 
@@ -176,7 +176,7 @@ def preactivated_keras(x: Tensor, width: int, stride: int, *, project: bool) -> 
     variants={f"resnet{depth}_v2_keras": {"blocks": DEPTHS[depth]} for depth in (50, 101, 152)},
 )
 def resnet_v2_keras(image: Tensor, classes: Dim, *, blocks: Sequence[int]) -> Tensor:
-    """Version 2 as keras.applications has it: each stage strides in its last block, the stem pads with zeros."""
+    """Version 2 as in keras.applications: each stage strides in its last block, the stem pads with zeros."""
     x = max_pool(pad(conv(image, 64, 7, 2), (1, 1, 1, 1)), 3, 2)
     for stage, depth in enumerate(blocks):
         for i in range(depth):

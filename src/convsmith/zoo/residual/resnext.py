@@ -16,7 +16,7 @@ XIE_2016 = Paper(
     "Xie, Girshick, Dollár, Tu, He",
     2016,
     "arXiv 1611.05431",
-    "Cardinality, the number of equal paths in a block, pays more than depth or width at the same cost.",
+    "Cardinality, the number of equal paths in a block, pays off more than depth or width at the same cost.",
 )
 MAHAJAN_2018 = Paper(
     "Exploring the limits of weakly supervised pretraining",
@@ -55,7 +55,7 @@ def named(depth: int, groups: int, group_width: int) -> str:
 
 
 def accuracies(top1_error: float, top5_error: float | None) -> PaperFigures:
-    """A row of tables 3 and 4, whose captions say of all of them together what they cost."""
+    """A row of tables 3 and 4, whose captions give one cost for all rows."""
     top5 = None if top5_error is None else round(100 - top5_error, 1)
     return PaperFigures(top1=round(100 - top1_error, 1), top5=top5, protocol="single crop (tables 3 and 4)")
 
@@ -99,7 +99,7 @@ def resnext(image: Tensor, classes: Dim, *, blocks: Sequence[int], groups: int, 
         "resnext29_16x64d": PaperFigures(
             params_m=68.1,
             note="CIFAR-10 test error 3.58% (table 7)",
-            deviations={"params_m": "68.16 M, cut off rather than rounded"},
+            deviations={"params_m": "68.16 M, truncated rather than rounded"},
         ),
     },
 )

@@ -1,4 +1,4 @@
-"""Squeeze-and-excitation networks: others' networks, whose blocks weigh their channels."""
+"""Squeeze-and-excitation networks: known networks whose blocks learn weights for their channels."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ STEM = (
 
 
 def table_2(gmacs: float, top1_error: float, top5_error: float, note: str = "", deviation: str = "") -> PaperFigures:
-    """A row of table 2, and why its layers do not give its GFLOPs (in a note, where they do to one digit fewer)."""
+    """A row of table 2, and why its layers do not give its GFLOPs (in a note where they agree to one digit fewer)."""
     top1, top5 = round(100 - top1_error, 2), round(100 - top5_error, 2)
     deviations = {"gmacs": deviation} if deviation else {}
     return PaperFigures(None, gmacs, top1, top5, "single crop (table 2)", note, deviations)
 
 
 def excited(residual: Tensor, *, least: int = 1) -> Tensor:
-    """Squeeze-and-excitation at a sixteenth of the width, but no thinner than `least` (section 6.1)."""
+    """Squeeze-and-excitation at a sixteenth of the width, but no narrower than `least` (section 6.1)."""
     return squeeze_excite(residual, dims.maximum(residual.channels // 16, least))
 
 
@@ -96,7 +96,7 @@ def se_resnet(
     stem: Callable[[Tensor], Tensor] = caffe_stem,
     drop: float = 0.0,
 ) -> Tensor:
-    """ResNet or ResNeXt, every residual weighed before it is added (fig. 3, table 1)."""
+    """ResNet or ResNeXt, every residual weighted before it is added (fig. 3, table 1)."""
     x = global_avg_pool(stages(stem(image), blocks, block))
     return linear(dropout(x, drop) if drop else x, classes, name="fc")
 
@@ -149,7 +149,7 @@ def senet154(
     published={"se_inception_v2": table_2(2.04, 24.23, 7.14, deviation=STEM)},
 )
 def se_inception_v2(image: Tensor, classes: Dim) -> Tensor:
-    """BN-Inception, every module's output weighed (fig. 2)."""
+    """BN-Inception, every module's output weighted (fig. 2)."""
     return inception_v2(image, classes, excite=excited)
 
 
@@ -161,5 +161,5 @@ def se_inception_v2(image: Tensor, classes: Dim) -> Tensor:
     published={"se_wrn_16_8": PaperFigures(note="CIFAR-10 test error 3.88% (table 4)")},
 )
 def se_wide_resnet_cifar(image: Tensor, classes: Dim, *, depth: int, widen: Dim, drop: float = 0.0) -> Tensor:
-    """CIFAR's Wide ResNet, every residual weighed."""
+    """CIFAR's Wide ResNet, every residual weighted."""
     return wide_resnet_cifar(image, classes, depth=depth, widen=widen, drop=drop, excite=excited)

@@ -55,7 +55,7 @@ wide_bottleneck = partial(bottleneck, group_width=128)
     },
 )
 def wide_resnet(image: Tensor, classes: Dim, *, blocks: Sequence[int], block: Block) -> Tensor:
-    """ImageNet's: ResNet with wider blocks and the same stem (section 3)."""
+    """For ImageNet: ResNet with wider blocks and the same stem (section 3)."""
     return resnet(image, classes, blocks=blocks, block=block)
 
 

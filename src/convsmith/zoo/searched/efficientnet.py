@@ -63,7 +63,7 @@ LITE_SCALES = {
 }
 
 
-PADDING = "the authors' code pads as TensorFlow does, timm/tf_efficientnet_* and keras/EfficientNet* too"
+PADDING = "the authors' code pads as TensorFlow does, and so do timm/tf_efficientnet_* and keras/EfficientNet*"
 RUNNING = "{} M, or {} M with the running statistics of the norms"
 COUNTED = "the layers have {} G at the authors' own coefficients; the paper does not say how it counts"
 WITH_OTHERS = "{} M in convolutions and matrix products; the release page counts norms, activations and sums too"
@@ -87,7 +87,7 @@ def raw_pixels(image: Tensor) -> Tensor:
 
 
 def trunk(x: Tensor, width: float, depths: Sequence[int], *, function: Function, squeeze: int, drop: float) -> Tensor:
-    """The stages of table 1; the chance of a block to be dropped in training grows linearly up to `drop`."""
+    """The stages of table 1; the probability that training drops a block grows linearly up to `drop`."""
     blocks = 0
     for stage, ((expand, kernel, maps, _, stride), depth) in enumerate(zip(STAGES, depths, strict=True), start=1):
         for i in range(depth):
@@ -107,7 +107,7 @@ def trunk(x: Tensor, width: float, depths: Sequence[int], *, function: Function,
 
 
 def classifier(x: Tensor, classes: Dim, drop: float) -> Tensor:
-    """Means, dropout, a dense layer that begins the smaller, the more classes there are (as in the authors' code)."""
+    """Means, dropout, a dense layer whose first weights are smaller for more classes (as in the authors' code)."""
     x = dropout(global_avg_pool(x), drop)
     return linear(x, classes, init=UNIFORM_FAN_OUT, name="fc")
 

@@ -30,7 +30,7 @@ A1: tuple[Stage, ...] = (
     (6, 5, 4, 160, 3, 2),
     (6, 3, 0, 320, 1, 1),
 )
-# The search without squeeze-and-excitation (table 2), and the small network, as their authors' code has them.
+# The search without squeeze-and-excitation (table 2), and the small network, from their authors' code.
 B1: tuple[Stage, ...] = (
     (3, 3, 0, 24, 3, 2),
     (3, 5, 0, 40, 3, 2),

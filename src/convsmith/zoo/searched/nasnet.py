@@ -52,7 +52,7 @@ def largest(x: Tensor) -> Tensor:
 
 
 def largest_of_padded(x: Tensor) -> Tensor:
-    """As Keras has it: the padding's zeros win over negative numbers."""
+    """As in Keras: the zeros of the padding win over negative numbers."""
     return max_pool(pad(x, resolve("same", (x.shape[1], x.shape[2]), (3, 3), (2, 2), (1, 1))), 3, 2)
 
 
@@ -62,7 +62,7 @@ def mean(x: Tensor) -> Tensor:
 
 
 def mean_of_padded(x: Tensor) -> Tensor:
-    """As timm and Keras have it: the padding's zeros count."""
+    """As in timm and Keras: the zeros of the padding count."""
     return avg_pool(x, 3, 2, padding=default_padding((3, 3), (2, 2)), count_padding=True)
 
 
@@ -81,9 +81,9 @@ def separable(x: Tensor, maps: Dim, kernel: int, stride: int = 1) -> Tensor:
 
 
 def fitted(before: Tensor, x: Tensor, maps: Dim) -> Tensor:
-    """The output of the cell before the last, as wide as this cell needs it and as large as the last one's, `x`.
+    """The output of the cell before last, at the width that this cell needs and the size of the last cell's, `x`.
 
-    Half of a smaller one's maps look at every other pixel, half at those in between.
+    Where it must shrink, half of the maps look at every other pixel, half at the pixels in between.
     """
     if dims.equal(before.shape[1:], x.shape[1:]):
         return before if dims.equal(before.shape[:1], (maps,)) else squeeze(before, maps)
@@ -108,7 +108,7 @@ def normal(x: Tensor, before: Tensor, maps: Dim) -> Tensor:
 
 
 def reduction(x: Tensor, p: Tensor, maps: Dim, largest: Pool, mean: Pool) -> Tensor:
-    """Half the size: four sums side by side, two of which take a fifth (fig. 4 right). `p` is fitted already."""
+    """Half the size: five sums, four of which are concatenated (fig. 4 right). `p` is fitted already."""
     h = squeeze(x, maps)
     first = add(separable(h, maps, 5, 2), separable(p, maps, 7, 2))
     second = add(largest(h), separable(p, maps, 7, 2))
@@ -161,7 +161,8 @@ def nasnet(
 ) -> Tensor:
     """NASNet-A (`cells` @ `penultimate`): three stages of normal cells, reduction cells before and between (fig. 2).
 
-    With `skip`, the first cell after a reduction sees, beside it, not the reduction's input but what stood before that.
+    With `skip`, the second input of the first cell after a reduction is not the reduction's input, but the output of
+    the cell before that.
     """
     filters = penultimate // 24
     before = batch_norm(conv(image, stem, 3, 2, padding=NONE, bias=False))

@@ -3,7 +3,7 @@ import torch
 
 from convsmith import build, cost_of, create
 from convsmith.network.builder import add, conv, linear, max_pool, relu, write
-from convsmith.transform.commute import pool_before_rectifier
+from convsmith.transform.reorder import pool_before_rectifier
 
 
 def trained(net, images):
