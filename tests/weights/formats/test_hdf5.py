@@ -172,7 +172,7 @@ def test_a_flipped_byte_is_refused_or_harmless_but_never_a_crash(
 def test_an_hdf5_file_of_something_else_is_refused(tmp_path: Path, mobilenet: Network) -> None:
     with h5py.File(tmp_path / "data.h5", "w") as root:
         root["images"] = np.zeros(3)
-    with pytest.raises(ModelFileError, match="without weights of Keras"):
+    with pytest.raises(ModelFileError, match="holds no weights of Keras"):
         read(tmp_path / "data.h5", mobilenet)
 
 
@@ -198,5 +198,5 @@ def test_a_dataset_that_only_claims_to_be_large_is_not_allocated(
 
 
 def test_a_keras_file_is_not_read_as_another_librarys(file: Path, resnet: Network) -> None:
-    with pytest.raises(UsageError, match="is a file of Keras, not of torchvision"):
+    with pytest.raises(UsageError, match="is a Keras file, not one of torchvision"):
         read(file, resnet)
