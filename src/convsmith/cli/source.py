@@ -13,7 +13,7 @@ from convsmith.network.dims import Shape
 
 if TYPE_CHECKING:
     from convsmith.network import Preprocess
-    from convsmith.zoo import Published
+    from convsmith.zoo import PaperFigures
 
 SUFFIXES = (".json", ".safetensors", ".pt", ".pth", ".onnx", ".h5", ".keras", ".whl")
 
@@ -36,7 +36,7 @@ def network_of(
     return _read(path)
 
 
-def published(name: str) -> Published | None:
+def published(name: str) -> PaperFigures | None:
     """The paper's figures, for the paper's own networks only: none for a file or a library's version."""
     from convsmith.zoo.registry import POINTS, VARIANTS
 
@@ -68,7 +68,7 @@ def checkpoint_of(source: str) -> Path:
     Raises UsageError or UnknownNameError where there is neither, DownloadError.
     """
     from convsmith.cli.progress import download_progress
-    from convsmith.weights.registry import fetch_weights
+    from convsmith.weights.published_weights import fetch_weights
 
     path = Path(source)
     if path.is_file():

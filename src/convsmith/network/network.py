@@ -1,16 +1,17 @@
-"""The value that everything is a function of: a network without weights."""
+"""The value that everything else is a function of: a network without weights."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 
 from convsmith.errors import ShapeError, UsageError
 from convsmith.network.dims import Shape, always, equal, text
 from convsmith.network.ops import Op, Parameter
+from convsmith.network.origin import Origin
 
 INPUT = "input"
 """The name by which nodes refer to the network's input."""
@@ -53,6 +54,9 @@ class Auxiliary:
 class Network:
     """Nodes in topological order from the input (C, H, W) to the output. Frozen, hashable, comparable, no weights.
 
+    `origin` says where the network comes from, if that is known. It is provenance, not part of the value: networks that
+    differ in nothing else are equal.
+
     Raises UsageError for a graph that is not one (unknown input, repeated name); shapes are inferred on first use
     and raise ShapeError naming the node.
     """
@@ -62,6 +66,7 @@ class Network:
     nodes: tuple[Node, ...]
     output: str
     auxiliary: tuple[Auxiliary, ...] = ()
+    origin: Origin | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         known: dict[str, Node] = {}
@@ -141,7 +146,7 @@ class Network:
                 alias[node.name] = inputs[0]
             else:
                 kept.append(Node(node.name, node.op, inputs, node.shares))
-        return Network(self.name, self.input, tuple(kept), alias.get(self.output, self.output))
+        return replace(self, nodes=tuple(kept), output=alias.get(self.output, self.output), auxiliary=())
 
     def ancestors(self, *names: str) -> set[str]:
         """These nodes and all that they depend on."""

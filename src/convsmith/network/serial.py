@@ -15,6 +15,7 @@ from convsmith.network.dims import Shape
 from convsmith.network.init import Init, Kind
 from convsmith.network.network import Auxiliary, Network, Node
 from convsmith.network.ops import OPS, Op
+from convsmith.network.origin import Origin
 
 FORMAT = 1
 LAYER_NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
@@ -32,6 +33,8 @@ def network_to_json(net: Network) -> dict[str, Any]:
     }
     if net.auxiliary:
         data["auxiliary"] = [{"node": head.node, "weight": head.weight} for head in net.auxiliary]
+    if net.origin:
+        data["origin"] = net.origin.to_json()
     return data
 
 
@@ -46,6 +49,7 @@ def network_from_json(cls: type[SomeNetwork], data: Any) -> SomeNetwork:
             nodes=tuple(_node_from_json(node) for node in data["nodes"]),
             output=_text(data["output"]),
             auxiliary=tuple(Auxiliary(_text(h["node"]), float(h["weight"])) for h in data.get("auxiliary", ())),
+            origin=Origin.from_json(data["origin"]) if "origin" in data else None,
         )
         _ = net.shapes
     except ConvsmithError:

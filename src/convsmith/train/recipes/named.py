@@ -17,7 +17,7 @@ from convsmith.train.recipes.papers import PAPERS, NamedRecipe
 from convsmith.train.recipes.recipe import FineTuning, Recipe
 from convsmith.train.recipes.schedule import Schedule
 from convsmith.transform.part import stages, takes_side
-from convsmith.zoo.registry import find
+from convsmith.zoo.registry import origin_of
 
 DEFAULT = "default"
 PAPER = "paper"
@@ -50,10 +50,8 @@ def usual_epochs(name: str, train_images: int) -> int:
 
 
 def _paper_of(network: Network) -> str:
-    try:
-        family = find(network.name)[0].family_name
-    except UnknownNameError:
-        family = ""
+    origin = origin_of(network)
+    family = origin.family if origin else ""
     for recipe in reversed(PAPERS):
         if any(fnmatchcase(family, pattern) for pattern in recipe.families):
             return recipe.name

@@ -24,7 +24,7 @@ from convsmith.train.step.learner import Learner
 from convsmith.train.step.objective import ClassificationLoss
 from convsmith.train.task import Task
 from convsmith.train.tune.arithmetic import Tuned, bfloat16_is_slow, step_seconds
-from convsmith.transform.commute import pool_before_rectifier
+from convsmith.transform.reorder import pool_before_rectifier
 
 MEASURED_SECONDS = 4.0
 """What timing the steps may take, and timing the evaluation once more."""
