@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from convsmith.data.decode.decoding import USUAL, Decoding
 from convsmith.errors import DataError, UsageError
 
 
@@ -48,10 +49,15 @@ class Finding:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images and their labels (indices into the data set's classes), int64 of shape (N,)."""
+    """Images and their labels (indices into the data set's classes), int64 of shape (N,).
+
+    `content`, int64 (N,), is alike for images of the same bytes (of files) or pixels (of arrays); None where images are
+    something else.
+    """
 
     images: Images
     labels: NDArray[np.int64]
+    content: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -65,7 +71,9 @@ class Dataset:
     """A data set opened and checked: what `convsmith.data.open_dataset` and `Dataset.from_arrays` return.
 
     `channels` is 1 when every image is grey, else 3. `size` is the median (height, width).
-    `fingerprint` is a SHA-256 over classes, splits, names and sizes of files (or array bytes).
+    `fingerprint` is a SHA-256 over classes, splits, labels and contents of images. `skipped` is what was left out, and
+    `unusable` how many files of it there were; `notes` is what else is to be known. `made_splits` were made here, out
+    of train, by `seed`. `decoding` is how files become pixels; a model of these data needs the same.
     """
 
     name: str
@@ -76,6 +84,11 @@ class Dataset:
     fingerprint: str
     skipped: tuple[Finding, ...] = ()
     root: Path | None = None
+    notes: tuple[Finding, ...] = ()
+    unusable: int = 0
+    made_splits: tuple[str, ...] = ()
+    seed: int | None = None
+    decoding: Decoding = USUAL
 
     @classmethod
     def from_arrays(
@@ -105,14 +118,14 @@ class Dataset:
         """
         # Here, because both build on this class.
         from convsmith.data.arrays import list_arrays, split_name
-        from convsmith.data.assemble import assemble
+        from convsmith.data.assemble import Demands, assemble
 
         given = {split_name(split): value for split, value in (splits or {}).items()}
         fractions = {split: value for split, value in given.items() if isinstance(value, int | float)}
         pairs = {split: value for split, value in given.items() if not isinstance(value, int | float)}
         _check_fractions(fractions)
         listing = list_arrays(images, labels, classes, pairs, name)
-        return assemble(listing, seed=seed, fractions=fractions or None)
+        return assemble(listing, Demands(seed, fractions=fractions or None))
 
     def split(self, name: str) -> Split:
         """The split of this name. Raises DataError listing the splits there are."""
