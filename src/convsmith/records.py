@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any, TypeVar
 
 from convsmith.errors import UsageError
@@ -14,14 +14,15 @@ def to_json(value: Any) -> Any:
     """The value as dictionaries, lists, strings, numbers and None: what `json` takes. NaN and infinity become None."""
     import msgspec
 
-    return msgspec.json.decode(msgspec.json.encode(value))
+    return msgspec.json.decode(encode(value))
 
 
 def encode(value: Any) -> bytes:
     """The value as one line of strict JSON, UTF-8."""
     import msgspec
 
-    return msgspec.json.encode(value)
+    # As a dictionary: msgspec reads an instance's own attributes, and misses fields that were left at their defaults.
+    return msgspec.json.encode(asdict(value) if is_dataclass(value) and not isinstance(value, type) else value)
 
 
 def from_json(kind: type[Record], data: object, what: str) -> Record:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convsmith.data.dataset import Finding
-from convsmith.data.images import ArrayImages, FileImages
+from convsmith.data.images import AnyImages
 from convsmith.errors import DataError
 
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -21,16 +21,18 @@ SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "
 class Listing:
     """Images with labels (N,), indices into `classes`, and the `rows` of each split that the source knows.
 
-    A source without splits has all its rows in "train". `findings` are things that were left out already.
+    A source without splits has all its rows in "train". `findings` are things that were left out already, `notes` what
+    else is to be said.
     """
 
     name: str
     classes: tuple[str, ...]
-    images: ArrayImages | FileImages
+    images: AnyImages
     labels: NDArray[np.int64]
     rows: Mapping[str, NDArray[np.int64]]
     root: Path | None = None
     findings: tuple[Finding, ...] = ()
+    notes: tuple[Finding, ...] = ()
 
 
 def class_order(names: Sequence[str]) -> tuple[str, ...]:
