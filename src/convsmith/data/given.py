@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convsmith.data.dataset import Images, Split
-from convsmith.data.decode.image import rgb_of
+from convsmith.data.decode.image import SUFFIXES, rgb_of
 from convsmith.data.images import ArrayImages, numbered
 from convsmith.data.unlabelled import gather
 from convsmith.errors import DataError, UsageError
@@ -52,8 +52,8 @@ def images_of(source: GivenImages) -> Images:
     uint8: (H, W) or (H, W, C) for one image, (N, H, W, C) for many, C being 1 (grey) or 3 (RGB). Pillow's images are
     turned and converted as files are.
 
-    Raises DataError for a folder without images, an array of another type or shape, and nothing at all; UsageError for
-    what is no image, and for paths and pixels in one list.
+    Raises DataError for a folder without images and an array of another type or shape, UsageError for what is not an
+    image and for paths and pixels in one list.
     """
     if isinstance(source, Split):
         return source.images
@@ -62,8 +62,6 @@ def images_of(source: GivenImages) -> Images:
     if isinstance(source, np.ndarray):
         return _array(source)
     several = [source] if isinstance(source, (str, Path, Image.Image)) else list(source)
-    if not several:
-        raise DataError("there are no images")
     paths = [Path(one) for one in several if isinstance(one, (str, Path))]
     if len(paths) == len(several):
         return gather(paths)
@@ -73,12 +71,18 @@ def images_of(source: GivenImages) -> Images:
     return ImageList(tuple(_pixels(one, name) for one, name in zip(several, names, strict=True)), names)
 
 
+def is_data(source: object) -> bool:
+    """Whether one word is meant as a data set by path or name: it is not if it is the path of an image file."""
+    if not isinstance(source, (str, Path)):
+        return False
+    path = Path(source)
+    return not (path.is_file() and path.suffix.lower() in SUFFIXES)
+
+
 def _array(array: Pixels) -> ArrayImages:
     """One image or many, by the number of axes."""
     _check(array, NAME)
     many = array if array.ndim == 4 else _channelled(array)[None]
-    if not many.size:
-        raise DataError("there are no images")
     return ArrayImages(many, numbered(NAME, len(many)))
 
 

@@ -24,13 +24,14 @@ IN_MEMORY = 256 << 20
 
 
 def open_dataset(
-    data: str | Path, *, seed: int = 0, strict: bool = False, progress: Progress = lambda done, total: None
+    data: str | Path, *, seed: int | None = 0, strict: bool = False, progress: Progress = lambda done, total: None
 ) -> Dataset:
     """Opens, checks and splits a data set.
 
     `data` is a folder with a folder per class, of shards, of ImageNet's archives or of Parquet files with images; a CSV
     or Parquet manifest, IDX files, an npz file, or a known name.
-    Splits that the source lacks are made from `seed`; see `convsmith.data.split.complete` for the rule. Every file is
+    Splits that the source lacks are carved out of its train by `seed`; see `convsmith.data.split.complete` for the
+    rule. With None, to measure on, nothing is carved: a source without splits is one, "all". Every file is
     decoded once; what cannot be used is left out and listed in `skipped`, or refused if `strict`. `progress` is told
     how many files of how many have been checked, and before that, copied, where that is needed once.
 
@@ -50,7 +51,11 @@ def open_dataset(
     taken = {name: listing.images.take(members) for name, members in rows.items()}
     if _fits(examination.sizes[used], channels):
         taken = {name: in_memory(images, (height, width), channels) for name, images in taken.items()}
-    splits = {name: Split(images, listing.labels[rows[name]]) for name, images in taken.items()}
+    unreadable = _unreadable(listing, examination)
+    splits = {
+        name: Split(images, listing.labels[rows[name]], unreadable.get(name, unreadable.get("train", ())))
+        for name, images in taken.items()
+    }
     return Dataset(
         name=listing.name,
         classes=listing.classes,
@@ -60,7 +65,20 @@ def open_dataset(
         fingerprint=_fingerprint(listing.classes, splits),
         skipped=skipped,
         root=listing.root,
+        carved=() if seed is None else tuple(name for name in rows if name not in listing.rows),
+        seed=seed or 0,
     )
+
+
+def _unreadable(listing: Listing, examination: Examination) -> dict[str, tuple[Finding, ...]]:
+    """The unusable files of each split that the source has."""
+    unusable = sorted(examination.reasons)
+    return {
+        split: tuple(
+            Finding(listing.images.name(row), examination.reasons[row]) for row in np.intersect1d(members, unusable)
+        )
+        for split, members in listing.rows.items()
+    }
 
 
 def _unusable(listing: Listing, examination: Examination) -> tuple[Finding, ...]:

@@ -18,7 +18,11 @@ VAL_OF_TRAIN = {"val": 0.1}
 """The fraction of each class of train where a source has a test split, and so its own idea of train's size."""
 
 
-def complete(rows: Rows, labels: NDArray[np.int64], classes: tuple[str, ...], seed: int, where: str) -> Rows:
+WHOLE = "all"
+"""The one split of a source that has none, where none is made."""
+
+
+def complete(rows: Rows, labels: NDArray[np.int64], classes: tuple[str, ...], seed: int | None, where: str) -> Rows:
     """The splits of a source, and val and test carved out of train where the source lacks them; then checked.
 
     - train alone: of each class 15% for val and 15% for test, at least one image each;
@@ -26,9 +30,13 @@ def complete(rows: Rows, labels: NDArray[np.int64], classes: tuple[str, ...], se
     - train and val: as they are, without a test split;
     - no train: as they are, to measure on.
 
+    Without a seed nothing is carved: train alone is one split, "all", and nothing is checked.
+
     Which images, depends on the seed and on the order of the rows within a class (sources sort by name).
     Raises DataError for a class that is missing in a split or too small to be in all.
     """
+    if seed is None:
+        return {WHOLE: rows["train"]} if list(rows) == ["train"] else rows
     if "train" in rows and "val" not in rows:
         fractions = VAL_OF_TRAIN if "test" in rows else HELD_OUT
         _check_counts(np.bincount(labels[rows["train"]], minlength=len(classes)), classes, fractions, where)
