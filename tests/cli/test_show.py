@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 import convsmith
-from convsmith.cli import compare, models, show
+from convsmith.cli.network import compare, models, show
 from convsmith.cli.source import network_of
 from convsmith.errors import ModelFileError, UsageError
 from convsmith.network import Preprocess
@@ -124,7 +124,7 @@ def test_a_file_that_is_missing_or_no_network_is_named(tmp_path):
 
 def test_showing_imports_neither_torch_nor_numpy_nor_rich():
     code = (
-        "import sys, typer; from convsmith.cli import compare, models, show; show.show('resnet50');"
+        "import sys, typer; from convsmith.cli.network import compare, models, show; show.show('resnet50');"
         "print([m for m in ('torch', 'numpy', 'rich') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
