@@ -1,4 +1,4 @@
-"""The two ways to hold images: all of them as one array, or as files that are decoded when asked for."""
+"""The ways to hold images: as one array, as arrays of different sizes, or as files that are decoded when asked for."""
 
 from __future__ import annotations
 
@@ -43,6 +43,35 @@ class ArrayImages:
     def take(self, rows: NDArray[np.int64]) -> ArrayImages:
         """The images at `rows`, in that order, copied."""
         return ArrayImages(self.array[rows], self.names[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class ListImages:
+    """Images of different sizes in memory: `arrays` of uint8 (H, W, C), C 1 (grey) or 3 (RGB); `names` as above."""
+
+    arrays: tuple[NDArray[np.uint8], ...]
+    names: NDArray[np.bytes_]
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        """(H, W, 3), a copy."""
+        array = self.arrays[index]
+        return np.array(np.broadcast_to(array, (*array.shape[:2], 3)))
+
+    def crop(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
+        """The box (h, w, 3) that `choose` picks, a view, at full resolution."""
+        array = self.arrays[index]
+        box = cut(array, choose(array.shape[0], array.shape[1]))
+        return np.broadcast_to(box, (*box.shape[:2], 3))
+
+    def name(self, index: int) -> str:
+        return printable(os.fsdecode(self.names[index]))
+
+    def take(self, rows: NDArray[np.int64]) -> ListImages:
+        """The images at `rows`, in that order; pixels are shared."""
+        return ListImages(tuple(self.arrays[row] for row in rows.tolist()), self.names[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +171,10 @@ class StoredImages(FileImages):
             yield
         except UnreadableError as error:
             raise UnreadableError(self.name(index), error.reason) from None
+
+
+AnyImages = ArrayImages | ListImages | FileImages
+"""What sources list."""
 
 
 def joined(parts: Sequence[FileImages]) -> FileImages:

@@ -22,13 +22,21 @@ WHOLE = "all"
 """The one split of a source that has none, where none is made."""
 
 
-def complete(rows: Rows, labels: NDArray[np.int64], classes: tuple[str, ...], seed: int | None, where: str) -> Rows:
+def complete(
+    rows: Rows,
+    labels: NDArray[np.int64],
+    classes: tuple[str, ...],
+    seed: int | None,
+    where: str,
+    fractions: Mapping[str, float] | None = None,
+) -> Rows:
     """The splits of a source, and val and test carved out of train where the source lacks them; then checked.
 
     - train alone: of each class 15% for val and 15% for test, at least one image each;
     - train and test: 10% of each class of train, at least one image, for val;
     - train and val: as they are, without a test split;
-    - no train: as they are, to measure on.
+    - no train: as they are, to measure on;
+    - with `fractions`, these of each class of train, whatever else there is.
 
     Without a seed nothing is carved: train alone is one split, "all", and nothing is checked.
 
@@ -37,8 +45,9 @@ def complete(rows: Rows, labels: NDArray[np.int64], classes: tuple[str, ...], se
     """
     if seed is None:
         return {WHOLE: rows["train"]} if list(rows) == ["train"] else rows
-    if "train" in rows and "val" not in rows:
+    if fractions is None and "train" in rows and "val" not in rows:
         fractions = VAL_OF_TRAIN if "test" in rows else HELD_OUT
+    if fractions:
         _check_counts(np.bincount(labels[rows["train"]], minlength=len(classes)), classes, fractions, where)
         rows = {**_carved(rows["train"], labels, fractions, seed), **{k: v for k, v in rows.items() if k != "train"}}
     ordered = {name: rows[name] for name in ("train", "val", "test") if name in rows}

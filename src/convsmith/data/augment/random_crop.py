@@ -31,7 +31,7 @@ def random_resized_crop(
     Returns uint8 (*size, 3), with `flip` mirrored half of the time.
     """
     box = crop(lambda height, width: _random_box(height, width, area, generator))
-    pixels = torch.from_numpy(np.ascontiguousarray(box))[None].permute(0, 3, 1, 2)
+    pixels = torch.from_numpy(box.copy())[None].permute(0, 3, 1, 2)
     # On uint8, channels last, the resize runs on integers, several times as fast; training needs no fractions.
     resized = resize(pixels, size, "bilinear")[0].permute(1, 2, 0)
     return resized.flip(1) if flip and generator.random() < 0.5 else resized

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from convsmith.data.checks.cache import Verdicts, stamps
 from convsmith.data.decode.image import Look, UnreadableError, look
-from convsmith.data.images import ArrayImages, FileImages, packed
+from convsmith.data.images import AnyImages, ArrayImages, FileImages, ListImages, packed
 
-CHUNK = 64
+CHUNK_IMAGES = 64
 THREADS = min(8, os.cpu_count() or 1)
 """Threads rather than processes: decoders let go of Python's lock, and a pool of processes would start slowly. No more
 than 8, for each may hold an image of the largest size."""
@@ -32,10 +32,12 @@ class Examination:
     reasons: dict[int, str]
 
 
-def examine(images: ArrayImages | FileImages, progress: Progress) -> Examination:
+def examine(images: AnyImages, progress: Progress) -> Examination:
     """Looks at every image; files that have not changed since they were last found sound are not read again."""
     if isinstance(images, ArrayImages):
         return _examine_array(images.array)
+    if isinstance(images, ListImages):
+        return _examine_list(images.arrays)
     return _examine_files(images, progress)
 
 
@@ -44,10 +46,16 @@ def _examine_array(array: NDArray[np.uint8]) -> Examination:
     sizes = np.broadcast_to(np.array([height, width], np.int32), (count, 2))
     grey = np.full(count, channels == 1)
     if channels == 3:
-        for start in range(0, count, CHUNK):
-            part = array[start : start + CHUNK]
-            grey[start : start + CHUNK] = (part == part[..., :1]).all(axis=(1, 2, 3))
+        for start in range(0, count, CHUNK_IMAGES):
+            part = array[start : start + CHUNK_IMAGES]
+            grey[start : start + CHUNK_IMAGES] = (part == part[..., :1]).all(axis=(1, 2, 3))
     return Examination(sizes, grey, {})
+
+
+def _examine_list(arrays: Sequence[NDArray[np.uint8]]) -> Examination:
+    parts = [_examine_array(array[None]) for array in arrays]
+    sizes = np.concatenate([part.sizes for part in parts])
+    return Examination(sizes, np.concatenate([part.grey for part in parts]), {})
 
 
 def _examine_files(images: FileImages, progress: Progress) -> Examination:
@@ -79,7 +87,7 @@ def _note(found: Examination, row: int, verdict: Look | str) -> None:
 
 def _looks(images: FileImages, todo: NDArray[np.int64]) -> Iterator[dict[int, Look | str]]:
     """What was found by row, a chunk at a time."""
-    chunks = [todo[start : start + CHUNK].tolist() for start in range(0, len(todo), CHUNK)]
+    chunks = [todo[start : start + CHUNK_IMAGES].tolist() for start in range(0, len(todo), CHUNK_IMAGES)]
     with ThreadPoolExecutor(THREADS) as pool:
         try:
             yield from pool.map(lambda rows: {row: _look(images, row) for row in rows}, chunks)
@@ -94,23 +102,24 @@ def _look(images: FileImages, row: int) -> Look | str:
         return error.reason
 
 
-def in_memory(images: ArrayImages | FileImages, size: tuple[int, int], channels: int) -> ArrayImages:
+def in_memory(images: AnyImages, size: tuple[int, int], channels: int) -> ArrayImages:
     """Images of one `size` (height, width), decoded into one array (N, H, W, channels).
 
     Raises DataError if a file has become unreadable or has changed its size since it was examined.
     """
     if isinstance(images, ArrayImages):
         return images
+    assert isinstance(images, FileImages)
     array = np.empty((len(images), *size, channels), np.uint8)
 
     def fill(start: int) -> None:
-        for row in range(start, min(start + CHUNK, len(images))):
+        for row in range(start, min(start + CHUNK_IMAGES, len(images))):
             pixels = images[row]
             if pixels.shape[:2] != size:
                 raise UnreadableError(images.name(row), "has changed since it was examined")
             array[row] = pixels[..., :channels]
 
     with ThreadPoolExecutor(THREADS) as pool:
-        for _ in pool.map(fill, range(0, len(images), CHUNK)):
+        for _ in pool.map(fill, range(0, len(images), CHUNK_IMAGES)):
             pass
     return ArrayImages(array, packed(str(images.path(row)) for row in range(len(images))))

@@ -78,7 +78,7 @@ def decode(source: Path | bytes, at_least: tuple[int, int] | None = None) -> NDA
     with _opened(source) as image:
         if at_least is not None:
             _reduce(image, at_least)
-        return _rgb(image)
+        return rgb_of(image)
 
 
 def decode_crop(source: Path | bytes, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -119,20 +119,10 @@ def look(source: Path | bytes) -> Look:
         one_channel = image.mode == "L"
         _reduce(image, (1, 1))
         reduced = image.size != full
-        grey = _is_grey(_rgb(image))
+        grey = _is_grey(rgb_of(image))
     if grey and reduced and not one_channel:
         grey = _is_grey(decode(source))
     return Look(height, width, grey)
-
-
-def rgb_of(image: Image.Image, subject: str) -> NDArray[np.uint8]:
-    """An image that Pillow has opened, by the same rules: uint8 RGB (H, W, 3). Raises UnreadableError of `subject`."""
-    try:
-        return _rgb(image)
-    except _RefusedError as refusal:
-        raise UnreadableError(subject, str(refusal)) from None
-    except DAMAGE as error:
-        raise UnreadableError(subject, _reason(error)) from None
 
 
 @contextmanager
@@ -202,7 +192,8 @@ def _reduce(image: Image.Image, at_least: tuple[int, int]) -> None:
     image.draft(None, (max(1, width), max(1, height)))
 
 
-def _rgb(image: Image.Image) -> NDArray[np.uint8]:
+def rgb_of(image: Image.Image) -> NDArray[np.uint8]:
+    """uint8 RGB (H, W, 3) of an image of Pillow's, by the rules at the top."""
     upright = TRANSPOSE.get(orientation_of(image))
     image.load()
     colours = _eight_bit(image)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,21 +15,15 @@ from torch import Tensor
 from convsmith.backend.preprocess import PreprocessModule
 from convsmith.data.augment.augment import Augment, augment_batch
 from convsmith.data.augment.batch_random import BatchRandom
-from convsmith.data.dataset import Finding, Split
+from convsmith.data.dataset import Finding, InMemory, Split
 from convsmith.data.load.buffer_pool import BufferPool
 from convsmith.data.load.workers import Key, Training, read_batches
 from convsmith.network.preprocess import Preprocess
 
+__all__ = ["WORKERS", "Batch", "InMemory", "Loader", "epoch_order", "seed_of"]
+
 WORKERS = max(1, min(8, (os.cpu_count() or 1) // 2))
 """Processes that decode files: half the cores, because the other half trains."""
-
-
-@runtime_checkable
-class InMemory(Protocol):
-    """Images that are one array: uint8 (N, H, W, C); or features: floats of any shape, handed over as they are."""
-
-    @property
-    def array(self) -> NDArray[Any]: ...
 
 
 class Batch(NamedTuple):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convsmith.data.dataset import Finding
-from convsmith.data.images import ArrayImages, FileImages
+from convsmith.data.images import AnyImages
 from convsmith.errors import DataError
 
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -26,7 +26,7 @@ class Listing:
 
     name: str
     classes: tuple[str, ...]
-    images: ArrayImages | FileImages
+    images: AnyImages
     labels: NDArray[np.int64]
     rows: Mapping[str, NDArray[np.int64]]
     root: Path | None = None
