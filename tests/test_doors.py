@@ -155,7 +155,7 @@ def test_no_images_are_no_predictions(model: convsmith.Model) -> None:
 
 
 def test_settings_out_of_range_are_named(model: convsmith.Model, folder: Path) -> None:
-    with pytest.raises(UsageError, match=r"^top: 1 at least, not 0"):
+    with pytest.raises(UsageError, match=r"^top: must be at least 1, not 0"):
         convsmith.predict(model, pictures(1), top=0)
-    with pytest.raises(UsageError, match=r"^k: 1 at least, not 0"):
+    with pytest.raises(UsageError, match=r"^k: must be at least 1, not 0"):
         convsmith.evaluate(model, folder, k=0)

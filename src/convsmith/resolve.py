@@ -35,6 +35,9 @@ CHECKPOINTS = (b"\x89HDF\r\n\x1a\n", b"PK\x03\x04", b"\x80")
 ONNX = b"\x08"
 """How ONNX files start: the first field of the protobuf is the version of the format."""
 
+NAMED: dict[str, Kind] = {".json": "network", ".onnx": "onnx", ".safetensors": "model"}
+"""What a file is meant to hold that holds nothing of the kind."""
+
 CODE = re.compile(r"\.py:\w+$")
 
 HEADER_BYTES = 1 << 20
@@ -42,7 +45,7 @@ HEADER_BYTES = 1 << 20
 
 
 def kind_of(path: Path) -> Kind:
-    """What a file holds, by its first bytes. Raises UsageError if it cannot be read."""
+    """What a file holds, by its first bytes, or by its name if they say nothing. Raises UsageError if it is unreadable."""
     try:
         with path.open("rb") as file:
             start = file.read(HEADER_BYTES)
@@ -54,7 +57,7 @@ def kind_of(path: Path) -> Kind:
         return "network"
     if start.startswith(CHECKPOINTS):
         return "checkpoint"
-    return "onnx" if start.startswith(ONNX) else "unknown"
+    return "onnx" if start.startswith(ONNX) else NAMED.get(path.suffix.lower(), "unknown")
 
 
 def network_of(source: Network | Model | str | Path, *, input: Shape | None = None) -> Network:

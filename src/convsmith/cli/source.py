@@ -61,7 +61,7 @@ def shape_of(words: str) -> Shape:
     """(C, H, W) of "3x224x224". Raises UsageError."""
     parts = words.split("x")
     if len(parts) != 3 or not all(part.isdecimal() and int(part) for part in parts):
-        raise UsageError(f"channels x height x width, such as 3x224x224, not {words!r}", settings="input")
+        raise UsageError(f"must be channels x height x width, such as 3x224x224, not {words!r}", settings="input")
     first, height, last = map(int, parts)
     if last in CHANNELS and first not in CHANNELS and height not in CHANNELS:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""How results and errors reach the person at the keyboard: in the verb's own words, and in what a terminal can print."""
+"""How results and errors reach the person at the keyboard: in the verb's words, and in what a terminal can print."""
 
 from __future__ import annotations
 

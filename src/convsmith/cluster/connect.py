@@ -93,7 +93,7 @@ def _check_port(address: str) -> None:
     """Ray itself waits for minutes if nobody listens."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdecimal():
-        raise UsageError(f"auto, HOST:PORT or ray://HOST:PORT, not {address!r}", settings="cluster")
+        raise UsageError(f"must be auto, HOST:PORT or ray://HOST:PORT, not {address!r}", settings="cluster")
     if why := _silence(f"{host}:{port}"):
         raise ClusterError(f"{address} does not answer ({why})", settings="cluster")
 

@@ -60,7 +60,7 @@ def predictions(
 ) -> Generator[Prediction]:
     """A prediction for each image, in order, while later ones are decoded by up to `workers` processes or threads."""
     if top < 1:
-        raise UsageError(f"1 at least, not {top}", settings="top")
+        raise UsageError(f"must be at least 1, not {top}", settings="top")
     for row, result in enumerate(results(classifier, images, workers)):
         if isinstance(result, str):
             yield Prediction(images.name(row), error=printable(result))

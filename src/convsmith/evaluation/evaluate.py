@@ -149,7 +149,7 @@ def _with_labels_of(model: Model, dataset: Dataset, images: Split) -> Split:
 
 def _measured(model: Model, network: Network, preprocess: Preprocess, images: Split, split: str, k: int) -> Metrics:
     if k < 1:
-        raise UsageError(f"1 at least, not {k}", settings="k")
+        raise UsageError(f"must be at least 1, not {k}", settings="k")
     module = build(network)
     module.load_state_dict(dict(model.weights), strict=False)
     logits = predict_logits(module, images, preprocess)
