@@ -50,19 +50,19 @@ def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tm
 @pytest.mark.parametrize("scheme", ["", "ray://"])
 def test_where_nobody_answers_it_says_so_at_once(tmp_path: Path, scheme: str) -> None:
     address = f"{scheme}127.0.0.1:{free_port()}"
-    with pytest.raises(ClusterError, match=f"--cluster {address}: nobody answers there"):
+    with pytest.raises(ClusterError, match=f"cluster: {address} does not answer"):
         train_on(Cluster(address, 2), job(tmp_path), print)
 
 
 @pytest.mark.parametrize("address", ["somewhere", "host:", ":80", "ray://host:port"])
 def test_an_address_is_checked(tmp_path: Path, address: str) -> None:
-    with pytest.raises(UsageError, match=r"--cluster is auto, HOST:PORT or ray://HOST:PORT, not"):
+    with pytest.raises(UsageError, match=r"cluster: must be auto, HOST:PORT or ray://HOST:PORT, not"):
         train_on(Cluster(address, 2), job(tmp_path), print)
 
 
 def test_prediction_says_at_once_where_nobody_answers(tmp_path: Path) -> None:
     address = f"127.0.0.1:{free_port()}"
-    with pytest.raises(ClusterError, match=f"--cluster {address}: nobody answers there"):
+    with pytest.raises(ClusterError, match=f"cluster: {address} does not answer"):
         next(predict_on(Cluster(address, 2), tmp_path / "model.safetensors", gather([tmp_path / "photo.png"])))
 
 

@@ -23,7 +23,8 @@ from convsmith.deploy.latency import latency_ms
 from convsmith.deploy.verify import Verification
 from convsmith.design.choose import Limits
 from convsmith.errors import LimitError, UsageError
-from convsmith.evaluation.features import cached_features, part_of, with_features
+from convsmith.evaluation.feature_cache import cached_features, with_features
+from convsmith.evaluation.features import part_of
 from convsmith.evaluation.inference import predict_logits
 from convsmith.evaluation.metrics import Metrics, measure
 from convsmith.files import write_bytes

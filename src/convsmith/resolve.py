@@ -5,11 +5,14 @@ A verb asks once, at its edge; everything behind it takes values. A file is know
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from convsmith.errors import ModelFileError, UsageError
 from convsmith.model.file import KEY, Model, load_model, read_header
+from convsmith.network.dims import Shape
 from convsmith.network.network import Network
 from convsmith.zoo import create
 from convsmith.zoo.registry import ALIASES, VARIANTS
@@ -32,12 +35,17 @@ CHECKPOINTS = (b"\x89HDF\r\n\x1a\n", b"PK\x03\x04", b"\x80")
 ONNX = b"\x08"
 """How ONNX files start: the first field of the protobuf is the version of the format."""
 
+NAMED: dict[str, Kind] = {".json": "network", ".onnx": "onnx", ".safetensors": "model"}
+"""What a file is meant to hold that holds nothing of the kind."""
+
+CODE = re.compile(r"\.py:\w+$")
+
 HEADER_BYTES = 1 << 20
 """How far into a safetensors file `kind_of` looks for our metadata."""
 
 
 def kind_of(path: Path) -> Kind:
-    """What a file holds, by its first bytes. Raises UsageError if it cannot be read."""
+    """What a file holds, by its first bytes, or by its name if they say nothing. Raises UsageError if it is unreadable."""
     try:
         with path.open("rb") as file:
             start = file.read(HEADER_BYTES)
@@ -49,26 +57,33 @@ def kind_of(path: Path) -> Kind:
         return "network"
     if start.startswith(CHECKPOINTS):
         return "checkpoint"
-    return "onnx" if start.startswith(ONNX) else "unknown"
+    return "onnx" if start.startswith(ONNX) else NAMED.get(path.suffix.lower(), "unknown")
 
 
-def network_of(source: Network | Model | str | Path) -> Network:
-    """The network that is meant: a value, or a model's; by name; or in a model file, run folder, or JSON file.
+def network_of(source: Network | Model | str | Path, *, input: Shape | None = None) -> Network:
+    """The network that is meant: a value, or a model's; by name; or in a file, or in a run's folder.
 
-    The JSON is what `Network.to_json` gives, alone or within what `convsmith show --json` prints. Nothing is trained,
-    fetched or built, and torch is not imported.
+    Files are model files, ONNX files, and JSON: what `Network.to_json` gives, alone or as the "architecture" of a
+    larger object. `module.py:make_model` is the torch module that this function makes, read for images of shape `input`
+    (C, H, W). Only code and ONNX files import torch.
 
-    Raises UnknownNameError for a name that is not known, UsageError for a file that holds no network, ModelFileError
-    for a damaged model file.
+    Raises UnknownNameError for a name that is not known, UsageError for a file that holds no network or cannot be read
+    and for code without `input`, ModelFileError for a damaged model file, ReadError for what has no counterpart here.
     """
     if isinstance(source, Model):
         return source.network
     if isinstance(source, Network):
         return source
+    if is_code(source):
+        return _network_of_code(str(source), input)
     path = file_of(source)
     if path is None:
         return create(str(source))
     kind = kind_of(path)
+    if kind == "onnx":
+        from convsmith.backend.read.read import read
+
+        return read(path).network
     if kind == "network":
         return _network_in(path)
     if kind == "checkpoint":
@@ -115,9 +130,20 @@ def file_of(source: str | Path) -> Path | None:
     return None
 
 
-def _network_in(path: Path) -> Network:
-    import json
+def is_code(source: object) -> bool:
+    """Whether a torch module is meant by the code that makes it: `module.py:make_model`."""
+    return isinstance(source, str) and CODE.search(source) is not None
 
+
+def _network_of_code(source: str, input: Shape | None) -> Network:
+    from convsmith.backend.read.read import load_factory, read
+
+    if input is None:
+        raise UsageError(f"{source} is read with an example: give its channels x height x width", settings="input")
+    return read(load_factory(source)(), input).network
+
+
+def _network_in(path: Path) -> Network:
     try:
         data = json.loads(path.read_bytes())
         return Network.from_json(data.get("architecture", data))

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 import convsmith
+from convsmith.data import open_dataset
 from convsmith.errors import DataError, UsageError
-from convsmith.evaluation.evaluate import evaluate, evaluate_at, side_by_side
+from convsmith.evaluation.evaluate import evaluate, side_by_side
 from convsmith.model.file import Header, Model, save_model
 from convsmith.network import Preprocess
 
@@ -37,8 +38,8 @@ def images(root: Path, names: tuple[str, ...]) -> Path:
 
 
 def test_classes_may_be_called_by_their_wordnet_ids(model_file: Path, tmp_path: Path) -> None:
-    by_name = evaluate(model_file, images(tmp_path / "names", CLASSES))
-    by_id = evaluate(model_file, images(tmp_path / "ids", IDS))
+    by_name = evaluate(model_file, images(tmp_path / "names", CLASSES)).metrics
+    by_id = evaluate(model_file, images(tmp_path / "ids", IDS)).metrics
     assert by_id.images == 30
     assert by_id.confusion == by_name.confusion
 
@@ -58,11 +59,11 @@ def test_imagenets_names_and_ids_mean_the_same_to_any_model(
         evaluate(tmp_path / "model.safetensors", images(tmp_path / name, names))
         for name, names in (("same", learned), ("other", asked))
     )
-    assert other.confusion == same.confusion
+    assert other.metrics.confusion == same.metrics.confusion
 
 
 def test_a_class_that_the_model_does_not_know_is_named(model_file: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="does not know: zebra"):
+    with pytest.raises(DataError, match="does not have: zebra"):
         evaluate(model_file, images(tmp_path / "data", ("tabby", "tench", "zebra")))
 
 
@@ -77,22 +78,22 @@ def any_side(tmp_path: Path) -> Path:
 
 def test_other_sides_are_the_same_weights_on_larger_images(any_side: Path, tmp_path: Path) -> None:
     data = images(tmp_path / "data", CLASSES)
-    own, larger = evaluate_at(any_side, data, (28, 56))
-    assert own.metrics.to_json()["loss"] == evaluate(any_side, data).to_json()["loss"]
+    own, larger = evaluate(any_side, data, side=28), evaluate(any_side, data, side=56)
+    assert own.metrics.loss == evaluate(any_side, data).metrics.loss
+    assert (own.side, larger.side) == (28, 56)
     assert larger.macs == pytest.approx(4 * own.macs, rel=0.001)
     assert larger.metrics.loss != own.metrics.loss
 
 
 def test_sides_are_a_table_that_says_where_to_choose(any_side: Path, tmp_path: Path) -> None:
-    data = images(tmp_path / "data", CLASSES)
-    lines = side_by_side(evaluate_at(any_side, data, (28, 56))).splitlines()
+    data = open_dataset(images(tmp_path / "data", CLASSES))
+    lines = side_by_side([evaluate(any_side, data, side=side) for side in (28, 56)]).splitlines()
     assert lines[1].split()[:3] == ["side", "MACs", "top-1"]
     assert [line.split()[0] for line in lines[3:5]] == ["28", "56"]
-    assert "--split val" in lines[5]
-    assert "--split val" not in side_by_side(evaluate_at(any_side, data, (28, 56), split="val"))
-    assert side_by_side(evaluate_at(any_side, data, (56,))).startswith("at a side of 56 pixels, ")
+    assert "val split" in lines[5]
+    assert len(side_by_side([evaluate(any_side, data, split="val", side=side) for side in (28, 56)]).splitlines()) == 5
 
 
 def test_a_side_that_the_network_cannot_take_is_bad_usage(model_file: Path) -> None:
-    with pytest.raises(UsageError, match="lenet5 cannot take images of 56x56"):
-        evaluate_at(model_file, "no data is read before", (56,))
+    with pytest.raises(UsageError, match="lenet5 takes no images of 56x56"):
+        evaluate(model_file, "no data is read before", side=56)

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
 import typer
 
-from convsmith.cli import (
-    certify,
-    compare,
-    data,
-    evaluate,
-    export,
-    features,
-    fit,
-    models,
-    predict,
-    recipes,
-    report,
-    runs,
-    show,
-    weights,
-)
+from convsmith.cli import data, fit, recipes, report, runs
+from convsmith.cli.model import evaluate, export, features, predict, weights
+from convsmith.cli.network import certify, compare, models, show
 from convsmith.cli.verb import Verb, tell
 from convsmith.errors import ConvsmithError
 
@@ -54,6 +42,10 @@ for group in (app, data.app, weights.app):
 
 def main() -> None:
     """Entry point: one line on stderr for an error, exit code 2 for bad usage, 1 for failure."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A class name or a path that the terminal's encoding lacks is escaped, not a traceback.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except ConvsmithError as error:

@@ -81,7 +81,13 @@ def assemble(listing: Listing, demands: Demands, progress: Progress = lambda don
             for name, part in taken.items()
             if isinstance(part, FileImages)
         }
-    splits = {name: Split(part, listing.labels[rows[name]], found.content[rows[name]]) for name, part in taken.items()}
+    unreadable = _unreadable(listing, found)
+    splits = {
+        name: Split(
+            part, listing.labels[rows[name]], found.content[rows[name]], unreadable.get(name, unreadable.get("train", ()))
+        )
+        for name, part in taken.items()
+    }
     made = tuple(name for name in splits if name not in usable)
     return Dataset(
         name=listing.name,
@@ -139,6 +145,18 @@ def _decoded(
         images = replace(images, decoding=decoding)
     check_visible(found, used, decoding, listing.name)
     return images, notes
+
+
+def _unreadable(listing: Listing, found: Examination) -> dict[str, tuple[Finding, ...]]:
+    """The unusable files of each split that the source has."""
+    unusable = np.array(sorted(found.reasons), np.int64)
+    return {
+        split: tuple(
+            Finding(listing.images.name(row), found.reasons[row])
+            for row in np.intersect1d(members, unusable).tolist()
+        )
+        for split, members in listing.rows.items()
+    }
 
 
 def _by_row(listing: Listing, reasons: Mapping[int, str]) -> tuple[Finding, ...]:

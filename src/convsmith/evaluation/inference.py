@@ -1,4 +1,4 @@
-"""What a network answers on a whole split."""
+"""A network's outputs for a whole split."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from convsmith.network.preprocess import Preprocess
 def predict_logits(
     module: nn.Module, split: Split, preprocess: Preprocess, batch_size: int = 256, *, workers: int = WORKERS
 ) -> NDArray[np.float32]:
-    """Logits float32 (N, classes) of every image of the split, in order, in float32 on the module's device.
+    """The module's output for every image of the split, in order: float32 (N, ...), computed on the module's device.
 
-    As many `workers` decode files. Raises DataError naming a file that can no longer be read: a figure is of all the
-    images or it is not given.
+    `workers` processes decode files. Raises DataError naming a file that cannot be read: a figure is of all images of
+    the split, or it is not given.
     """
     loader = Loader(split, preprocess, batch_size, device=device_of(module), workers=workers)
     with evaluating(module), torch.inference_mode():
         logits = [main_output(module(batch.images)).float().cpu() for batch in loader.epoch()]
     if loader.unreadable:
-        raise DataError(f"{loader.unreadable[0]}; it could be read when the data set was opened")
+        raise DataError(str(loader.unreadable[0]))
     return torch.cat(logits).numpy()
 
 
@@ -50,7 +50,7 @@ def main_output(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """The module in evaluation mode, and afterwards in the mode that it had."""
+    """The module in evaluation mode, and afterwards in the mode that it was in."""
     was_training = module.training
     module.eval()
     try:

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from convsmith.errors import DataError
 
-Z = 1.959963984540054
-"""The normal distribution's 97.5% point."""
-
 BINS = 15
 RESAMPLES = 1000
+BATCH = 50
+"""Samples that are in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +36,11 @@ def wilson(hits: int, count: int) -> Interval:
     """A proportion with Wilson's score interval (1927), good for small counts and for proportions near 0 or 1."""
     if count == 0:
         return Interval(float("nan"), 0.0, 1.0)
-    p = hits / count
-    centre = (p + Z * Z / (2 * count)) / (1 + Z * Z / count)
-    half = Z / (1 + Z * Z / count) * np.sqrt(p * (1 - p) / count + Z * Z / (4 * count * count))
-    return Interval(p, max(0.0, float(centre - half)), min(1.0, float(centre + half)))
+    from scipy import stats  # type: ignore[import-untyped]  # half a second, for those who measure only
+
+    found = stats.binomtest(hits, count)
+    bounds = found.proportion_ci(method="wilson")
+    return Interval(found.statistic, float(bounds.low), float(bounds.high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,8 @@ class ClassMetrics:
 class Metrics:
     """Figures of one split of a data set. `calibration` is the expected calibration error, `loss` in nats.
 
-    `confusion[i][j]` counts the images of class i that were called class j.
+    `confusion[i][j]` counts the images of class i that were called class j. `unreadable` files of the split are in
+    none of the figures.
     """
 
     split: str
@@ -69,11 +70,19 @@ class Metrics:
     loss: Interval
     classes: tuple[ClassMetrics, ...]
     confusion: tuple[tuple[int, ...], ...]
+    unreadable: int = 0
+
+    @property
+    def headline(self) -> str:
+        """What was measured, and what was left out of it."""
+        images = "1 image" if self.images == 1 else f"{self.images:,} images"
+        return f"{self.split} split, {images}{left_out(self.unreadable)}; 95% intervals in brackets"
 
     def to_json(self) -> dict[str, Any]:
         return {
             "split": self.split,
             "images": self.images,
+            "unreadable": self.unreadable,
             "top1": self.top1.to_json(),
             f"top{self.k}": self.topk.to_json(),
             "calibration_error": self.calibration.to_json(),
@@ -86,9 +95,9 @@ class Metrics:
         }
 
     def __str__(self) -> str:
-        lines = [f"{self.split} split, {self.images:,} images; 95% intervals in brackets"]
+        lines = [self.headline]
         if self.split == "train":
-            lines.append("MEASURED ON TRAINING DATA: these figures do not say how the network does on new images")
+            lines.append("MEASURED ON TRAINING DATA: these figures do not show how well the network does on new images")
         lines += [
             f"top-1 accuracy     {self.top1}",
             f"top-{self.k} accuracy     {self.topk}",
@@ -103,11 +112,17 @@ class Metrics:
 
 
 def measure(
-    logits: NDArray[np.floating[Any]], labels: NDArray[np.int64], classes: tuple[str, ...], *, split: str, k: int = 5
+    logits: NDArray[np.floating[Any]],
+    labels: NDArray[np.int64],
+    classes: tuple[str, ...],
+    *,
+    split: str,
+    k: int = 5,
+    unreadable: int = 0,
 ) -> Metrics:
     """Metrics of logits (N, classes) against labels (N,). `k` is at most the number of classes.
 
-    Proportions have Wilson's interval; calibration error and loss the percentiles of 1000 seeded bootstrap samples.
+    Proportions have Wilson's interval, calibration error and loss the percentiles of 1000 seeded bootstrap samples.
     Raises DataError when there is no image.
     """
     if len(labels) == 0:
@@ -139,6 +154,7 @@ def measure(
             for i, name in enumerate(classes)
         ),
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
+        unreadable=unreadable,
     )
 
 
@@ -159,19 +175,33 @@ def _calibration_error(
     return result
 
 
-def _bootstrap(
-    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]], count: int, batch: int = 50
-) -> Interval:
-    """Value and 2.5 and 97.5 percentiles. A sample is how often each image was drawn: a multinomial count."""
+def _bootstrap(statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]], count: int) -> Interval:
+    """Value and percentile interval of a statistic of samples, as weights (S, N): how often each image was drawn."""
     value = float(statistic(np.ones((1, count)))[0])
-    rng = np.random.default_rng(0)
-    samples = []
-    for _ in range(RESAMPLES // batch):
-        drawn = rng.integers(0, count, (batch, count)) + np.arange(batch)[:, None] * count
-        weights = np.bincount(drawn.ravel(), minlength=batch * count).reshape(batch, count).astype(np.float64)
-        samples.append(statistic(weights))
-    low, high = np.percentile(np.concatenate(samples), [2.5, 97.5])
-    return Interval(value, float(low), float(high))
+    if count == 1:  # every sample is the same
+        return Interval(value, value, value)
+
+    def of_samples(rows: NDArray[np.int64], axis: int) -> NDArray[np.float64]:
+        drawn = rows + np.arange(len(rows))[:, None] * count
+        return statistic(np.bincount(drawn.ravel(), minlength=drawn.size).reshape(rows.shape).astype(np.float64))
+
+    from scipy import stats
+
+    bounds = stats.bootstrap(
+        (np.arange(count),),
+        of_samples,
+        n_resamples=RESAMPLES,
+        batch=BATCH,
+        vectorized=True,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return Interval(value, float(bounds.low), float(bounds.high))
+
+
+def left_out(unreadable: int) -> str:
+    """What is said right after a number of images that is not all of them; empty if it is."""
+    return f" ({unreadable:,} unreadable left out)" if unreadable else ""
 
 
 def summary(metrics: Mapping[str, Any]) -> str:

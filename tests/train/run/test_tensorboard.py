@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from convsmith.evaluation.features import with_features
+from convsmith.evaluation.feature_cache import with_features
 from convsmith.train.run.hardest_images import HardImage, read_hardest
 from convsmith.train.run.interrupt import TrainingInterruptedError
 from convsmith.train.run.tensorboard import Board

@@ -143,16 +143,6 @@ def _content(path: Path) -> bytes | None:
         return None
 
 
-def rgb_of(image: Image.Image, subject: str) -> NDArray[np.uint8]:
-    """An image that Pillow has opened, by the same rules: uint8 RGB (H, W, 3). Raises UnreadableError of `subject`."""
-    try:
-        return _rgb(image)
-    except _RefusedError as refusal:
-        raise UnreadableError(subject, str(refusal)) from None
-    except DAMAGE as error:
-        raise UnreadableError(subject, _reason(error)) from None
-
-
 @contextmanager
 def opened(source: Path | bytes) -> Iterator[Image.Image]:
     """The image, its header read and accepted. Every failure, here or in the body, is an UnreadableError."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from itertools import groupby
 from typing import Annotated, Any
@@ -10,12 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from convsmith.cli.source import published
+from convsmith.cli.verb import say
 from convsmith.errors import UsageError
 
 
 def models(
-    pattern: Annotated[str, typer.Argument(help="Names to list, as in file names: 'resnet*', 'keras/*'.")] = "*",
-    as_json: Annotated[bool, typer.Option("--json", help="A list of objects.")] = False,
+    pattern: Annotated[str, typer.Argument(help="Which names: 'resnet*', 'keras/*'.")] = "*",
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
 ) -> None:
     """List the networks by family: parameters, multiply-adds, published accuracy, paper.
 
@@ -25,9 +25,9 @@ def models(
 
     names = convsmith.models(pattern)
     if not names:
-        raise UsageError(f"no model is named like {pattern!r}; `convsmith models` lists all")
+        raise UsageError(f"no network matches {pattern!r}; `convsmith models` lists all")
     rows = [_row(name) for name in names]
-    typer.echo(json.dumps(rows) if as_json else "\n\n".join(_sections(rows)))
+    say(rows if as_json else "\n\n".join(_sections(rows)), as_json=as_json)
 
 
 def _row(name: str) -> dict[str, Any]:

@@ -2,47 +2,47 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from convsmith.cli.verb import SHOWN, say
+
 if TYPE_CHECKING:
     from convsmith.deploy.predict import Prediction
-
-TOLD = 10
-"""Unreadable images that are named on stderr, where a file has them all."""
 
 
 def predict(
     images: Annotated[
         list[Path], typer.Argument(help="Image files, folders of them, WebDataset shards (.tar) or folders of those.")
     ],
-    model: Annotated[Path, typer.Option(help="Model file (.safetensors) or exported file (.onnx).")],
+    model: Annotated[
+        str, typer.Option(help="Model file, run folder, exported .onnx file, or published weights by name.")
+    ],
     top: Annotated[int, typer.Option(min=1, help="Classes to give for each image.")] = 5,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File to write, a row an image: .csv, .jsonl or .parquet.")
+        Path | None, typer.Option("--out", "-o", help="File to write, a row for each image: .csv, .jsonl or .parquet.")
     ] = None,
     cluster: Annotated[
         str | None, typer.Option(metavar="auto|HOST:PORT|ray://HOST:PORT", help="Predict on a Ray cluster.")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes on the cluster.")] = 2,
-    gpus_per_worker: Annotated[float, typer.Option(min=0, help="GPUs that each of them gets.")] = 0.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --out, of what was written.")] = False,
+    gpus_per_worker: Annotated[float, typer.Option(min=0, help="GPUs for each process.")] = 0.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --out, what was written.")] = False,
 ) -> None:
-    """Give the likeliest classes of images, with their probabilities: a line each, or a row each in a file.
+    """Predict the likeliest classes of images, with their probabilities: a line or a row for each image.
 
     A file has the columns image, error, class_1, probability_1, class_2 and so on. An image that cannot be read is
     reported, the others are predicted, and the exit code is 1.
 
     Example: convsmith predict photo.jpg scans/ --model runs/demo/model.safetensors --out predictions.csv
     """
-    from convsmith.cli.progress import image_progress
+    from convsmith.cli.progress import download_progress, image_progress
     from convsmith.cluster import Cluster, predict_on
     from convsmith.data.unlabelled import gather
     from convsmith.deploy.classifier import open_classifier
@@ -50,7 +50,8 @@ def predict(
     from convsmith.deploy.table import prediction_file
     from convsmith.evaluation.inference import best_device
 
-    classifier = open_classifier(model, best_device() if cluster is None else None)
+    with download_progress() as fetching:
+        classifier = open_classifier(model, best_device() if cluster is None else None, on_progress=fetching)
     guesses = min(top, len(classifier.classes))
     tally = _Tally(monotonic())
     with prediction_file(out, guesses) if out else _printed(as_json) as take:
@@ -58,18 +59,18 @@ def predict(
         for finding in found.findings:
             typer.echo(f"note: {finding}", err=True)
         if cluster is None:
-            answers = predictions(classifier, found, top=top)
+            stream = predictions(classifier, found, top=top)
         else:
-            answers = predict_on(Cluster(cluster, workers, gpus_per_worker), model, found, top=top)
-        with image_progress(len(found), shown=as_json or out is not None) as advance, closing(answers):
-            for prediction in answers:
+            stream = predict_on(Cluster(cluster, workers, gpus_per_worker), model, found, top=top)
+        with image_progress("predicting", shown=as_json or out is not None) as tell, closing(stream):
+            for prediction in stream:
                 take(prediction)
                 tally.add(prediction)
-                if prediction.error is not None and (out is None or tally.unreadable <= TOLD):
+                if prediction.error is not None and (out is None or tally.unreadable <= SHOWN):
                     typer.echo(f"error: {prediction}", err=True)
-                advance()
+                tell(tally.images, len(found))
     if out is not None:
-        typer.echo(json.dumps({"file": str(out)} | tally.to_json()) if as_json else f"{out}: {tally}")
+        say({"file": out} | tally.to_json() if as_json else f"{out}: {tally}", as_json=as_json)
     elif len(found) != len(images):
         typer.echo(str(tally), err=True)
     if tally.unreadable:
@@ -78,7 +79,7 @@ def predict(
 
 @dataclass
 class _Tally:
-    """How many images there were since `start`, and how many of them could not be read."""
+    """How many images there have been since `start`, and how many of them could not be read."""
 
     start: float
     images: int = 0
@@ -88,7 +89,7 @@ class _Tally:
         self.images += 1
         self.unreadable += prediction.error is not None
 
-    def to_json(self) -> dict[str, int | float]:
+    def to_json(self) -> dict[str, Any]:
         seconds = monotonic() - self.start
         return {"images": self.images, "unreadable": self.unreadable, "seconds": round(seconds, 3)}
 
@@ -100,7 +101,7 @@ class _Tally:
 
 @contextmanager
 def _printed(as_json: bool) -> Iterator[Callable[[Prediction], None]]:
-    """Within, what prints a prediction; as JSON, all of them at the end. Errors are not for stdout, except in JSON."""
+    """Yields what prints a prediction; as JSON, all of them at the end. Only JSON has errors on stdout."""
     kept: list[Prediction] = []
 
     def take(prediction: Prediction) -> None:
@@ -111,4 +112,4 @@ def _printed(as_json: bool) -> Iterator[Callable[[Prediction], None]]:
 
     yield take
     if as_json:
-        typer.echo(json.dumps([prediction.to_json() for prediction in kept], ensure_ascii=False))
+        say(kept, as_json=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from convsmith.cli.progress import download_progress
-from convsmith.cli.source import checkpoint_of, class_names_of, preprocess_of
+from convsmith.cli.source import checkpoint_of, class_names_of, model_of, preprocess_of
+from convsmith.cli.verb import say
 from convsmith.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @app.command(name="list")
 def list_published(
-    pattern: Annotated[str, typer.Argument(help="Names to list, as in file names: '*resnet*'.")] = "*",
+    pattern: Annotated[str, typer.Argument(help="Which names: '*resnet*'.")] = "*",
     as_json: Json = False,
 ) -> None:
     """List the published weights of ImageNet classifiers: cost, accuracy, size, and whether they are here.
@@ -37,9 +37,9 @@ def list_published(
 
     rows = published(pattern)
     if not rows:
-        raise UsageError(f"no weights are named like {pattern!r}; `convsmith weights list` lists all")
+        raise UsageError(f"no weights match {pattern!r}; `convsmith weights list` lists all")
     if as_json:
-        typer.echo(json.dumps([{**row.to_json(), "path": _path_if_here(cached(row))} for row in rows]))
+        say([{**row.to_json(), "path": _path_if_here(cached(row))} for row in rows], as_json=True)
         return
     from convsmith.cost.table import aligned
 
@@ -49,12 +49,12 @@ def list_published(
 
 @app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="A name that `convsmith weights list` shows, or its part to the dot.")],
+    name: Annotated[str, typer.Argument(help="A name from `convsmith weights list`, or the part before its dot.")],
     as_json: Json = False,
 ) -> None:
     """Fetch published weights into the user's cache, verified by SHA-256, and print the path.
 
-    A download that broke off goes on where it ended. With CONVSMITH_OFFLINE=1 nothing is fetched.
+    A download that was cut off is continued. With CONVSMITH_OFFLINE=1 nothing is fetched.
 
     Example: convsmith weights fetch torchvision/resnet18
     """
@@ -62,7 +62,7 @@ def fetch(
 
     with download_progress() as tell:
         path = fetch_weights(name, on_progress=tell)
-    typer.echo(json.dumps({"name": name, "path": str(path), "bytes": path.stat().st_size}) if as_json else path)
+    say({"name": name, "path": path, "bytes": path.stat().st_size} if as_json else path, as_json=as_json)
 
 
 @app.command(name="import")
@@ -70,18 +70,18 @@ def import_file(
     source: Annotated[str, typer.Argument(help="A checkpoint, or published weights by name, which are fetched.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Model file (.safetensors) to write.")],
     model: Annotated[
-        str | None, typer.Option(help="The network that it is for, as torchvision/resnet50. Default: the published.")
+        str | None, typer.Option(help="Its network, such as torchvision/resnet50. Default: as published.")
     ] = None,
     classes: Annotated[
-        Path | None, typer.Option(help="Text file with a class name on each line. Default: ImageNet's 1000.")
+        Path | None, typer.Option(help="Text file of class names, one on each line. Default: ImageNet's.")
     ] = None,
     preprocess: Annotated[
-        Path | None, typer.Option(help="JSON file with the preprocessing, as `weights list --json` prints it.")
+        Path | None, typer.Option(help="JSON file with preprocessing, as `weights list --json` prints it.")
     ] = None,
-    partial: Annotated[bool, typer.Option("--partial", help="Leave what does not fit as initialised.")] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Leave what does not fit at its initial values.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Make a model file of a checkpoint of torchvision, timm or Keras (.pth, .safetensors, .h5, .weights.h5, .keras).
+    """Make a model file from a checkpoint of torchvision, timm or Keras (.pth, .safetensors, .h5, .keras).
 
     A published file brings its network, class names and preprocessing. Keys that are missing, left over or of the
     wrong shape are listed, and nothing is written, without --partial.
@@ -101,34 +101,35 @@ def import_file(
     save_model(imported.model, output)
     network, size = imported.model.network, output.stat().st_size
     if as_json:
-        typer.echo(json.dumps({"path": str(output), "bytes": size, **imported.to_json()}))
+        say({"path": output, "bytes": size, **imported.to_json()}, as_json=True)
         return
     for problem in imported.problems:
         typer.echo(f"not imported: {problem}", err=True)
     if imported.assumed:
-        typer.echo(f"preprocessing assumed, for the file tells none: {imported.model.preprocess}", err=True)
+        typer.echo(
+            f"preprocessing assumed, because the file does not specify it: {imported.model.preprocess}", err=True
+        )
     typer.echo(f"{output} ({size:,} bytes): {network.name}, {network.classes} classes")
 
 
 @app.command()
 def export(
-    model: Annotated[Path, typer.Argument(help="Model file (.safetensors).")],
+    model: Annotated[str, typer.Argument(help="Model file or run folder.")],
     to: Annotated[str, typer.Option(help="torchvision, timm or keras.")],
     output: Annotated[Path, typer.Option("--output", "-o", help=".pth or .safetensors; for Keras .weights.h5 or .h5.")],
     as_json: Json = False,
 ) -> None:
     """Write a model's weights as a checkpoint of another library, which must have the same network.
 
-    Class names and preprocessing stay behind: no library's checkpoint has room for them.
+    Class names and preprocessing are not written: no library's checkpoint has room for them.
 
     Example: convsmith weights export resnet50.safetensors --to torchvision -o resnet50.pth
     """
-    from convsmith.model.file import load_model
     from convsmith.weights.exporting import export_weights
 
-    written = export_weights(load_model(model), to, output)
+    written = export_weights(model_of(model), to, output)
     if as_json:
-        typer.echo(json.dumps({**asdict(written), "path": str(written.path)}))
+        say(asdict(written), as_json=True)
         return
     typer.echo(f"{output} ({written.bytes:,} bytes): {written.tensors} tensors of {written.network}")
 

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from convsmith.cli.source import network_of
+from convsmith.cli.verb import say
 from convsmith.errors import UsageError
 
 
 def show(
-    network: Annotated[str, typer.Argument(help="A name (see `convsmith models`), a model file, or network JSON.")],
+    network: Annotated[
+        str, typer.Argument(help="A name, a model file, an ONNX file, network JSON, or module.py:make_model.")
+    ],
     classes: Annotated[int | None, typer.Option(help="Classes instead of the paper's.")] = None,
     input: Annotated[str | None, typer.Option(metavar="CxHxW", help="Input instead of the paper's.")] = None,
     width: Annotated[float | None, typer.Option(help="Width multiplier, for families that have one.")] = None,
     svg: Annotated[Path | None, typer.Option(help="Write a picture of the architecture to this file.")] = None,
-    paper: Annotated[bool, typer.Option("--paper", help="The paper's card instead: its figures beside ours.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The figures and the network as JSON.")] = False,
+    paper: Annotated[bool, typer.Option("--paper", help="Show the paper's figures beside ours instead.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures and the network as JSON.")] = False,
 ) -> None:
-    """Show a network: its layers with parameters, multiply-adds and receptive field, the totals, what they mean.
+    """Show a network: layers with parameters, multiply-adds and receptive field; the totals; how they are counted.
 
     Example: convsmith show resnet50 --classes 10 --input 1x96x96 --svg resnet50.svg
     """
@@ -39,16 +41,16 @@ def show(
         write_bytes(svg, draw(net).encode())
         typer.echo(f"picture: {svg}", err=True)
     if as_json:
-        typer.echo(json.dumps({**cost.to_json(), "architecture": net.to_json()}))
+        say({**cost.to_json(), "architecture": net.to_json()}, as_json=True)
     else:
         from convsmith.cost.table import table
 
-        typer.echo(table(cost))
+        say(table(cost), as_json=False)
 
 
 def _show_card(name: str, as_json: bool) -> None:
     from convsmith.zoo import card
 
     if Path(name).is_file():
-        raise UsageError(f"--paper is for a network by name; {name} is a file")
-    typer.echo(json.dumps(card.card_json(name)) if as_json else card.card(name))
+        raise UsageError(f"only a network by name has a paper, and {name} is a file", settings="paper")
+    say(card.card_json(name) if as_json else card.card(name), as_json=as_json)

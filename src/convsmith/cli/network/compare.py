@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
 
 from convsmith.cli.source import network_of, published
+from convsmith.cli.verb import say
 
 
 def compare(
-    networks: Annotated[list[str], typer.Argument(help="Names (see `convsmith models`), model files, network JSON.")],
+    networks: Annotated[
+        list[str], typer.Argument(help="Names, model files, ONNX files, JSON, or module.py:make_model.")
+    ],
     classes: Annotated[int | None, typer.Option(help="Classes instead of each paper's.")] = None,
     input: Annotated[str | None, typer.Option(metavar="CxHxW", help="Input instead of each paper's.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="A list of objects.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
 ) -> None:
     """Compare networks: input, parameters, multiply-adds, FLOPs, activations, memory, receptive field, accuracy.
 
@@ -24,12 +26,12 @@ def compare(
 
     columns = [_figures(name, classes, input) for name in networks]
     if as_json:
-        typer.echo(json.dumps(columns))
+        say(columns, as_json=True)
         return
     shown = [_printed(column) for column in columns]
     rows = [(row, *(column[row] for column in shown)) for row in shown[0]]
-    typer.echo(aligned(("", *(column["network"] for column in columns)), rows, "l" + "r" * len(columns)))
-    typer.echo("\n" + conventions())
+    say(aligned(("", *(column["network"] for column in columns)), rows, "l" + "r" * len(columns)), as_json=False)
+    say("\n" + conventions(), as_json=False)
 
 
 def _figures(name: str, classes: int | None, input: str | None) -> dict[str, Any]:
