@@ -17,7 +17,7 @@ from convsmith.cli import compare, models, show
 from convsmith.cli.source import network_of
 from convsmith.errors import ModelFileError, UsageError
 from convsmith.network import Preprocess
-from convsmith.weights import Header, Model, save_model
+from convsmith.weights import Header, save_model
 
 app = typer.Typer()
 app.command()(show.show)
@@ -57,7 +57,7 @@ def test_show_reads_a_networks_json(tmp_path):
 def test_show_reads_a_model_file(tmp_path):
     net = convsmith.create("lenet5")
     header = Header(net, tuple("0123456789"), Preprocess(1, (32, 32), (32, 32), (0.5,), (0.5,)))
-    save_model(Model(header, convsmith.build(net).state_dict()), tmp_path / "model.safetensors")
+    save_model(header.with_weights(convsmith.build(net).state_dict()), tmp_path / "model.safetensors")
     assert run("show", str(tmp_path / "model.safetensors")) == run("show", "lenet5")
 
 

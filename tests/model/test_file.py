@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import convsmith
 from convsmith.errors import ModelFileError, OutputError
-from convsmith.model.file import Header, Model, load_model, read_header, save_model
+from convsmith.model.file import Header, load_model, read_header, save_model
 from convsmith.network.preprocess import Preprocess
 
 PREPROCESS = Preprocess(1, (28, 28), 28, (0.286,), (0.353,))
@@ -20,7 +20,7 @@ PREPROCESS = Preprocess(1, (28, 28), 28, (0.286,), (0.353,))
 def model(classes=("a", "b", "c"), provenance=None):
     net = convsmith.create("lenet5", classes=len(classes), input=(1, 28, 28))
     header = Header(net, tuple(classes), PREPROCESS, provenance or {"seed": 0}, {"top1": {"value": 0.5}})
-    return Model(header, convsmith.build(net).state_dict())
+    return header.with_weights(convsmith.build(net).state_dict())
 
 
 def rewrite(path, change):

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from convsmith.backend.torch import build
 from convsmith.cost import cost_of
 from convsmith.cost.table import aligned
 from convsmith.data import open_dataset
@@ -17,7 +16,7 @@ from convsmith.data.dataset import Dataset, Split
 from convsmith.errors import DataError
 from convsmith.evaluate.inference import predict_logits
 from convsmith.evaluate.metrics import Metrics, measure
-from convsmith.model.file import Model, load_model
+from convsmith.model import Model, load_model
 from convsmith.transform.side import at_side
 from convsmith.weights.imagenet import labels, synsets
 
@@ -56,12 +55,12 @@ def evaluate_at(
     network cannot take.
     """
     model = load_model(model_file)
-    resized = [at_side(model.network.inference, model.preprocess, side) for side in sides]
+    running = model.inference
+    resized = [at_side(running.network, model.preprocess, side) for side in sides]
     images = _known_split(model, model_file, open_dataset(data, seed=seed), split)
     found = []
     for side, (network, preprocess) in zip(sides, resized, strict=True):
-        header = replace(model.header, network=network, preprocess=preprocess)
-        metrics = _measured(Model(header, model.weights), images, split, k)
+        metrics = _measured(replace(running, network=network, preprocess=preprocess), images, split, k)
         found.append(AtSide(side, cost_of(network).macs, metrics))
     return tuple(found)
 
@@ -96,9 +95,7 @@ def _known_split(model: Model, model_file: Path, dataset: Dataset, split: str) -
 
 
 def _measured(model: Model, images: Split, split: str, k: int) -> Metrics:
-    module = build(model.network)
-    module.load_state_dict(dict(model.weights), strict=False)
-    logits = predict_logits(module, images, model.preprocess)
+    logits = predict_logits(model.module(), images, model.preprocess)
     return measure(logits, images.labels, model.classes, split=split, k=k)
 
 

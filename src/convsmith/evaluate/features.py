@@ -16,7 +16,7 @@ import platformdirs
 import torch
 from numpy.typing import NDArray
 
-from convsmith.backend.torch import NetworkModule, build
+from convsmith.backend.torch import NetworkModule
 from convsmith.data import open_dataset
 from convsmith.data.checks.cache import stamps
 from convsmith.data.dataset import Dataset, Split
@@ -24,7 +24,7 @@ from convsmith.data.images import FileImages
 from convsmith.errors import ModelFileError, UsageError
 from convsmith.evaluate.inference import predict_logits
 from convsmith.files import write_bytes
-from convsmith.model.file import Model, load_model
+from convsmith.model import Model, load_model
 from convsmith.network.network import Network
 from convsmith.transform.part import trunk_and_head, up_to
 
@@ -42,9 +42,7 @@ def extract(model: Model, split: Split, layer: str | None = None, *, pool: bool 
 
 def part_of(model: Model, part: Network) -> NetworkModule:
     """A part of a model's network with the model's weights."""
-    module = build(part)
-    module.load_state_dict({name: model.weights[name] for name in part.parameters}, strict=False)
-    return module.eval()
+    return model.module(part)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,17 +6,15 @@ import json
 import math
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from convsmith.errors import ConvsmithError, ModelFileError
 from convsmith.files import write_bytes
+from convsmith.model.header import Header
+from convsmith.model.model import Model
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 FORMAT = 1
 KEY = "convsmith"
@@ -26,72 +24,15 @@ FLOAT_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
-@dataclass(frozen=True)
-class Header:
-    """What a model file says without its tensors.
-
-    `provenance` tells how the weights came about: data fingerprint, recipe, seed, versions. `metrics` are those
-    measured, with the split that they were measured on.
-    """
-
-    network: Network
-    classes: tuple[str, ...]
-    preprocess: Preprocess
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "format": FORMAT,
-            "network": self.network.to_json(),
-            "classes": list(self.classes),
-            "preprocess": self.preprocess.to_json(),
-            "provenance": dict(self.provenance),
-            "metrics": dict(self.metrics),
-        }
-
-
-@dataclass(frozen=True, eq=False)
-class Model:
-    """A network with its weights: state dict of `network.parameters`, in any floating type."""
-
-    header: Header
-    weights: Mapping[str, Tensor]
-
-    @property
-    def network(self) -> Network:
-        return self.header.network
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return self.header.classes
-
-    @property
-    def preprocess(self) -> Preprocess:
-        return self.header.preprocess
-
-    @property
-    def provenance(self) -> Mapping[str, Any]:
-        return self.header.provenance
-
-    @property
-    def metrics(self) -> Mapping[str, Any]:
-        return self.header.metrics
-
-
 def save_model(model: Model, path: Path) -> None:
     """Write a model file; the same model gives the same bytes. An existing file is replaced in one step, or kept.
 
-    Tensors that are not the network's (a norm's batch counter) are left out.
-    Raises ModelFileError if a tensor of the network is missing, OutputError if the disk is full.
+    Raises OutputError if it cannot be written.
     """
     from safetensors.torch import save
 
-    missing = [name for name in model.network.parameters if name not in model.weights]
-    if missing:
-        raise ModelFileError(f"{path}: the weights lack {', '.join(missing[:4])}")
-    tensors = {name: model.weights[name].detach().cpu().contiguous() for name in model.network.parameters}
-    metadata = {KEY: json.dumps(_finite(model.header.to_json()), sort_keys=True, allow_nan=False)}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.weights.items()}
+    metadata = {KEY: json.dumps(_finite(_to_json(model.header)), sort_keys=True, allow_nan=False)}
     write_bytes(path, save(tensors, metadata))
 
 
@@ -117,7 +58,18 @@ def load_model(path: Path) -> Model:
         weights = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelFileError(f"{path} is damaged: {error}") from None
-    return Model(header, weights)
+    return header.with_weights(weights)
+
+
+def _to_json(header: Header) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "network": header.network.to_json(),
+        "classes": list(header.classes),
+        "preprocess": header.preprocess.to_json(),
+        "provenance": dict(header.provenance),
+        "metrics": dict(header.metrics),
+    }
 
 
 def _raw_header(path: Path) -> tuple[dict[str, Any], int]:
