@@ -40,6 +40,7 @@ OP_STRATEGIES: dict[str, st.SearchStrategy[ops.Op]] = {
     "max_pool": st.builds(ops.MaxPool, pairs, pairs, paddings, st.booleans()),
     "multiply": st.just(ops.Multiply()),
     "pad": st.builds(ops.Pad, st.tuples(*[st.integers(-1, 2)] * 4), pairs),
+    "quantize": st.builds(ops.Quantize, st.floats(1e-9, 1e9), st.integers(0, 7), st.integers(3, 8)),
     "radial_basis": st.builds(ops.RadialBasis, small),
     "scale": st.builds(ops.Scale, fractions),
     "skip_init": st.just(ops.SkipInit()),

@@ -191,6 +191,11 @@ def _(op: ops.Scale, inputs: list[Shape]) -> Call:
 
 
 @lower.register
+def _(op: ops.Quantize, inputs: list[Shape]) -> Call:
+    return Call(torch.fake_quantize_per_tensor_affine, (op.scale, op.zero_point, op.lowest, op.highest))
+
+
+@lower.register
 def _(op: ops.Concat, inputs: list[Shape]) -> Call:
     return Call(torch.cat, (1,), many=True)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from convsmith.network.network import Network
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from convsmith.model.model import Model
+
+NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,15 @@ class Header:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
 
-    def with_weights(self, weights: Mapping[str, Tensor]) -> Model:
-        """The model. Raises WeightsError if the weights are not the network's."""
+    def with_weights(self, weights: Mapping[str, Tensor], grids: Mapping[str, Mapping[str, Tensor]] = NONE) -> Model:
+        """The model. A parameter whose storage needs a grid that is not given is stored in float32 again.
+
+        So whoever trains on from a rounded model gets one that can be saved. Raises WeightsError if the weights are not
+        the network's.
+        """
         from convsmith.model.model import Model
 
-        return Model(self.network, weights, self.classes, self.preprocess, self.provenance, self.metrics)
+        net = self.network
+        lost = {s.parameter for s in net.storage if s.parameter not in grids and s.storage.has_grid}
+        net = replace(net, storage=tuple(s for s in net.storage if s.parameter not in lost)) if lost else net
+        return Model(net, weights, self.classes, self.preprocess, self.provenance, self.metrics, grids)

@@ -30,8 +30,12 @@ class Model:
     shape. Batch counters, which a torch state dict has besides, are dropped. Tensors are not copied: don't change
     them in place. Make another model by `dataclasses.replace`, which checks it again.
 
-    Raises WeightsError naming the weights that are missing, left over or of another shape, and if there are not as
-    many class names as outputs.
+    However `network.storage` keeps a parameter in a file, `weights` holds its values as floats. What its few bits mean
+    is in `grids`, by parameter and part: `grids["conv1.weight"]["scale"]`. The values must lie on their grid when the
+    model is saved; the file's integers follow from them. Grids of other parameters are dropped.
+
+    Raises WeightsError naming the weights or grids that are missing, left over or of another shape, and if there are
+    not as many class names as outputs.
     """
 
     network: Network
@@ -40,6 +44,7 @@ class Model:
     preprocess: Preprocess
     provenance: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    grids: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         net = self.network
@@ -49,6 +54,7 @@ class Model:
         if left_over:
             raise WeightsError(f"{net.name} has no parameter {_some(left_over)}, but there are weights for it")
         object.__setattr__(self, "weights", _picked(net, self.weights))
+        object.__setattr__(self, "grids", _grids(net, self.grids))
 
     @property
     def header(self) -> Header:
@@ -98,6 +104,23 @@ def _picked(net: Network, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if not weights[key].is_floating_point():
             raise WeightsError(f"{net.name}: {key} is {weights[key].dtype}, weights are floating point")
     return {key: weights[key] for key in net.parameters}
+
+
+def _grids(net: Network, grids: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Mapping[str, Tensor]]:
+    """The grids that the network's storages need. Raises WeightsError naming what does not fit."""
+    kept = {}
+    for key, storage in net.storage:
+        for raw in storage.grid(net.parameters[key].shape):
+            part = grids.get(key, {}).get(raw.part)
+            if part is None:
+                raise WeightsError(f"{net.name}: {key} is stored as {storage.kind}, which needs its {raw.part}")
+            if tuple(part.shape) != tuple(raw.shape):
+                raise WeightsError(
+                    f"{net.name}: the {raw.part} of {key} has shape {tuple(part.shape)}, not {tuple(raw.shape)}"
+                )
+        if storage.has_grid:
+            kept[key] = grids[key]
+    return kept
 
 
 def _some(keys: Iterable[str]) -> str:

@@ -18,6 +18,7 @@ from convsmith.network.ops.pointwise import (
     StochasticDepth,
 )
 from convsmith.network.ops.pool import AdaptiveAvgPool, AvgPool, MaxPool
+from convsmith.network.ops.quantize import Quantize
 
 OPS: dict[str, type[Op]] = {
     op.kind: op
@@ -40,6 +41,7 @@ OPS: dict[str, type[Op]] = {
         MaxPool,
         Multiply,
         Pad,
+        Quantize,
         RadialBasis,
         Scale,
         SkipInit,
@@ -73,6 +75,7 @@ __all__ = [
     "Op",
     "Pad",
     "Parameter",
+    "Quantize",
     "RadialBasis",
     "Scale",
     "SkipInit",
