@@ -66,6 +66,7 @@ def to_bytes(model: Model) -> bytes:
         model.network,
         {name: tensor.detach().float().numpy() for name, tensor in model.weights.items()},
         model.preprocess,
+        grids={key: {part: t.numpy() for part, t in grid.items()} for key, grid in model.grids.items()},
         classes=model.classes,
         metadata={"provenance": json.dumps(dict(model.provenance)), "metrics": json.dumps(dict(model.metrics))},
     )
