@@ -112,6 +112,8 @@ ONE_LAYER: dict[str, Callable[[b.Tensor], b.Tensor]] = {
     "channel_shuffle": lambda x: b.channel_shuffle(x, 2),
     "pad": lambda x: b.pad(x, (1, 0, 2, 3), channels=(1, 2)),
     "pad that cuts": lambda x: b.pad(x, (-1, 2, -2, -1), channels=(-1, 1)),
+    "quantize": lambda x: b.quantize(x, 0.031, 117),
+    "quantize to 4 bits": lambda x: b.quantize(x, 0.31, 3, bits=4),
     "upsample": lambda x: b.upsample(x, 3),
     **{f"activation {name}": lambda x, name=name: b.activation(x, name) for name in FUNCTIONS},
 }

@@ -19,6 +19,7 @@ def show(
     width: Annotated[float | None, typer.Option(help="Width multiplier, for families that have one.")] = None,
     svg: Annotated[Path | None, typer.Option(help="Write a picture of the architecture to this file.")] = None,
     paper: Annotated[bool, typer.Option("--paper", help="The paper's card instead: its figures beside ours.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Hold a model file's bytes against its checksums.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The figures and the network as JSON.")] = False,
 ) -> None:
     """Show a network: its layers with parameters, multiply-adds and receptive field, the totals, what they mean.
@@ -29,6 +30,9 @@ def show(
 
     if paper:
         _show_card(network, as_json)
+        return
+    if verify:
+        _verify(network)
         return
     net = network_of(network, classes, input, width)
     cost = cost_of(net)
@@ -44,6 +48,14 @@ def show(
         from convsmith.cost.table import table
 
         typer.echo(table(cost))
+
+
+def _verify(name: str) -> None:
+    from convsmith.model import verify
+
+    if not Path(name).is_file():
+        raise UsageError(f"--verify is for a model file; there is no file {name}")
+    typer.echo(f"{name}: {verify(Path(name))}")
 
 
 def _show_card(name: str, as_json: bool) -> None:

@@ -53,6 +53,7 @@ def export_weights(model: Model, library: str, path: Path) -> Exported:
 
 def counterpart(network: Network, library: str) -> Network:
     """The same network under the library's name for it. Raises UsageError if the library's own computes otherwise."""
+    network = replace(network, storage=())
     variant, _ = find(network.name)
     _, colon, point = network.name.partition(":")
     own = network.name.startswith(f"{library}/")
