@@ -30,7 +30,7 @@ import convsmith
 from convsmith.backend.preprocess import PreprocessModule
 from convsmith.data import open_dataset
 from convsmith.download import sha256
-from convsmith.model.file import Header, Model, save_model
+from convsmith.model.file import Model, save_model
 from convsmith.network.network import Network
 from convsmith.network.ops import BatchNorm, Conv
 from convsmith.network.preprocess import Preprocess
@@ -55,7 +55,7 @@ def main() -> None:
     offsets = fill(network, module, found)
     measure(module, offsets, images(preprocess))
     provenance = {"imported": {"file": f"{PACKAGE}-{VERSION}.tgz", "library": "tensorflow.js"}}
-    model = Model(Header(network, ("unused 0", "unused 1"), preprocess, provenance), module.state_dict())
+    model = Model(network, module.state_dict(), ("unused 0", "unused 1"), preprocess, provenance)
     save_model(model, folder / "mobilenet_v2.safetensors")
     print(folder / "mobilenet_v2.safetensors")
 

@@ -11,7 +11,7 @@ import pytest
 import convsmith
 from convsmith.errors import UsageError
 from convsmith.evaluation.metrics import measure
-from convsmith.model.file import Header, Model, save_model
+from convsmith.model import Header, save_model
 from convsmith.report.page import page, write_page
 from convsmith.report.record import find_runs, read_run
 from convsmith.report.side_by_side import differences
@@ -94,7 +94,7 @@ def test_confusions_have_the_names_of_their_classes_in_the_networks_order(tmp_pa
     preprocess = convsmith.Preprocess(1, (32, 32), 32, (0.5,), (0.5,))
     labels, logits = np.array([0, 0, 0, 1]), np.array([[9.0, 0], [9, 0], [0, 9], [0, 9]])
     header = Header(net, classes, preprocess, {}, measure(logits, labels, classes, split="test").to_json())
-    save_model(Model(header, convsmith.build(net).state_dict()), folder / MODEL_FILE)
+    save_model(header.with_weights(convsmith.build(net).state_dict()), folder / MODEL_FILE)
     rows = re.findall(r"<tr><td>(\w+)</td><td style=[^>]*>(\d*)</td><td style=[^>]*>(\d*)</td>", page(read_run(folder)))
     assert rows == [("zebra", "2", "1"), ("ant", "", "1")]
 

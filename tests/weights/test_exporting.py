@@ -10,7 +10,6 @@ import torch
 
 import convsmith
 from convsmith.errors import ModelFileError, OutputError, UsageError
-from convsmith.model.file import Header
 from convsmith.network import Network, Preprocess
 from convsmith.transform.width import scale_width
 from convsmith.weights import Model, match, save_model
@@ -22,7 +21,7 @@ PREPROCESS = Preprocess(3, (64, 64), 64, (0.5,) * 3, (0.5,) * 3)
 
 def model(name: str) -> Model:
     net = convsmith.create(name, classes=2, input=(3, 64, 64))
-    return Model(Header(net, ("cat", "dog"), PREPROCESS), convsmith.build(net).state_dict())
+    return Model(net, convsmith.build(net).state_dict(), ("cat", "dog"), PREPROCESS)
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,19 @@ def build(net: Network, seed: int = 0) -> NetworkModule:
     Every parameter is filled as its op's `Init` says, from one generator with this seed.
     Raises UsageError for an op without a rule.
     """
+    module = assemble(net)
+    generator = torch.Generator().manual_seed(seed)
+    state = module.state_dict()
+    for name, parameter in net.parameters.items():
+        fill(state[name], parameter.init, generator)
+    for name, tensor in state.items():
+        if name not in net.parameters:
+            tensor.zero_()  # a norm's num_batches_tracked
+    return module
+
+
+def assemble(net: Network) -> NetworkModule:
+    """The module of `build` before anything is in its tensors, for a caller who fills them all."""
     modules: dict[str, nn.Module] = {}
     calls: dict[str, Call] = {}
     with torch.device("meta"):
@@ -60,15 +73,7 @@ def build(net: Network, seed: int = 0) -> NetworkModule:
     for layer in modules.values():
         layer.to_empty(device="cpu")
     graph = _trace(net, calls, [net.output, *(head.node for head in net.auxiliary)])
-    module = NetworkModule(net, modules, graph, _trace(net, calls, [net.output]) if net.auxiliary else None)
-    generator = torch.Generator().manual_seed(seed)
-    state = module.state_dict()
-    for name, parameter in net.parameters.items():
-        fill(state[name], parameter.init, generator)
-    for name, tensor in state.items():
-        if name not in net.parameters:
-            tensor.zero_()  # a norm's num_batches_tracked
-    return module
+    return NetworkModule(net, modules, graph, _trace(net, calls, [net.output]) if net.auxiliary else None)
 
 
 def _trace(net: Network, calls: dict[str, Call], outputs: list[str]) -> fx.Graph:

@@ -53,6 +53,7 @@ def export_weights(model: Model, library: str, path: Path) -> Exported:
 
 def counterpart(network: Network, library: str) -> Network:
     """The same network under the library's name for it. Raises UsageError if the library's computes something else."""
+    network = replace(network, storage=())
     origin = origin_of(network)
     if origin is None:
         raise UsageError(f"{library} has no network that computes the same as {network.name}")

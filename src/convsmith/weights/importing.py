@@ -77,7 +77,7 @@ def import_weights(
         _provenance(file, known, found.source, named=classes is not None, problems=found.problems),
     )
     weights = found.filled() if partial else found.complete()
-    return Imported(Model(header, weights), known, found.problems, exact is None)
+    return Imported(header.with_weights(weights), known, found.problems, exact is None)
 
 
 def _provenance(

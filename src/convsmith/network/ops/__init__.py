@@ -47,6 +47,7 @@ from convsmith.network.ops.rearrange import (
     Slice,
 )
 from convsmith.network.ops.resample import Resize, Upsample
+from convsmith.network.ops.quantize import Quantize
 
 OPS: dict[str, type[Op]] = {
     op.kind: op
@@ -93,6 +94,7 @@ OPS: dict[str, type[Op]] = {
         PixelUnshuffle,
         Power,
         PReLU,
+        Quantize,
         RadialBasis,
         Reduce,
         Repeat,
@@ -160,6 +162,7 @@ __all__ = [
     "PixelUnshuffle",
     "Power",
     "RMSNorm",
+    "Quantize",
     "RadialBasis",
     "Reduce",
     "Repeat",
