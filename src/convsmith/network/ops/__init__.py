@@ -34,6 +34,7 @@ from convsmith.network.ops.pointwise import (
     Softshrink,
 )
 from convsmith.network.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, LpPool, MaxPool, Reduce
+from convsmith.network.ops.quantize import Quantize
 from convsmith.network.ops.rearrange import (
     ChannelShuffle,
     Expand,
@@ -47,7 +48,6 @@ from convsmith.network.ops.rearrange import (
     Slice,
 )
 from convsmith.network.ops.resample import Resize, Upsample
-from convsmith.network.ops.quantize import Quantize
 
 OPS: dict[str, type[Op]] = {
     op.kind: op
@@ -161,8 +161,8 @@ __all__ = [
     "PixelShuffle",
     "PixelUnshuffle",
     "Power",
-    "RMSNorm",
     "Quantize",
+    "RMSNorm",
     "RadialBasis",
     "Reduce",
     "Repeat",
