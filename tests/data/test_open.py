@@ -179,7 +179,7 @@ def test_a_summary_says_where_the_splits_are_from(tmp_path: Path) -> None:
 def test_what_is_no_data_set_says_what_would_be(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(
-        DataError, match=r"is no data set; expected a folder of class folders, of shards, .*; IDX files or .csv"
+        DataError, match=r"is not a data set; expected a folder of class folders, of shards, .*; IDX files or .csv"
     ):
         open_dataset(tmp_path / "notes.txt")
     with pytest.raises(UnknownNameError, match="nearest: fashion-mini"):
