@@ -11,7 +11,7 @@ from convsmith.data.dataset import Finding
 from convsmith.data.known.names import NAMED, read_named
 from convsmith.data.sources.folder import read_folder
 from convsmith.data.sources.idx import is_idx, read_idx
-from convsmith.data.sources.ilsvrc import is_ilsvrc, read_ilsvrc
+from convsmith.data.sources.imagenet.ilsvrc import is_ilsvrc, read_ilsvrc
 from convsmith.data.sources.listing import Listing
 from convsmith.data.sources.manifest import read_manifest
 from convsmith.data.sources.npz import read_npz

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from convsmith.data.dataset import Finding
 from convsmith.data.images import FileImages, packed
-from convsmith.data.sources.class_names import name_classes
 from convsmith.data.sources.listing import Listing, rows_by_split
-from convsmith.data.sources.split_names import split_and_rest, split_of
+from convsmith.data.sources.naming.class_names import name_classes
+from convsmith.data.sources.naming.split_names import split_and_rest, split_of
 from convsmith.data.sources.walk import Walk
 from convsmith.errors import DataError
 
@@ -147,7 +147,7 @@ def _wrapped(root: Path, folders: list[str], walk: Walk) -> Path | None:
         return None
     name = folders[0]
     says_nothing = split_and_rest(name) == (None, ()) or name == root.resolve().name
-    return root / name if says_nothing and len(walk.folders(root / name)) > 1 else None
+    return root / name if says_nothing and walk.folders(root / name) else None
 
 
 def _class_folders(folder: Path, names: list[str], walk: Walk) -> list[str]:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convsmith.data.images import ArrayImages, numbered
-from convsmith.data.sources.class_names import name_classes
 from convsmith.data.sources.listing import Listing
+from convsmith.data.sources.naming.class_names import name_classes
 from convsmith.errors import DataError
 
 PARTS = {"train": "train", "val": "val", "test": "test", "t10k": "test"}

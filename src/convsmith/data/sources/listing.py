@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from convsmith.data.dataset import Finding
 from convsmith.data.images import AnyImages
-from convsmith.data.sources.split_names import SPLITS, split_of
+from convsmith.data.sources.naming.split_names import SPLITS, split_of
 from convsmith.errors import DataError
 
 

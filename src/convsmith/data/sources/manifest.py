@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from convsmith.data.dataset import Finding
 from convsmith.data.images import FileImages, packed
-from convsmith.data.sources.class_names import name_classes
 from convsmith.data.sources.csv_text import Table, read_table
 from convsmith.data.sources.listing import Listing, rows_by_split
+from convsmith.data.sources.naming.class_names import name_classes
 from convsmith.errors import DataError
 
 PATH_COLUMNS = ("path", "image")

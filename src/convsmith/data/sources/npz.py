@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convsmith.data.images import ArrayImages, numbered
-from convsmith.data.sources.class_names import name_classes
 from convsmith.data.sources.listing import Listing, rows_by_split
-from convsmith.data.sources.split_names import SPLITS
+from convsmith.data.sources.naming.class_names import name_classes
+from convsmith.data.sources.naming.split_names import SPLITS
 from convsmith.errors import DataError
 
 MAX_BYTES = 4 << 30

@@ -26,10 +26,10 @@ from convsmith.data.checks.examine import examine
 from convsmith.data.dataset import Finding
 from convsmith.data.decode.image import PREFIX_BYTES, SUFFIXES, format_of
 from convsmith.data.images import AnyImages, ArrayImages, FileImages, StoredImages, packed
-from convsmith.data.sources.class_names import name_classes
-from convsmith.data.sources.leftovers import SHARD_FORMAT, SHARD_INDEX, is_leftover, is_shard_index
 from convsmith.data.sources.listing import Listing, rows_by_split
-from convsmith.data.sources.split_names import SPLITS, split_in, split_of
+from convsmith.data.sources.naming.class_names import name_classes
+from convsmith.data.sources.naming.leftovers import SHARD_FORMAT, SHARD_INDEX, is_leftover, is_shard_index
+from convsmith.data.sources.naming.split_names import SPLITS, split_in, split_of
 from convsmith.data.sources.tar import TAR_ERRORS, regular
 from convsmith.data.sources.walk import entries
 from convsmith.errors import DataError, UsageError

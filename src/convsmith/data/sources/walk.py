@@ -12,7 +12,7 @@ from pathlib import Path
 from convsmith.data.dataset import Finding
 from convsmith.data.decode.foreign import kind_of
 from convsmith.data.decode.image import PREFIX_BYTES, SUFFIXES, format_of
-from convsmith.data.sources.leftovers import is_leftover, not_data
+from convsmith.data.sources.naming.leftovers import is_leftover, not_data
 from convsmith.errors import DataError
 
 FOREIGN_SUFFIXES = frozenset(
@@ -73,7 +73,7 @@ class Walk:
         """The notes, and a line on the files that were passed over, if any were."""
         if not self.passed_over:
             return tuple(self.notes)
-        common = self.passed_over.most_common()
+        common = sorted(self.passed_over.items(), key=lambda item: (-item[1], item[0]))
         kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in common[:SHOWN_KINDS])
         more = ", ..." if len(common) > SHOWN_KINDS else ""
         total = self.passed_over.total()
