@@ -69,7 +69,7 @@ def _rows(path: Path, columns: Columns, findings: list[Finding]) -> list[_Row]:
         raise DataError(f"{path} needs one column path or image; its columns: {_shown(columns)}")
     if not columns[files]:
         raise DataError(f"{path} has no rows; expected one for each image")
-    split = next((name for name in columns if name.lower() in SPLIT_COLUMNS), None)
+    split = next((name for name in columns if _plain(name) in SPLIT_COLUMNS), None)
     splits = columns[split] if split is not None else ["train"] * len(columns[files])
     labels = _labels(path, columns, {files, split})
     rows = []
@@ -116,12 +116,16 @@ def _labels(path: Path, columns: Columns, others: set[str | None]) -> Sequence[s
 def _column(path: Path, columns: Columns, names: Sequence[str], others: Sequence[str]) -> str | None:
     """The column of one of the names, or if there is none, of one of the others. Raises DataError if there are more."""
     for wanted in (names, others):
-        found = [name for name in columns if name.lower() in wanted]
+        found = [name for name in columns if _plain(name) in wanted]
         if len(found) > 1:
             raise DataError(f"{path} needs one column {' or '.join(names)}; it has {', '.join(found)}")
         if found:
             return found[0]
     return None
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace(" ", "_")
 
 
 def _shown(columns: Columns) -> str:
@@ -159,7 +163,7 @@ def _read_csv(path: Path) -> Columns:
 
 def _is_header(cells: Sequence[str]) -> bool:
     """Whether a row names a column of paths."""
-    return any(cell.lower() in (*PATH_COLUMNS, *OTHER_PATH_COLUMNS) for cell in cells)
+    return any(_plain(cell) in (*PATH_COLUMNS, *OTHER_PATH_COLUMNS) for cell in cells)
 
 
 def _read_parquet(path: Path) -> Columns:
