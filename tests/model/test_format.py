@@ -35,8 +35,9 @@ def read_file(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     length = struct.unpack("<Q", content[:8])[0]
     header, data = content[8 : 8 + length], content[8 + length :]
     assert length % 8 == 0
-    digits = header[34 : 34 + 64].decode()
-    assert checksum(header[:34] + b"0" * 32 + header[66:]) == digits[:32]
+    assert header.startswith(b'{"__metadata__":{"convsmith_seal":"')
+    digits = header[35 : 35 + 64].decode()
+    assert checksum(header[:35] + b"0" * 32 + header[67:]) == digits[:32]
     blocks = [data[start : start + 1_048_576] for start in range(0, len(data), 1_048_576)]
     sums = b"".join(struct.pack("<I", zlib.crc32(block)) for block in blocks)
     assert checksum(struct.pack("<Q", len(data)) + sums) == digits[32:]

@@ -1,4 +1,4 @@
-"""Small networks trained for a few seconds on the bundled pictures of clothes, so that rounding has something to lose."""
+"""Small networks trained for seconds on the bundled pictures of clothes, so that rounding has something to lose."""
 
 from __future__ import annotations
 
