@@ -30,7 +30,7 @@ from convsmith.train.recipes.recipe import Recipe
 from convsmith.train.step.learner import Learner
 from convsmith.train.step.objective import Objective
 from convsmith.train.tune.plan import bfloat16_is_slow, choose_plan
-from convsmith.transform.commute import pool_before_rectifier
+from convsmith.transform.reorder import pool_before_rectifier
 from row import Row, show
 
 CPU = torch.device("cpu")

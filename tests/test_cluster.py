@@ -28,7 +28,7 @@ from convsmith.cluster.predict import Worker
 from convsmith.data.unlabelled import gather
 from convsmith.deploy.predict import predict
 from convsmith.errors import UsageError
-from convsmith.model.file import Header, Model, save_model
+from convsmith.model.file import Header, save_model
 from convsmith.network import Preprocess
 
 BIN = Path(sys.executable).parent
@@ -290,7 +290,7 @@ ROUNDS = 80
 def model(tmp_path: Path) -> Path:
     network = convsmith.create("lenet5", classes=3, input=(1, 28, 28))
     header = Header(network, ("ant", "bee", "fly"), Preprocess(1, (28, 28), 28, (0.5,), (0.25,)))
-    save_model(Model(header, convsmith.build(network, 1).state_dict()), tmp_path / "model.safetensors")
+    save_model(header.with_weights(convsmith.build(network, 1).state_dict()), tmp_path / "model.safetensors")
     return tmp_path / "model.safetensors"
 
 

@@ -29,7 +29,7 @@ def pictures(count: int, seed: int = 0) -> list[np.ndarray]:
 def model() -> convsmith.Model:
     network = convsmith.create("lenet5", classes=2, input=(1, 28, 28))
     header = Header(network, CLASSES, convsmith.Preprocess(1, (28, 28), 28, (0.5,), (0.25,)))
-    return convsmith.Model(header, convsmith.build(network, seed=1).state_dict())
+    return header.with_weights(convsmith.build(network, seed=1).state_dict())
 
 
 @pytest.fixture(scope="session")

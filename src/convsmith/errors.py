@@ -81,6 +81,10 @@ class ModelFileError(ConvsmithError):
     """A model file that is damaged, unsafe or inconsistent; the message names the file."""
 
 
+class WeightsError(ConvsmithError):
+    """Weights that are not their network's; the message names those that are missing, left over or of another shape."""
+
+
 class CheckpointError(ConvsmithError):
     """A training checkpoint that cannot be written or read; the message names the file."""
 

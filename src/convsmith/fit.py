@@ -224,7 +224,7 @@ def _tested(
     model_file, onnx_file = out / MODEL_FILE, out / ONNX_FILE
     provenance = _provenance(dataset, plan, result)
     header = Header(plan.network, dataset.classes, plan.preprocess, provenance, metrics.to_json())
-    save_model(Model(header, result.weights), model_file)
+    save_model(header.with_weights(result.weights), model_file)
     if limits.max_size is not None and model_file.stat().st_size > limits.max_size:
         raise LimitError(f"{model_file} has {model_file.stat().st_size:,} bytes, over --max-size {limits.max_size:,}")
     verification = export(model_file, onnx_file, images.images)
@@ -252,7 +252,7 @@ def _train_head(
     on_event: Callable[[Event], None],
 ) -> TrainResult:
     """Trains the classifier alone, on features that are computed once; `module` gets its weights."""
-    start = Model(Header(plan.network, dataset.classes, plan.preprocess), module.state_dict())
+    start = Model(plan.network, module.state_dict(), dataset.classes, plan.preprocess)
     on_event(Noticed("the features of all images are computed once, and kept in the cache"))
     features = cached_features(start, dataset, tuple(name for name in ("train", "val") if name in dataset.splits))
     head = part_of(start, trunk_and_head(plan.network)[1])

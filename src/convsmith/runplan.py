@@ -35,12 +35,12 @@ from convsmith.train.step.freeze import Stages
 from convsmith.train.step.objective import Objective, objective_of
 from convsmith.train.tune.batch_size import fastest_batch
 from convsmith.train.tune.pace import epochs_within, highest_rate, pace_of, seconds_an_image
-from convsmith.transform.commute import pool_before_rectifier
 from convsmith.transform.part import classifier_of, stages, with_classes
+from convsmith.transform.reorder import pool_before_rectifier
 from convsmith.transform.side import at_side
 from convsmith.transform.stochastic_depth import with_stochastic_depth
 from convsmith.weights.importing import import_weights
-from convsmith.weights.registry import fetch_weights
+from convsmith.weights.published_weights import fetch_weights
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from convsmith.cli.network import compare, models, show
 from convsmith.cli.source import network_of
 from convsmith.errors import ModelFileError, UsageError
 from convsmith.network import Preprocess
-from convsmith.weights import Header, Model, save_model
+from convsmith.weights import Header, save_model
 
 app = typer.Typer()
 app.command()(show.show)
@@ -63,8 +63,23 @@ def test_show_reads_what_it_printed(tmp_path):
 def test_show_reads_a_model_file(tmp_path):
     net = convsmith.create("lenet5")
     header = Header(net, tuple("0123456789"), Preprocess(1, (32, 32), (32, 32), (0.5,), (0.5,)))
-    save_model(Model(header, convsmith.build(net).state_dict()), tmp_path / "model.safetensors")
+    save_model(header.with_weights(convsmith.build(net).state_dict()), tmp_path / "model.safetensors")
     assert run("show", str(tmp_path / "model.safetensors")) == run("show", "lenet5")
+
+
+def test_show_verifies_a_model_file(tmp_path):
+    net, path = convsmith.create("lenet5"), tmp_path / "model.safetensors"
+    header = Header(net, tuple("0123456789"), Preprocess(1, (32, 32), (32, 32), (0.5,), (0.5,)))
+    save_model(header.with_weights(convsmith.build(net).state_dict()), path)
+    assert "as they were written" in run("show", str(path), "--verify")
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(ModelFileError, match="do not match their checksum"):
+        run("show", str(path), "--verify")
+
+
+def test_only_a_file_is_verified():
+    with pytest.raises(UsageError, match="there is no file lenet5"):
+        run("show", "lenet5", "--verify")
 
 
 def test_a_pickle_is_never_loaded(tmp_path):

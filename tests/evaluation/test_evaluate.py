@@ -10,7 +10,7 @@ import convsmith
 from convsmith.data import open_dataset
 from convsmith.errors import DataError, UsageError
 from convsmith.evaluation.evaluate import evaluate, side_by_side
-from convsmith.model.file import Header, Model, save_model
+from convsmith.model import Header, save_model
 from convsmith.network import Preprocess
 
 CLASSES = ("tabby", "tench", "crane")
@@ -21,7 +21,7 @@ IDS = ("n02123045", "n01440764", "n02012849")
 def model_file(tmp_path: Path) -> Path:
     net = convsmith.create("lenet5", classes=3, input=(1, 28, 28))
     header = Header(net, CLASSES, Preprocess(1, (28, 28), 28, (0.5,), (0.5,)), {"wordnet_ids": list(IDS)})
-    save_model(Model(header, convsmith.build(net).state_dict()), tmp_path / "model.safetensors")
+    save_model(header.with_weights(convsmith.build(net).state_dict()), tmp_path / "model.safetensors")
     return tmp_path / "model.safetensors"
 
 
@@ -54,7 +54,7 @@ def test_imagenets_names_and_ids_mean_the_same_to_any_model(
 ) -> None:
     net = convsmith.create("lenet5", classes=3, input=(1, 28, 28))
     header = Header(net, learned, Preprocess(1, (28, 28), 28, (0.5,), (0.5,)))
-    save_model(Model(header, convsmith.build(net).state_dict()), tmp_path / "model.safetensors")
+    save_model(header.with_weights(convsmith.build(net).state_dict()), tmp_path / "model.safetensors")
     same, other = (
         evaluate(tmp_path / "model.safetensors", images(tmp_path / name, names))
         for name, names in (("same", learned), ("other", asked))
@@ -72,7 +72,7 @@ def any_side(tmp_path: Path) -> Path:
     """A model whose network takes images of any size."""
     net = convsmith.create("resnet20", classes=3, input=(1, 28, 28))
     header = Header(net, CLASSES, Preprocess(1, (28, 28), 32, (0.5,), (0.5,)))
-    save_model(Model(header, convsmith.build(net).state_dict()), tmp_path / "any.safetensors")
+    save_model(header.with_weights(convsmith.build(net).state_dict()), tmp_path / "any.safetensors")
     return tmp_path / "any.safetensors"
 
 

@@ -15,7 +15,7 @@ from convsmith.zoo import create
 if TYPE_CHECKING:
     from convsmith.model.file import Model
     from convsmith.network import Preprocess
-    from convsmith.zoo import Published
+    from convsmith.zoo import PaperFigures
 
 CHANNELS = (1, 3)
 """Of grey and colour images."""
@@ -50,7 +50,7 @@ def model_of(source: str) -> Model:
         return resolve.model_of(source, on_progress=tell)
 
 
-def published(name: str) -> Published | None:
+def published(name: str) -> PaperFigures | None:
     """The paper's figures, for the paper's own networks only: none for a file or a library's version."""
     from convsmith.zoo.registry import POINTS, VARIANTS
 
@@ -76,7 +76,7 @@ def checkpoint_of(source: str) -> Path:
     Raises UsageError or UnknownNameError where there is neither, DownloadError.
     """
     from convsmith.cli.progress import download_progress
-    from convsmith.weights.registry import fetch_weights
+    from convsmith.weights.published_weights import fetch_weights
 
     path = resolve.file_of(source)
     if path is not None:

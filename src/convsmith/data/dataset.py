@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from convsmith.data.decode.decoding import USUAL, Decoding
 from convsmith.errors import DataError, UsageError
 
 
@@ -51,12 +52,16 @@ class Finding:
 class Split:
     """Images and their labels (indices into the data set's classes), int64 of shape (N,).
 
+    `content`, int64 (N,), is alike for images of the same bytes (of files) or pixels (of arrays); None where images are
+    something else.
+
     `unreadable` are the files that belong here and cannot be read; of splits that were carved out of another, that
     one's.
     """
 
     images: Images
     labels: NDArray[np.int64]
+    content: NDArray[np.int64] | None = None
     unreadable: tuple[Finding, ...] = ()
 
     def __len__(self) -> int:
@@ -71,8 +76,9 @@ class Dataset:
     """A data set opened and checked: what `convsmith.data.open_dataset` and `Dataset.from_arrays` return.
 
     `channels` is 1 when every image is grey, else 3. `size` is the median (height, width).
-    `fingerprint` is a SHA-256 over classes, splits, names and sizes of files (or array bytes).
-    `carved` are the splits that the source lacks and that were taken out of its train, by `seed`.
+    `fingerprint` is a SHA-256 over classes, splits, labels and contents of images. `skipped` is what was left out, and
+    `unusable` how many files of it there were; `notes` is what else is to be known. `made_splits` were made here, out
+    of train, by `seed`. `decoding` is how files become pixels; a model of these data needs the same.
     """
 
     name: str
@@ -83,8 +89,11 @@ class Dataset:
     fingerprint: str
     skipped: tuple[Finding, ...] = ()
     root: Path | None = None
-    carved: tuple[str, ...] = ()
-    seed: int = 0
+    notes: tuple[Finding, ...] = ()
+    unusable: int = 0
+    made_splits: tuple[str, ...] = ()
+    seed: int | None = None
+    decoding: Decoding = USUAL
 
     @classmethod
     def from_arrays(
@@ -114,14 +123,14 @@ class Dataset:
         """
         # Here, because both build on this class.
         from convsmith.data.arrays import list_arrays, split_name
-        from convsmith.data.assemble import assemble
+        from convsmith.data.assemble import Demands, assemble
 
         given = {split_name(split): value for split, value in (splits or {}).items()}
         fractions = {split: value for split, value in given.items() if isinstance(value, int | float)}
         pairs = {split: value for split, value in given.items() if not isinstance(value, int | float)}
         _check_fractions(fractions)
         listing = list_arrays(images, labels, classes, pairs, name)
-        return assemble(listing, seed=seed, fractions=fractions or None)
+        return assemble(listing, Demands(seed, fractions=fractions or None))
 
     def split(self, name: str) -> Split:
         """The split of this name. Raises DataError listing the splits there are."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convsmith.data.dataset import Finding
+from convsmith.data.decode.decoding import USUAL, Decoding
 from convsmith.data.decode.image import FORMATS, SUFFIXES
 from convsmith.data.images import FileImages, packed
 from convsmith.data.sources.folder import files_below
@@ -63,8 +64,10 @@ class GatheredImages:
         return self.parts[number], index - (self._ends[number - 1] if number else 0)
 
 
-def gather(sources: Sequence[Path]) -> GatheredImages:
-    """The images that are meant, in the order given, files within a folder by name; none is opened.
+def gather(sources: Sequence[Path], decoding: Decoding = USUAL) -> GatheredImages:
+    """The images that are meant, in the order given, files within a folder by name; none is decoded.
+
+    `decoding` is that of the data which the model was trained on.
 
     A source is a file, whatever its name and whether it is there or not; a folder, of which every file below counts
     whose name ends as an image's does; a shard (`.tar`) or a folder of shards. Raises DataError for a folder without
@@ -77,7 +80,7 @@ def gather(sources: Sequence[Path]) -> GatheredImages:
             parts.append(FileImages(Path(), packed(str(source) for source in group)))
         else:
             parts += [_below(source, findings) for source in group]
-    return GatheredImages(tuple(parts), tuple(findings))
+    return GatheredImages(tuple(replace(part, decoding=decoding) for part in parts), tuple(findings))
 
 
 def _below(source: Path, findings: list[Finding]) -> FileImages:

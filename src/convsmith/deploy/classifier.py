@@ -12,13 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-import convsmith
 from convsmith.backend.onnx.model import IMAGE, PROBABILITIES
 from convsmith.backend.preprocess import PreprocessModule
 from convsmith.deploy.session import THREADS, Session
 from convsmith.download import Progress
 from convsmith.errors import ModelFileError
-from convsmith.model.file import Model
+from convsmith.model import Model
 from convsmith.resolve import model_of
 
 
@@ -41,10 +40,7 @@ class TorchClassifier:
         self.preprocess = model.preprocess
         self.device = device or torch.device("cpu")
         self._preprocess = PreprocessModule(model.preprocess)
-        module = convsmith.build(model.network.inference).eval()
-        state = module.state_dict()
-        module.load_state_dict({key: model.weights.get(key, state[key]) for key in state})
-        self._module = module.to(self.device)
+        self._module = model.module(model.network.inference).to(self.device)
 
     def probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         probabilities: NDArray[np.float32] = self.classify([self.prepare(image)])[0]

@@ -14,7 +14,7 @@ from convsmith.deploy.verify import Verification, verify
 from convsmith.errors import ExportError
 from convsmith.evaluation.evaluate import opened_for, split_to_measure
 from convsmith.files import json_text, replacing
-from convsmith.model.file import Model
+from convsmith.model import Model
 from convsmith.resolve import model_of
 
 TOLERANCE = 1e-3
@@ -76,6 +76,7 @@ def to_bytes(model: Model) -> bytes:
         model.network,
         {name: tensor.detach().float().numpy() for name, tensor in model.weights.items()},
         model.preprocess,
+        grids={key: {part: t.numpy() for part, t in grid.items()} for key, grid in model.grids.items()},
         classes=model.classes,
         metadata={"provenance": json_text(model.provenance), "metrics": json_text(model.metrics)},
     )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from convsmith.backend.torch import build
 from convsmith.cost import cost_of
 from convsmith.cost.table import aligned
 from convsmith.data import open_dataset
@@ -19,7 +18,7 @@ from convsmith.data.split import WHOLE
 from convsmith.errors import DataError, UsageError
 from convsmith.evaluation.inference import predict_logits
 from convsmith.evaluation.metrics import Metrics, measure
-from convsmith.model.file import Model
+from convsmith.model import Model
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
 from convsmith.resolve import model_of
@@ -108,7 +107,7 @@ def opened_for(model: Model, data: Dataset | str | Path, seed: int | None = None
     trained_on = model.provenance.get("data") or {}
     with suppress(DataError):  # too few images to split are enough to measure on
         dataset = open_dataset(data, seed=int(trained_on.get("seed") or 0))
-        if not dataset.carved or dataset.fingerprint == trained_on.get("fingerprint"):
+        if not dataset.made_splits or dataset.fingerprint == trained_on.get("fingerprint"):
             return dataset
     return open_dataset(data, seed=None)
 
@@ -144,15 +143,13 @@ def _with_labels_of(model: Model, dataset: Dataset, images: Split) -> Split:
             f"{dataset.name} has classes that the model ({model.network.name}) does not have: {', '.join(unknown[:5])}"
         )
     numbers = np.array([places[name] for name in dataset.classes])[images.labels]
-    return Split(images.images, numbers, images.unreadable)
+    return replace(images, labels=numbers)
 
 
 def _measured(model: Model, network: Network, preprocess: Preprocess, images: Split, split: str, k: int) -> Metrics:
     if k < 1:
         raise UsageError(f"must be at least 1, not {k}", settings="k")
-    module = build(network)
-    module.load_state_dict(dict(model.weights), strict=False)
-    logits = predict_logits(module, images, preprocess)
+    logits = predict_logits(model.module(network), images, preprocess)
     return measure(logits, images.labels, model.classes, split=split, k=k, unreadable=len(images.unreadable))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convsmith.backend.torch import NetworkModule, build
+from convsmith.backend.torch import NetworkModule
 from convsmith.data.dataset import Dataset, Finding, Images, Split
 from convsmith.data.given import GivenImages, images_of, is_data
 from convsmith.errors import DataError, UsageError
@@ -111,9 +111,7 @@ def extract(model: Model, split: Split, layer: str | None = None, *, pool: bool 
 
 def part_of(model: Model, part: Network) -> NetworkModule:
     """A part of a model's network with the model's weights."""
-    module = build(part)
-    module.load_state_dict({name: model.weights[name] for name in part.parameters}, strict=False)
-    return module.eval()
+    return model.module(part)
 
 
 def write_features(features: Features, path: Path) -> None:

@@ -27,7 +27,7 @@ class Answers:
         predicted = np.concatenate([part.predicted for part in parts])[order]
         return cls(rows[order], predicted, np.concatenate([part.losses for part in parts])[order])
 
-    def worst(self, count: int) -> NDArray[np.int64]:
+    def hardest(self, count: int) -> NDArray[np.int64]:
         """Places in these arrays of the highest losses, the highest first; a loss that is no number is higher still."""
         return np.argsort(-np.nan_to_num(self.losses, nan=np.inf), kind="stable")[:count]
 

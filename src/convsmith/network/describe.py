@@ -89,6 +89,11 @@ def _(op: ops.Upsample) -> str:
     return f"upsample {op.factor[0]}x{op.factor[1]}"
 
 
+@describe.register
+def _(op: ops.Quantize) -> str:
+    return f"quantize to {op.bits} bits"
+
+
 def short(count: float) -> str:
     """Three significant digits and K, M, G or T: 25.6 M."""
     for unit in ("", " K", " M", " G"):

@@ -16,7 +16,7 @@ from convsmith.data.dataset import Split
 from convsmith.data.decode.image import cut
 from convsmith.data.images import ArrayImages, FileImages, packed
 from convsmith.data.load.loader import Loader
-from convsmith.data.load.workers import Training
+from convsmith.data.load.workers import EpochOrder
 from convsmith.network.preprocess import Preprocess
 
 
@@ -89,7 +89,7 @@ def test_files_and_arrays_are_cropped_to_the_same_pixels(
     both: tuple[Split, Split], channels: int, workers: int
 ) -> None:
     preprocess = Preprocess(channels, (16, 24), 32, (0.5,) * channels, (0.25,) * channels)
-    training = Training(3, Augment(resized_crop=0.3, flip=True, erase=0.5))
+    training = EpochOrder(3, Augment(resized_crop=0.3, flip=True, erase=0.5))
     in_memory, in_files = (
         list(Loader(split, preprocess, 4, training=training, workers=workers).epoch(1)) for split in both
     )
@@ -104,7 +104,7 @@ def test_crops_reach_the_edges_that_the_evaluation_crop_cuts_off() -> None:
     split = Split(ArrayImages(wide.repeat(32, axis=0), packed(map(str, range(32)))), np.zeros(32, np.int64))
     preprocess = Preprocess(3, (20, 20), 20, (0.0,) * 3, (1.0,) * 3)
     evaluated = next(Loader(split, preprocess, 32).epoch())
-    trained = next(Loader(split, preprocess, 32, training=Training(0, Augment(resized_crop=0.1))).epoch())
+    trained = next(Loader(split, preprocess, 32, training=EpochOrder(0, Augment(resized_crop=0.1))).epoch())
     assert float(evaluated.images.max()) == 0
     assert (trained.images.amax(dim=(1, 2, 3)) > 0.9).float().mean() > 0.2
 
@@ -114,6 +114,6 @@ def test_a_crop_is_antialiased() -> None:
     stripes[:, :, ::2] = 255
     split = Split(ArrayImages(stripes.repeat(8, axis=0), packed(map(str, range(8)))), np.zeros(8, np.int64))
     preprocess = Preprocess(3, (8, 8), 8, (0.0,) * 3, (1.0,) * 3)
-    training = Training(0, Augment(resized_crop=0.9))
+    training = EpochOrder(0, Augment(resized_crop=0.9))
     images = next(Loader(split, preprocess, 8, training=training).epoch()).images
     assert float((images - 0.5).abs().max()) < 0.1

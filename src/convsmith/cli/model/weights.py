@@ -14,7 +14,7 @@ from convsmith.cli.verb import say
 from convsmith.errors import UsageError
 
 if TYPE_CHECKING:
-    from convsmith.weights.registry import PublishedWeights
+    from convsmith.weights.published_weights import PublishedWeights
 
 app = typer.Typer(
     no_args_is_help=True, help="List and fetch published weights; import and export other libraries' checkpoints."
@@ -33,7 +33,7 @@ def list_published(
 
     Example: convsmith weights list '*resnet*'
     """
-    from convsmith.weights.registry import cached, published
+    from convsmith.weights.published_weights import cached, published
 
     rows = published(pattern)
     if not rows:
@@ -58,7 +58,7 @@ def fetch(
 
     Example: convsmith weights fetch torchvision/resnet18
     """
-    from convsmith.weights.registry import fetch_weights
+    from convsmith.weights.published_weights import fetch_weights
 
     with download_progress() as tell:
         path = fetch_weights(name, on_progress=tell)

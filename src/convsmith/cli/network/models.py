@@ -40,7 +40,7 @@ def _row(name: str) -> dict[str, Any]:
     cost = cost_of(net)
     return {
         "name": name,
-        "family": name.partition("/")[0] if "/" in name else variant.family_name,
+        "family": (net.origin and net.origin.library) or variant.family_name,
         "input": list(net.input),
         "classes": net.classes,
         "params": cost.params,

@@ -21,6 +21,7 @@ def show(
     width: Annotated[float | None, typer.Option(help="Width multiplier, for families that have one.")] = None,
     svg: Annotated[Path | None, typer.Option(help="Write a picture of the architecture to this file.")] = None,
     paper: Annotated[bool, typer.Option("--paper", help="Show the paper's figures beside ours instead.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Check a model file against its seal.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures and the network as JSON.")] = False,
 ) -> None:
     """Show a network: layers with parameters, multiply-adds and receptive field; the totals; how they are counted.
@@ -31,6 +32,9 @@ def show(
 
     if paper:
         _show_card(network, as_json)
+        return
+    if verify:
+        _verify(network)
         return
     net = network_of(network, classes, input, width)
     cost = cost_of(net)
@@ -46,6 +50,14 @@ def show(
         from convsmith.cost.table import table
 
         say(table(cost), as_json=False)
+
+
+def _verify(name: str) -> None:
+    from convsmith.model import verify
+
+    if not Path(name).is_file():
+        raise UsageError(f"--verify is for a model file; there is no file {name}")
+    typer.echo(f"{name}: {verify(Path(name))}")
 
 
 def _show_card(name: str, as_json: bool) -> None:

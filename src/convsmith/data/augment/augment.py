@@ -56,7 +56,7 @@ class Augment:
             ("erase", 0 <= self.erase <= 1, "from 0 to 1"),
         ):
             if not right:
-                raise UsageError(f"{name} is {getattr(self, name)}; it must be {what}")
+                raise UsageError(f"must be {what}, not {getattr(self, name)}", settings=name)
 
     def to_json(self) -> dict[str, Any]:
         builtins: dict[str, Any] = msgspec.to_builtins(self)

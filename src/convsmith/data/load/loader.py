@@ -17,7 +17,7 @@ from convsmith.data.augment.augment import Augment, augment_batch
 from convsmith.data.augment.batch_random import BatchRandom
 from convsmith.data.dataset import Finding, InMemory, Split
 from convsmith.data.load.buffer_pool import BufferPool
-from convsmith.data.load.workers import Key, Training, read_batches
+from convsmith.data.load.workers import EpochOrder, Key, read_batches
 from convsmith.network.preprocess import Preprocess
 
 __all__ = ["WORKERS", "Batch", "InMemory", "Loader", "epoch_order", "seed_of"]
@@ -46,6 +46,8 @@ class Loader:
     the same. Order is a function of (seed, epoch), random crops of (seed, epoch, row), other changes of
     (seed, epoch, step): nothing depends on the number of workers or on what was read before.
 
+    An epoch has at most `steps` batches, where these are given.
+
     Of every batch this process takes part `part[0]` of `part[1]`. Its images are as they would be if it took all.
 
     A file that has become unreadable is left out of its batch and listed in `unreadable`.
@@ -57,10 +59,11 @@ class Loader:
         preprocess: Preprocess,
         batch_size: int,
         *,
-        training: Training | None = None,
+        training: EpochOrder | None = None,
         device: torch.device | None = None,
         workers: int = WORKERS,
         part: tuple[int, int] = (0, 1),
+        steps: int | None = None,
     ) -> None:
         self._unreadable: dict[str, Finding] = {}
         self._split = split
@@ -68,7 +71,7 @@ class Loader:
         self._device = device or torch.device("cpu")
         self._preprocess = PreprocessModule(preprocess).to(self._device)
         self._batch_size = min(batch_size, len(split)) if training else batch_size
-        self._workers, self._part = workers, part
+        self._workers, self._part, self._steps = workers, part, steps
         self._buffers = BufferPool()
         self._augment = training.augment if training else Augment()
         self._random_crops = self._augment.resized_crop is not None
@@ -78,7 +81,8 @@ class Loader:
     def __len__(self) -> int:
         """Batches in an epoch."""
         whole, rest = divmod(len(self._split), self._batch_size)
-        return whole if self._training or not rest else whole + 1
+        batches = whole if self._training or not rest else whole + 1
+        return batches if self._steps is None else min(batches, self._steps)
 
     @property
     def batch_size(self) -> int:

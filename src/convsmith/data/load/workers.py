@@ -38,7 +38,7 @@ class Croppable(Protocol):
 
 
 @dataclass(frozen=True)
-class Training:
+class EpochOrder:
     """How training walks a split: the order of each epoch follows from the seed, and so does every random change.
 
     A batch holds each of its images `repeats` times.
@@ -70,7 +70,7 @@ class ReadBatch(NamedTuple):
 
 
 def read_batches(
-    images: Images, preprocess: Preprocess, training: Training | None, batches: list[list[Key]], workers: int
+    images: Images, preprocess: Preprocess, training: EpochOrder | None, batches: list[list[Key]], workers: int
 ) -> Iterator[ReadBatch]:
     """The batches in turn, read ahead by this many worker processes; with 0, by this process."""
     largest = max(map(len, batches), default=0)
@@ -121,7 +121,7 @@ class _Reader(torch_data.Dataset[_Done]):
     """
 
     def __init__(
-        self, images: Images, preprocess: Preprocess, training: Training | None, batch: int, workers: int
+        self, images: Images, preprocess: Preprocess, training: EpochOrder | None, batch: int, workers: int
     ) -> None:
         self._images = images
         self._preprocess = PreprocessModule(preprocess)

@@ -19,17 +19,17 @@ from pathlib import Path
 
 import numpy as np
 
-from convsmith.data.sources.tar import DAMAGE
+from convsmith.data.sources.tar import TAR_ERRORS
 from convsmith.errors import DataError
 
 KIT = "ILSVRC2012_devkit_t12"
 META = "meta.mat"
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 KAGGLE = "LOC_val_solution.csv"
-LARGEST_FILE = 8 << 20
+MAX_FILE_BYTES = 8 << 20
 """Bytes of a file with labels. Kaggle's, the largest, has 2.5 MB."""
 
-LARGEST_KIT = 64 << 20
+MAX_KIT_BYTES = 64 << 20
 """Bytes of the kit's archive, unpacked."""
 
 VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})(\.JPEG)?", re.IGNORECASE)
@@ -87,11 +87,11 @@ def _labels(where: Path, ground_truth: bytes, meta: bytes) -> dict[int, str]:
 def _content(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
+            content = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
-    if len(content) > LARGEST_FILE:
-        raise DataError(f"{path} is longer than {LARGEST_FILE:,} bytes, which no such file is")
+    if len(content) > MAX_FILE_BYTES:
+        raise DataError(f"{path} is longer than {MAX_FILE_BYTES:,} bytes, which no such file is")
     return content
 
 
@@ -100,15 +100,15 @@ def _from_archive(path: Path) -> tuple[bytes, bytes]:
     found: dict[str, bytes] = {}
     try:
         with gzip.open(path) as file:
-            content = file.read(LARGEST_KIT + 1)
-        if len(content) > LARGEST_KIT:
-            raise ValueError(f"it unpacks to more than {LARGEST_KIT:,} bytes")
+            content = file.read(MAX_KIT_BYTES + 1)
+        if len(content) > MAX_KIT_BYTES:
+            raise ValueError(f"it unpacks to more than {MAX_KIT_BYTES:,} bytes")
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
             for member in archive:
                 name = member.name.rpartition("/")[2]
                 if member.isreg() and name in (GROUND_TRUTH, META):
                     found[name] = content[member.offset_data : member.offset_data + member.size]
-    except (*DAMAGE, EOFError, zlib.error) as error:
+    except (*TAR_ERRORS, EOFError, zlib.error) as error:
         raise DataError(f"{path} is damaged: {_words(error)}") from None
     for name in (GROUND_TRUTH, META):
         if name not in found:

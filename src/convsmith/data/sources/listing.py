@@ -21,7 +21,8 @@ SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "
 class Listing:
     """Images with labels (N,), indices into `classes`, and the `rows` of each split that the source knows.
 
-    A source without splits has all its rows in "train". `findings` are things that were left out already.
+    A source without splits has all its rows in "train". `findings` are things that were left out already, `notes` what
+    else is to be said.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Listing:
     rows: Mapping[str, NDArray[np.int64]]
     root: Path | None = None
     findings: tuple[Finding, ...] = ()
+    notes: tuple[Finding, ...] = ()
 
 
 def class_order(names: Sequence[str]) -> tuple[str, ...]:

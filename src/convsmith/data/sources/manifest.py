@@ -11,9 +11,9 @@ from convsmith.data.images import FileImages, packed
 from convsmith.data.sources.listing import Listing, labelled, rows_by_split
 from convsmith.errors import DataError
 
-PATH = ("path", "image")
-CLASS = ("class", "label")
-SPLIT = "split"
+PATH_COLUMNS = ("path", "image")
+CLASS_COLUMNS = ("class", "label")
+SPLIT_COLUMN = "split"
 
 Columns = dict[str, list[str]]
 
@@ -25,8 +25,8 @@ def read_manifest(path: Path) -> Listing:
     DataError naming the table, and the row or the column that is missing.
     """
     columns = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
-    files, labels = _column(path, columns, PATH), _column(path, columns, CLASS)
-    splits = columns.get(SPLIT, ["train"] * len(files))
+    files, labels = _column(path, columns, PATH_COLUMNS), _column(path, columns, CLASS_COLUMNS)
+    splits = columns.get(SPLIT_COLUMN, ["train"] * len(files))
     if not files:
         raise DataError(f"{path} has no rows; expected one for each image")
     for row, cells in enumerate(zip(files, labels, splits, strict=True), 1):
@@ -65,7 +65,7 @@ def _read_parquet(path: Path) -> Columns:
 
     try:
         with parquet.ParquetFile(path) as file:
-            wanted = [name for name in file.schema_arrow.names if name in (*PATH, *CLASS, SPLIT)]
+            wanted = [name for name in file.schema_arrow.names if name in (*PATH_COLUMNS, *CLASS_COLUMNS, SPLIT_COLUMN)]
             table = file.read(columns=wanted)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise DataError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())}") from None

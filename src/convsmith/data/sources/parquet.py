@@ -19,7 +19,7 @@ from convsmith.data.dataset import Finding
 from convsmith.data.images import StoredImages, packed
 from convsmith.data.sources.columns import Columns, columns_of, image_column
 from convsmith.data.sources.folder import entries
-from convsmith.data.sources.imagecopy import NONE, Copy, Row, copy_images
+from convsmith.data.sources.imagecopy import NO_LABEL, Copy, Row, copy_images
 from convsmith.data.sources.listing import SPLITS, Listing, labelled
 from convsmith.data.sources.manifest import read_manifest
 from convsmith.errors import DataError
@@ -27,12 +27,12 @@ from convsmith.errors import DataError
 if TYPE_CHECKING:
     from pyarrow import parquet  # type: ignore[import-untyped]
 
-ROWS = 32
+ROWS_AT_ONCE = 32
 """Rows that are decoded at a time: a few MB of photographs."""
 
-LONGEST_LABEL = 1000
+MAX_LABEL_LENGTH = 1000
 
-BUFFER = 1 << 20
+BUFFER_BYTES = 1 << 20
 """Bytes that are read at a time of each column, instead of all that a row group has of it."""
 
 
@@ -98,7 +98,7 @@ def _opened(path: Path) -> parquet.ParquetFile:
     from pyarrow import parquet
 
     try:
-        return parquet.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False)
+        return parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False)
     except Exception as error:
         raise _damaged(path, error) from None
 
@@ -140,7 +140,7 @@ def _columns(files: Sequence[Path]) -> tuple[Columns, int]:
 
 def _rows(path: Path, columns: Columns) -> Iterator[Row]:
     with _opened(path) as file:
-        batches = file.iter_batches(batch_size=ROWS, columns=[columns.image, columns.label])
+        batches = file.iter_batches(batch_size=ROWS_AT_ONCE, columns=[columns.image, columns.label])
         while True:
             try:
                 batch = next(batches, None)
@@ -150,7 +150,7 @@ def _rows(path: Path, columns: Columns) -> Iterator[Row]:
             except Exception as error:  # whatever Arrow meets in a damaged file
                 raise _damaged(path, error) from None
             for image, label in zip(images, labels, strict=True):
-                if isinstance(label, str) and len(label) > LONGEST_LABEL:
+                if isinstance(label, str) and len(label) > MAX_LABEL_LENGTH:
                     raise DataError(
                         f"{path}: column {columns.label} has a text of {len(label):,} characters; no class is"
                     )
@@ -170,7 +170,7 @@ def _label(cell: int | str | None) -> str | None:
 def _usable(copy: Copy, root: Path, splits: dict[Path, str], findings: list[Finding]) -> NDArray[np.int64]:
     """The rows with an image and a label."""
     images, files = _images(copy, root, list(splits)), list(splits)
-    unlabelled = copy.label == NONE
+    unlabelled = copy.label == NO_LABEL
     for number, file in enumerate(files):
         rows = copy.source == number
         if rows.any() and unlabelled[rows].all():
@@ -198,7 +198,7 @@ def _classes(
         place = {str(label): index for index, label in enumerate(used)}
         if unused := [name for name in columns.classes if name not in classes]:
             findings.append(Finding(str(root), f"no image of the classes {', '.join(unused)}; they are not used"))
-    by_code = np.array([place.get(name, NONE) for name in copy.labels], np.int64)
+    by_code = np.array([place.get(name, NO_LABEL) for name in copy.labels], np.int64)
     return classes, by_code[copy.label[kept]]
 
 

@@ -23,14 +23,14 @@ from PIL import Image
 from convsmith.data.dataset import Finding
 from convsmith.data.images import ArrayImages, FileImages, StoredImages, packed
 from convsmith.data.sources.listing import SPLITS, Listing, labelled, rows_by_split
-from convsmith.data.sources.tar import DAMAGE, regular
+from convsmith.data.sources.tar import TAR_ERRORS, regular
 from convsmith.errors import DataError, UsageError
 
 INDEX = "index.json"
 FORMAT = "convsmith shards 1"
 IMAGES = frozenset(("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm"))
 LABEL = "cls"
-LONGEST_LABEL = 4096
+MAX_LABEL_LENGTH = 4096
 """Bytes of a `.cls` member that are read at most."""
 
 SHARD_BYTES = 512 << 20
@@ -225,7 +225,7 @@ def _reading(path: Path) -> Iterator[tarfile.TarFile]:
     try:
         with tarfile.open(path, "r:") as archive:
             yield archive
-    except DAMAGE as error:
+    except TAR_ERRORS as error:
         raise DataError(f"{path} is damaged: {error}") from None
 
 
@@ -238,9 +238,9 @@ def _key(name: str) -> tuple[str, str]:
 
 def _text(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
     file = archive.extractfile(member)
-    if file is None or member.size > LONGEST_LABEL:
+    if file is None or member.size > MAX_LABEL_LENGTH:
         raise ValueError(f"{member.name} is no label")
-    return file.read(LONGEST_LABEL).decode().strip()
+    return file.read(MAX_LABEL_LENGTH).decode().strip()
 
 
 def _class_name(sample: _Sample, classes: tuple[str, ...] | None, shard: Path) -> str:

@@ -14,7 +14,7 @@ MODEL_FILE = "model.safetensors"
 ONNX_FILE = "model.onnx"
 SUMMARY_FILE = "summary.json"
 REPORT_FILE = "report.html"
-WORST_FILE = "worst.json"
+HARDEST_FILE = "hardest.json"
 LOCK_FILE = "running.lock"
 """Held by the process at work, and free again however that process ends."""
 
