@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,7 +12,7 @@ from pyarrow import csv, parquet
 
 from convsmith.deploy.predict import Prediction
 from convsmith.errors import UsageError
-from convsmith.files import replacing
+from convsmith.files import json_text, replacing
 
 ROWS = 4096
 """Rows that are written together."""
@@ -36,7 +35,7 @@ class _JsonLines:
 
     def write_table(self, table: Any) -> None:
         for row in table.to_pylist():
-            self._file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+            self._file.write(json_text(row).encode() + b"\n")
 
     def close(self) -> None:
         pass

@@ -46,7 +46,7 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """The metrics', and what they are of."""
         unreadable = [str(finding) for finding in self.unreadable]
-        about = {"data": self.data, "side": self.side, "macs": self.macs, "unreadable": unreadable}
+        about = {"data": self.data, "side": self.side, "macs": self.macs, "unreadable_files": unreadable}
         return {**about, **self.metrics.to_json()}
 
     def __str__(self) -> str:
