@@ -153,7 +153,7 @@ def fit(
 
     Example: convsmith fit photos/ --max-size 2000000 --max-latency 5 --out runs/photos
     """
-    started = clock.monotonic() - _process_age()
+    started = clock.monotonic()  # importing torch takes a second or two of the time that is asked for
     from convsmith.cluster import Cluster
     from convsmith.fitting.fit import fit as run
     from convsmith.request import Request
@@ -248,10 +248,3 @@ def seconds_of(text: str) -> float:
     if unit not in units or not number.replace(".", "", 1).isdecimal() or not float(number):
         raise UsageError(f"must be a number with s, m or h, such as 10m, not {text!r}", settings="seconds")
     return float(number) * units[unit]
-
-
-def _process_age() -> float:
-    """Seconds since this process began: what importing took counts too."""
-    import psutil  # type: ignore[import-untyped]
-
-    return max(0.0, clock.time() - float(psutil.Process().create_time()))
