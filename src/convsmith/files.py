@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from convsmith.errors import OutputError
 
@@ -43,28 +41,6 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Writes a whole file, in one step. Raises OutputError; what was at `path` then stays."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
-
-
-def json_text(value: object, *, indent: int | None = None) -> str:
-    """Strict JSON in ASCII, which every parser and every terminal takes: NaN and infinities are null.
-
-    `value` may hold dataclasses, mappings, sequences, sets, dates, paths and NumPy's numbers and arrays.
-    """
-    import msgspec
-
-    strict = msgspec.json.decode(msgspec.json.encode(value, enc_hook=_plain))
-    return json.dumps(strict, indent=indent, allow_nan=False)
-
-
-def _plain(value: Any) -> object:
-    """What msgspec does not know, as what it does: paths as text; mappings, NumPy's numbers and arrays as Python's."""
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    raise TypeError(f"a {type(value).__name__} is not JSON")
 
 
 def _sync(path: Path) -> None:

@@ -15,7 +15,8 @@ from convsmith.model.file import KEY, Model, load_model, read_header
 from convsmith.network.dims import Shape
 from convsmith.network.network import Network
 from convsmith.zoo import create
-from convsmith.zoo.registry import ALIASES, VARIANTS
+from convsmith.zoo.libraries import NAMES
+from convsmith.zoo.registry import VARIANTS
 
 if TYPE_CHECKING:
     from convsmith.download import Progress
@@ -45,7 +46,7 @@ HEADER_BYTES = 1 << 20
 
 
 def kind_of(path: Path) -> Kind:
-    """What a file holds, by its first bytes, or by its name if they do not say. Raises UsageError if unreadable."""
+    """What a file holds, by its first bytes, or if they say nothing by its name. Raises UsageError if unreadable."""
     try:
         with path.open("rb") as file:
             start = file.read(HEADER_BYTES)
@@ -155,16 +156,16 @@ def _network_in(path: Path) -> Network:
 
 def _published(name: str, on_progress: Progress) -> Model:
     from convsmith.weights.importing import import_weights
-    from convsmith.weights.registry import fetch_weights, published
+    from convsmith.weights.published_weights import fetch_weights, published
 
-    if name in VARIANTS or (name in ALIASES and not published(name)):
+    if name in VARIANTS or (name in NAMES and not published(name)):
         raise UsageError(f"{name} is a network without weights; a model file or published weights are needed")
     return import_weights(fetch_weights(name, on_progress=on_progress)).model
 
 
 def _imported(path: Path) -> Model:
     from convsmith.weights.importing import import_weights
-    from convsmith.weights.registry import recognised
+    from convsmith.weights.published_weights import recognised
 
     if recognised(path) is None:
         raise ModelFileError(f"{path} is not a model file but another library's checkpoint; {_import(path)}")

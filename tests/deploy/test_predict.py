@@ -15,8 +15,8 @@ from convsmith.deploy.export import export
 from convsmith.deploy.predict import Guess, Prediction, predict, predictions
 from convsmith.deploy.streams import BATCH
 from convsmith.errors import ModelFileError
-from convsmith.files import json_text
 from convsmith.model.file import Model
+from convsmith.records import json_text
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from convsmith.errors import ConvsmithError
-from convsmith.files import json_text
+from convsmith.records import json_text
 
 SHOWN = 10
 """Unreadable files that are named on stderr; the others are counted."""

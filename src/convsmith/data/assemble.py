@@ -84,7 +84,10 @@ def assemble(listing: Listing, demands: Demands, progress: Progress = lambda don
     unreadable = _unreadable(listing, found)
     splits = {
         name: Split(
-            part, listing.labels[rows[name]], found.content[rows[name]], unreadable.get(name, unreadable.get("train", ()))
+            part,
+            listing.labels[rows[name]],
+            found.content[rows[name]],
+            unreadable.get(name, unreadable.get("train", ())),
         )
         for name, part in taken.items()
     }
@@ -152,8 +155,7 @@ def _unreadable(listing: Listing, found: Examination) -> dict[str, tuple[Finding
     unusable = np.array(sorted(found.reasons), np.int64)
     return {
         split: tuple(
-            Finding(listing.images.name(row), found.reasons[row])
-            for row in np.intersect1d(members, unusable).tolist()
+            Finding(listing.images.name(row), found.reasons[row]) for row in np.intersect1d(members, unusable).tolist()
         )
         for split, members in listing.rows.items()
     }

@@ -13,8 +13,9 @@ from convsmith.deploy.classifier import OnnxClassifier, TorchClassifier
 from convsmith.deploy.verify import Verification, verify
 from convsmith.errors import ExportError
 from convsmith.evaluation.evaluate import opened_for, split_to_measure
-from convsmith.files import json_text, replacing
+from convsmith.files import replacing
 from convsmith.model import Model
+from convsmith.records import json_text
 from convsmith.resolve import model_of
 
 TOLERANCE = 1e-3

@@ -12,7 +12,8 @@ from pyarrow import csv, parquet
 
 from convsmith.deploy.predict import Prediction
 from convsmith.errors import UsageError
-from convsmith.files import json_text, replacing
+from convsmith.files import replacing
+from convsmith.records import json_text
 
 ROWS = 4096
 """Rows that are written together."""
