@@ -18,7 +18,6 @@ from command import Command
 from PIL import Image
 
 import convsmith as library
-from convsmith.model.file import Header
 
 CLASSES = ("ant", "Łoś")
 EACH = 20
@@ -26,8 +25,9 @@ EACH = 20
 
 def save_model(path: Path, provenance: Mapping[str, Any]) -> Path:
     network = library.create("lenet5", classes=2, input=(1, 28, 28))
-    header = Header(network, CLASSES, library.Preprocess(1, (28, 28), 28, (0.5,), (0.25,)), provenance)
-    library.save_model(library.Model(header, library.build(network, seed=1).state_dict()), path)
+    preprocess = library.Preprocess(1, (28, 28), 28, (0.5,), (0.25,))
+    weights = library.build(network, seed=1).state_dict()
+    library.save_model(library.Model(network, weights, CLASSES, preprocess, provenance), path)
     return path
 
 

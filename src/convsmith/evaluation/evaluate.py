@@ -14,7 +14,6 @@ from convsmith.cost import cost_of
 from convsmith.cost.table import aligned
 from convsmith.data import open_dataset
 from convsmith.data.dataset import Dataset, Finding, Split
-from convsmith.data.split import WHOLE
 from convsmith.errors import DataError, UsageError
 from convsmith.evaluation.inference import predict_logits
 from convsmith.evaluation.metrics import Metrics, measure
@@ -25,8 +24,14 @@ from convsmith.resolve import model_of
 from convsmith.transform.side import at_side
 from convsmith.weights.imagenet import labels, synsets
 
+WHOLE = "all"
+"""What is measured of data that have no splits of their own, unless the model was trained on them."""
+
 MEASURED_FIRST = ("test", "val", WHOLE)
 """Which split is measured where none is asked for: the first of these that there is."""
+
+ANY_SHARE = 1.0
+"""Of the files may be unusable: they are said beside the figure."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +108,16 @@ def opened_for(model: Model, data: Dataset | str | Path, seed: int | None = None
     if isinstance(data, Dataset):
         return data
     if seed is not None:
-        return open_dataset(data, seed=seed)
+        return open_dataset(data, seed=seed, max_unusable=ANY_SHARE)
     trained_on = model.provenance.get("data") or {}
     with suppress(DataError):  # too few images to split are enough to measure on
-        dataset = open_dataset(data, seed=int(trained_on.get("seed") or 0))
+        dataset = open_dataset(data, seed=int(trained_on.get("seed") or 0), max_unusable=ANY_SHARE)
         if not dataset.made_splits or dataset.fingerprint == trained_on.get("fingerprint"):
             return dataset
-    return open_dataset(data, seed=None)
+    dataset = open_dataset(data, seed=None, max_unusable=ANY_SHARE)
+    if list(dataset.splits) != ["train"]:
+        return dataset
+    return replace(dataset, splits={WHOLE: dataset.splits["train"]})
 
 
 def split_to_measure(dataset: Dataset) -> str:

@@ -43,7 +43,8 @@ def predict(
     Example: convsmith predict photo.jpg scans/ --model runs/demo/model.safetensors --out predictions.csv
     """
     from convsmith.cli.progress import download_progress, image_progress
-    from convsmith.cluster import Cluster, predict_on
+    from convsmith.cluster.connect import Cluster
+    from convsmith.cluster.predict import predict_on
     from convsmith.data.unlabelled import gather
     from convsmith.deploy.classifier import open_classifier
     from convsmith.deploy.predict import predictions
