@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from convsmith.backend.onnx.pool import averaging
-from convsmith.backend.read.onnx.graph import OnnxNode
+from convsmith.backend.read.onnx.graph import Array, OnnxNode
 from convsmith.backend.read.onnx.reader import Reader, base, pattern, rule
 from convsmith.backend.read.onnx.values import Constant, Feature
 from convsmith.errors import ReadError
@@ -29,12 +29,11 @@ def _(node: OnnxNode, reader: Reader) -> Feature:
     return reader.emit(node, ops.Linear(len(array), "bias" in weights), x, weights=weights)
 
 
-def _row(bias: np.ndarray, features: int) -> np.ndarray:  # type: ignore[type-arg]
+def _row(bias: Array, features: int) -> Array:
     """A bias that broadcasts to (N, features), as (features,)."""
-    row = bias.reshape(-1) if bias.size == bias.shape[-1:][0] if bias.ndim else True else None
-    if row is None:
+    if bias.ndim > 1 and bias.shape[0] != 1:
         raise ReadError("has a bias for each image of a batch")
-    return row if row.size == features else np.broadcast_to(row, (features,))
+    return bias.reshape(-1) if bias.size == features else np.broadcast_to(bias.reshape(-1), (features,))
 
 
 @rule("MatMul")

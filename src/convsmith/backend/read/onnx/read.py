@@ -1,0 +1,144 @@
+"""Reading an ONNX file: where the network begins and ends, its steps, their names, and whether the answers agree."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+
+from convsmith.backend.read.draft import Draft, Read
+from convsmith.backend.read.draft import Value as DraftValue
+from convsmith.backend.read.onnx import rules  # noqa: F401  (adds the rules)
+from convsmith.backend.read.onnx.entry import Start, batches, needed, output_of, start_of
+from convsmith.backend.read.onnx.file import load, properties
+from convsmith.backend.read.onnx.graph import FLOATS, OnnxGraph, OnnxNode, graph_of
+from convsmith.backend.read.onnx.names import labels
+from convsmith.backend.read.onnx.reader import Reader
+from convsmith.backend.read.onnx.told import Told, told_by
+from convsmith.backend.read.onnx.values import NETWORK_INPUT, Constant, Feature, Step
+from convsmith.backend.read.onnx.verify import from_start, verify
+from convsmith.errors import ReadError
+from convsmith.network import ops
+from convsmith.network.dims import Shape
+
+
+def read_onnx(path: str | os.PathLike[str], shape: Shape | None = None, output: str | None = None) -> Read:
+    """The network in an ONNX file, and its weights by state-dict key, float32.
+
+    The file takes one batch of pictures, (N, C, H, W) or (N, H, W, C), or is one of convsmith's own, whose
+    preprocessing is left out. A softmax at its end is left out, too: a network puts out logits. `shape` (C, H, W) says
+    what the file leaves open, `output` which of several outputs is the logits.
+
+    The answers of the network to random pictures are held against ONNX Runtime's.
+    Raises ReadError for a file that is no ONNX, damaged, or not a network for pictures, and where answers differ;
+    the message names the node.
+    """
+    path = Path(path)
+    try:
+        model = load(path)
+        return _read(model, path, shape, output)
+    except ReadError as error:
+        place = f"{path}: {error.place}" if error.place and error.place != str(path) else str(path)
+        raise ReadError(error.what, place=place, advice=error.advice) from None
+    except UnicodeDecodeError:
+        raise ReadError("is damaged: a name in it is no text", place=str(path)) from None
+
+
+def told_in(path: str | os.PathLike[str]) -> Told:
+    """The classes, preprocessing and provenance that an ONNX file of convsmith's holds. Raises ReadError."""
+    return told_by(properties(load(Path(path))))
+
+
+def _read(model: onnx.ModelProto, path: Path, shape: Shape | None, output: str | None) -> Read:
+    graph = graph_of(model, path.parent)
+    told = told_by(properties(model))
+    start, end = start_of(graph, told, shape), output_of(graph, output)
+    nodes = needed(graph, start.value, end)
+    reader, feature, batch = _steps(graph, nodes, start, end, told)
+    feature, endings = _without_softmax(reader, feature)
+    read = _drafted(reader, feature, model, start)
+    source = from_start(model, start, nodes, end) if start.inside else path
+    known = 1 if batch == 1 and start.batch is None else start.batch
+    verify(read, source, start, known, end, endings, _is_half(model))
+    return read
+
+
+def _steps(
+    graph: OnnxGraph, nodes: Sequence[OnnxNode], start: Start, end: str, told: Told
+) -> tuple[Reader, Feature, int]:
+    """The graph's steps, its output among them, and the batch size that it was read for."""
+    first: ReadError | None = None
+    for batch in batches(start):
+        reader = Reader(graph, start.value, start.feature, batch, told.ops)
+        reader.read(nodes)
+        try:
+            return reader, reader.plain(end), batch
+        except ReadError as error:
+            first = first or error
+    assert first is not None
+    raise first
+
+
+def _without_softmax(reader: Reader, feature: Feature) -> tuple[Feature, list[nn.Module]]:
+    """The logits, as a vector where they are a map of one position; and what the file makes of them."""
+    endings: list[nn.Module] = []
+    step = reader.step_of(feature)
+    while step is not None and isinstance(step.op, ENDINGS):
+        if isinstance(step.op, ops.Softmax):
+            if step.op.axis != 0:
+                break
+            endings.insert(0, nn.LogSoftmax(1) if isinstance(step.op, ops.LogSoftmax) else nn.Softmax(1))
+        elif reader.shape(step.inputs[0])[1:] not in ((), (1, 1)):
+            break
+        feature = Feature.plain(step.inputs[0], reader.shape(step.inputs[0]))
+        step = reader.step_of(feature)
+    if endings:
+        reader.notes.append("the softmax at the end is left out: the network puts out logits")
+    if step is not None and feature.shape[1:] == (1, 1):
+        feature = reader.emit(step.node, ops.Flatten(), feature)
+    return feature, endings
+
+
+ENDINGS = (ops.Softmax, ops.Flatten, ops.Reshape)
+
+
+def _drafted(reader: Reader, output: Feature, model: onnx.ModelProto, start: Start) -> Read:
+    """The steps that the output needs, as a network."""
+    live = _live(reader.steps, output.step)
+    draft = Draft(model.graph.name or "network", start.feature.shape)
+    values: dict[int, DraftValue] = {NETWORK_INPUT: draft.input}
+    steps = [reader.steps[index] for index in live]
+    names = labels(steps, model.producer_name == "convsmith")
+    for index, step, name in zip(live, steps, names, strict=True):
+        weights = {key: _tensor(constant) for key, constant in step.weights.items()}
+        inputs = [values[source] for source in step.inputs]
+        values[index] = draft.add(step.op, *inputs, name=name, weights=weights, place=step.node.place)
+    for note in reader.notes:
+        draft.note(note)
+    return draft.finish(values[output.step])
+
+
+def _live(steps: Sequence[Step], output: int) -> list[int]:
+    wanted = {output}
+    for index in range(len(steps) - 1, -1, -1):
+        if index in wanted:
+            wanted.update(steps[index].inputs)
+    return sorted(wanted - {NETWORK_INPUT})
+
+
+def _tensor(constant: Constant) -> Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the file's bytes cannot be written to, and are only copied
+        return torch.from_numpy(np.asarray(constant.array))
+
+
+def _is_half(model: onnx.ModelProto) -> bool:
+    """Whether the file computes with fewer bits than float32 has."""
+    kinds = {tensor.data_type for tensor in model.graph.initializer}
+    return bool(kinds & (FLOATS - {onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE}))
