@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from convsmith.backend.read.onnx.fold import fold, shape_of
 from convsmith.backend.read.onnx.graph import Array, Branch, OnnxGraph, OnnxNode
+from convsmith.backend.read.onnx.told import as_told
 from convsmith.backend.read.onnx.values import NETWORK_INPUT, Constant, Feature, Step, Unread, Value
 from convsmith.errors import ReadError, ShapeError
 from convsmith.network import ops
@@ -171,6 +172,8 @@ class Reader:
         Raises ReadError where shapes do not fit or become absurd.
         """
         taken = tuple(feature.step for feature in inputs)
+        if node.name in self.told and inputs:
+            op = as_told(op, self.told[node.name], inputs[0].shape)
         try:
             shape = infer(node.name or node.kind, op, [self.shape(step) for step in taken])
         except ShapeError as error:
