@@ -62,7 +62,8 @@ def _read(model: onnx.ModelProto, path: Path, shape: Shape | None, output: str |
     nodes = needed(graph, start.value, end)
     reader, feature, batch = _steps(graph, nodes, start, end, told)
     feature, endings = _without_softmax(reader, feature)
-    read = _drafted(reader, feature, model, start)
+    name = told.network.name if told.network is not None else path.stem
+    read = _drafted(reader, feature, Draft(name, start.feature.shape), model.producer_name == "convsmith")
     source = from_start(model, start, nodes, end) if start.inside else path
     known = 1 if batch == 1 and start.batch is None else start.batch
     verify(read, source, start, known, end, endings, _is_half(model))
@@ -108,13 +109,12 @@ def _without_softmax(reader: Reader, feature: Feature) -> tuple[Feature, list[nn
 ENDINGS = (ops.Softmax, ops.Flatten, ops.Reshape)
 
 
-def _drafted(reader: Reader, output: Feature, model: onnx.ModelProto, start: Start) -> Read:
+def _drafted(reader: Reader, output: Feature, draft: Draft, names_are_layers: bool) -> Read:
     """The steps that the output needs, as a network."""
     live = _live(reader.steps, output.step)
-    draft = Draft(model.graph.name or "network", start.feature.shape)
     values: dict[int, DraftValue] = {NETWORK_INPUT: draft.input}
     steps = [reader.steps[index] for index in live]
-    names = labels(steps, model.producer_name == "convsmith")
+    names = labels(steps, names_are_layers)
     for index, step, name in zip(live, steps, names, strict=True):
         weights = {key: _tensor(constant) for key, constant in step.weights.items()}
         inputs = [values[source] for source in step.inputs]

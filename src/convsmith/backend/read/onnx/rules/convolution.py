@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import numpy as np
 
 from convsmith.backend.read.onnx.graph import Array, OnnxNode
@@ -12,10 +10,9 @@ from convsmith.backend.read.onnx.values import Constant, Feature
 from convsmith.errors import ReadError
 from convsmith.network import ops
 from convsmith.network.dims import Pair
-from convsmith.network.ops.window import Padding, same
+from convsmith.network.ops.window import Padding, resolve, same
 
 Pads = tuple[int, int, int, int]
-SomePair = TypeVar("SomePair", bound=tuple[int, ...])
 
 
 @rule("Conv")
@@ -51,10 +48,16 @@ def _told(
         filters = weight.array[rows, columns]
         if np.count_nonzero(filters) == np.count_nonzero(weight.array):
             return reader.emit(node, told, x, weights={**weights, "weight": Constant(filters, weight.origin)})
-    if isinstance(told, ops.StandardizedConv) and told.channels == op.channels:
+    if isinstance(told, ops.StandardizedConv) and _same_geometry(told, op, x):
         filters, gain = _standardized(weight.array, told.eps)
         return reader.emit(node, told, x, weights={**weights, "weight": Constant(filters), "gain": Constant(gain)})
     return reader.emit(node, op, x, weights=weights)
+
+
+def _same_geometry(told: ops.Conv, op: ops.Conv, x: Feature) -> bool:
+    known = resolve(told.padding, (x.shape[1], x.shape[2]), told.kernel, told.stride, told.dilation)
+    fields = ("channels", "kernel", "stride", "dilation", "groups", "bias")
+    return known == op.padding and all(getattr(told, field) == getattr(op, field) for field in fields)
 
 
 def _standardized(weight: Array, eps: float) -> tuple[Array, Array]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from convsmith.backend.read.onnx.graph import Array, OnnxNode
 from convsmith.backend.read.onnx.reader import Reader, base, pattern, rule
 from convsmith.backend.read.onnx.rules.activation import rounded
+from convsmith.backend.read.onnx.rules.arithmetic import is_parameter
 from convsmith.backend.read.onnx.rules.convolution import channels_first
 from convsmith.backend.read.onnx.rules.match import Call, Name, call, matches
 from convsmith.backend.read.onnx.values import Constant, Feature
@@ -32,17 +32,12 @@ def _(node: OnnxNode, reader: Reader) -> Feature:
     op = ops.BatchNorm(rounded(node.number("epsilon", 1e-5)), rounded(1 - node.number("momentum", 0.9)))
     told = reader.told.get(node.name)
     if isinstance(told, ops.BatchNorm):
-        op = replace(op, momentum=told.momentum, scale=told.scale, bias=told.bias)
-        weights = _without(weights, "weight", told.scale, 1)
-        weights = _without(weights, "bias", told.bias, 0)
+        scale = told.scale or not np.all(weights["weight"].array == 1)
+        bias = told.bias or not np.all(weights["bias"].array == 0)
+        op = replace(op, scale=scale, bias=bias)
+        lacks = {name for name, has in (("weight", scale), ("bias", bias)) if not has}
+        weights = {name: weight for name, weight in weights.items() if name not in lacks}
     return replace(reader.emit(node, op, x, weights=weights), axes=axes)
-
-
-def _without(weights: Mapping[str, Constant], name: str, has: bool, neutral: int) -> dict[str, Constant]:
-    """The weights, but for one that the layer is said to lack and that changes nothing."""
-    if not has and not np.all(weights[name].array == neutral):
-        raise ReadError(f"has a {name}, and the network that the file tells of does not")
-    return {key: value for key, value in weights.items() if has or key != name}
 
 
 @rule("InstanceNormalization")
@@ -50,7 +45,9 @@ def _(node: OnnxNode, reader: Reader) -> Feature:
     x, axes = channels_first(reader, node.input(0))
     eps = rounded(node.number("epsilon", 1e-5))
     weight, bias = reader.weight(node, 1), reader.weight(node, 2)
-    plain = _is_neutral(weight, bias)
+    # Ones and zeros that are no parameters stand for none.
+    given = is_parameter(weight, reader) or is_parameter(bias, reader)
+    plain = not given and bool(np.all(weight.array == 1) and np.all(bias.array == 0))
     if len(x.shape) != 3:
         if not plain:
             raise ReadError("normalises a value that is no feature map", advice="use it on (N, C, H, W)")
@@ -58,12 +55,6 @@ def _(node: OnnxNode, reader: Reader) -> Feature:
     op = ops.InstanceNorm(eps, scale=not plain, bias=not plain)
     weights = {} if plain else {"weight": weight, "bias": bias}
     return replace(reader.emit(node, op, x, weights=weights), axes=axes)
-
-
-def _is_neutral(weight: Constant, bias: Constant) -> bool:
-    """Whether these are no parameters, but the ones and zeros that stand for none."""
-    given = weight.origin and bias.origin and "." in weight.origin
-    return not given and bool(np.all(weight.array == 1) and np.all(bias.array == 0))
 
 
 def _group_norm(node: OnnxNode, reader: Reader, x: Feature, eps: float) -> Feature:
