@@ -21,6 +21,8 @@ def numbers(*shape: int, seed: int = 0, low: float = -1.0) -> NDArray[np.float32
 
 def model(text: str, opset: int = 17, **weights: NDArray[np.generic]) -> onnx.ModelProto:
     """A model of this graph: `g (float[N,3,8,8] x) => (float[N,4] y) { y = Relu(x) }`."""
+    if "(f, w, o)" in text:
+        weights = {"o": numbers(4, seed=5), **weights}
     whole = parser.parse_model(f'<ir_version: 8, opset_import: ["" : {opset}]> {text}')
     whole.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in weights.items())
     return whole

@@ -97,8 +97,15 @@ def _external(tensor: TensorProto, name: str, folder: Path | None) -> NDArray[np
         raise ReadError(f"tensor {name!r} lies in {location!r}, which is missing beside the model")
     dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type))
     count = prod(tensor.dims)
-    start, length = (int(entries.get(key) or default) for key, default in (("offset", 0), ("length", 0)))
+    start, length = (_whole(entries.get(key) or "0", name) for key in ("offset", "length"))
     wanted = count * dtype.itemsize
     if start < 0 or length not in (0, wanted) or start + wanted > path.stat().st_size:
         raise ReadError(f"tensor {name!r} needs {wanted} bytes at {start} of {location!r}, which does not have them")
     return np.fromfile(path, dtype, count, offset=start).reshape(tuple(tensor.dims))
+
+
+def _whole(text: str, name: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ReadError(f"tensor {name!r} lies in another file, but its offset or length is no number") from None

@@ -246,7 +246,7 @@ def base(feature: Feature) -> Feature:
 def unsupported(node: OnnxNode) -> ReadError:
     if node.kind in ("If", "Loop", "Scan"):
         what, advice = "has control flow that depends on the image", "export the model for one path, in evaluation mode"
-    elif "Quantize" in node.kind or "QLinear" in node.kind or node.kind.endswith("Integer"):
+    elif "quantize" in node.kind.lower() or "QLinear" in node.kind or node.kind.endswith("Integer"):
         what, advice = "computes in integers", "read the float model that this one was quantized from"
     elif "." in node.kind:
         what, advice = "is no operator of ONNX itself", "export the model with ONNX's own operators only"

@@ -29,7 +29,7 @@ def _(node: OnnxNode, reader: Reader) -> Feature:
     names = ("weight", "bias", MEAN, VARIANCE)
     weights = {name: reader.weight(node, index) for index, name in enumerate(names, 1)}
     # ONNX states one minus our momentum.
-    op = ops.BatchNorm(rounded(node.number("epsilon", 1e-5)), rounded(1 - node.number("momentum", 0.9)))
+    op = ops.BatchNorm(rounded(node.number("epsilon", 1e-5)), rounded(1 - rounded(node.number("momentum", 0.9))))
     told = reader.told.get(node.name)
     if isinstance(told, ops.BatchNorm):
         scale = told.scale or not np.all(weights["weight"].array == 1)
