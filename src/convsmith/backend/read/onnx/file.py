@@ -58,7 +58,15 @@ def opset_of(model: onnx.ModelProto) -> int:
 
 def properties(model: onnx.ModelProto) -> Mapping[str, str]:
     """What the exporter noted: `network` and `classes` in convsmith's own files."""
-    return {entry.key: entry.value for entry in model.metadata_props}
+    return {text(entry.key): text(entry.value) for entry in model.metadata_props}
+
+
+def text(value: str | bytes) -> str:
+    """A name in the file. Raises ReadError for one that is no text, which protocol buffers hand over as bytes."""
+    try:
+        return value if isinstance(value, str) else value.decode()
+    except UnicodeDecodeError:
+        raise ReadError("is damaged: a name in it is no text") from None
 
 
 def to_array(tensor: TensorProto, folder: Path | None) -> NDArray[np.generic]:
@@ -66,7 +74,7 @@ def to_array(tensor: TensorProto, folder: Path | None) -> NDArray[np.generic]:
 
     Raises ReadError for a tensor whose numbers are missing, too few or of a kind that networks do not compute with.
     """
-    name = tensor.name or "a constant"
+    name = text(tensor.name) or "a constant"
     if any(size < 0 for size in tensor.dims):
         raise ReadError(f"tensor {name!r} has the shape {list(tensor.dims)}")
     if tensor.data_type in (TensorProto.UNDEFINED, TensorProto.STRING) or tensor.data_type not in DATA_TYPES:
@@ -85,7 +93,7 @@ DATA_TYPES = frozenset(TensorProto.DataType.values())
 
 
 def _external(tensor: TensorProto, name: str, folder: Path | None) -> NDArray[np.generic]:
-    entries = {entry.key: entry.value for entry in tensor.external_data}
+    entries = {text(entry.key): text(entry.value) for entry in tensor.external_data}
     location = entries.get("location", "")
     if folder is None or not location:
         raise ReadError(f"tensor {name!r} lies in another file, and the model does not say which")

@@ -15,7 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, ValueInfoProto
 
-from convsmith.backend.read.onnx.file import opset_of, to_array
+from convsmith.backend.read.onnx.file import opset_of, text, to_array
 from convsmith.errors import ReadError
 
 Array: TypeAlias = NDArray[np.generic]
@@ -112,9 +112,9 @@ def graph_of(model: onnx.ModelProto, folder: Path | None) -> OnnxGraph:
     """The model's graph. Raises ReadError for one that is not well formed: cycles, values that nothing makes."""
     graph = model.graph
     constants = _initializers(graph, folder)
-    inputs = tuple(_entry(value) for value in graph.input if value.name not in constants)
+    inputs = tuple(_entry(value) for value in graph.input if text(value.name) not in constants)
     known = {*constants, *(entry.name for entry in inputs)}
-    outputs = tuple(value.name for value in graph.output)
+    outputs = tuple(text(value.name) for value in graph.output)
     nodes = _sorted([_node(node, folder) for node in graph.node], known)
     missing = next((name for name in outputs if name not in known), None)
     if missing is not None or not outputs:
@@ -125,7 +125,7 @@ def graph_of(model: onnx.ModelProto, folder: Path | None) -> OnnxGraph:
 def _initializers(graph: GraphProto, folder: Path | None) -> dict[str, Array]:
     if graph.sparse_initializer:
         raise ReadError("the file has sparse tensors", advice="export it with dense weights")
-    return {tensor.name: to_array(tensor, folder) for tensor in graph.initializer}
+    return {text(tensor.name): to_array(tensor, folder) for tensor in graph.initializer}
 
 
 def _entry(value: ValueInfoProto) -> Entry:
@@ -163,13 +163,13 @@ def _in_order(nodes: Iterable[OnnxNode], makers: Mapping[str, int]) -> bool:
 
 
 def _node(node: NodeProto, folder: Path | None) -> OnnxNode:
-    kind = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
-    attributes = {attribute.name: _attribute(attribute, folder) for attribute in node.attribute}
+    kind = text(node.op_type) if node.domain in ("", "ai.onnx") else f"{text(node.domain)}.{text(node.op_type)}"
+    attributes = {text(attribute.name): _attribute(attribute, folder) for attribute in node.attribute}
     captured = [name for body in attributes.values() if isinstance(body, Branch) for name in _captured(body)]
-    outputs = tuple(node.output)
+    outputs = tuple(map(text, node.output))
     if not outputs or not kind:
         raise ReadError(f"node {node.name!r} {'has no operator' if outputs else 'puts nothing out'}")
-    return OnnxNode(kind, node.name, (*node.input, *captured), outputs, attributes)
+    return OnnxNode(kind, text(node.name), (*map(text, node.input), *captured), outputs, attributes)
 
 
 def _attribute(attribute: AttributeProto, folder: Path | None) -> Attribute:
@@ -179,9 +179,9 @@ def _attribute(attribute: AttributeProto, folder: Path | None) -> Attribute:
         body = attribute.g
         constants = _initializers(body, folder)
         nodes = tuple(_node(node, folder) for node in body.node)
-        return Branch(nodes, constants, tuple(value.name for value in body.output))
+        return Branch(nodes, constants, tuple(text(value.name) for value in body.output))
     if attribute.type == AttributeProto.STRING:
-        return attribute.s.decode()
+        return text(attribute.s)
     if attribute.type == AttributeProto.INT:
         return attribute.i
     if attribute.type == AttributeProto.FLOAT:

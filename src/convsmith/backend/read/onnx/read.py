@@ -46,8 +46,6 @@ def read_onnx(path: str | os.PathLike[str], shape: Shape | None = None, output: 
     except ReadError as error:
         place = f"{path}: {error.place}" if error.place and error.place != str(path) else str(path)
         raise ReadError(error.what, place=place, advice=error.advice) from None
-    except UnicodeDecodeError:
-        raise ReadError("is damaged: a name in it is no text", place=str(path)) from None
 
 
 def told_in(path: str | os.PathLike[str]) -> Told:
