@@ -69,7 +69,9 @@ CASES: dict[str, tuple[str, int, dict[str, tuple[int, ...]]]] = {
     "layer norm of a map": ("h = LayerNormalization <axis=1> (x, a, b)", 17, {"a": (3, 8, 8), "b": (3, 8, 8)}),
     "unit length": ("h = LpNormalization <axis=1> (x)", 17, {}),
     "softmax within": ("h = Softmax <axis=1> (x)", 17, {}),
-    "transposes that cancel": ("t = Transpose <perm=[0,2,3,1]> (x) r = Relu (t) h = Transpose <perm=[0,3,1,2]> (r)", 17, {}),
+    "transposes that cancel": (
+        "t = Transpose <perm=[0,2,3,1]> (x) r = Relu (t) h = Transpose <perm=[0,3,1,2]> (r)", 17, {},
+    ),
     "width and height exchanged": ("h = Transpose <perm=[0,1,3,2]> (x)", 17, {}),
 }  # fmt: skip
 
@@ -112,8 +114,9 @@ def test_dense_layers_are_linear(name: str, tmp_path: Path) -> None:
 FLATTENED = {
     "constant": "s = Constant <value_ints=[-1,192]> () f = Reshape (x, s)",
     "kept": "s = Constant <value_ints=[0,-1]> () f = Reshape (x, s)",
-    "computed": "s = Shape (x) i = Constant <value_int=0> () n = Gather <axis=0> (s, i) a = Constant <value_ints=[0]> ()"
-    " u = Unsqueeze (n, a) m = Constant <value_ints=[-1]> () t = Concat <axis=0> (u, m) f = Reshape (x, t)",
+    "computed": "s = Shape (x) i = Constant <value_int=0> () n = Gather <axis=0> (s, i)"
+    " a = Constant <value_ints=[0]> () u = Unsqueeze (n, a)"
+    " m = Constant <value_ints=[-1]> () t = Concat <axis=0> (u, m) f = Reshape (x, t)",
     "sliced": "s = Shape <end=1> (x) m = Constant <value_ints=[-1]> () t = Concat <axis=0> (s, m) f = Reshape (x, t)",
     "in two steps": "s = Constant <value_ints=[0,3,64]> () r = Reshape (x, s) f = Flatten (r)",
     "squeezed": "s = Constant <value_ints=[0,192,1]> () r = Reshape (x, s) a = Constant <value_ints=[2]> ()"
@@ -160,9 +163,7 @@ TENSORFLOW = """g (float[N,8,8,3] x) => (float[N,4] y) {
         ("Flatten (h)", 20, ["permute", "flatten"]),
     ],
 )
-def test_tensorflows_order_of_axes_is_turned_round(
-    middle: str, size: int, layers: list[str], tmp_path: Path
-) -> None:
+def test_tensorflows_order_of_axes_is_turned_round(middle: str, size: int, layers: list[str], tmp_path: Path) -> None:
     weights = {"k": numbers(5, 3, 3, 3), "bias": numbers(5), "w": numbers(size, 4, seed=1), "v": numbers(4)}
     path = save(tmp_path, TENSORFLOW % middle, **weights)
     read = read_onnx(path)
@@ -248,13 +249,17 @@ def test_same_padding_stays_same(tmp_path: Path) -> None:
 
 def test_the_logits_are_found_beside_probabilities(tmp_path: Path) -> None:
     text = "g (float[N,3,8,8] x) => (float[N,4] p, float[N,4] y, int64[N] best) { f = Flatten (x) y = Gemm (f, w)"
-    path = save(tmp_path, text + " p = Softmax <axis=1> (y) best = ArgMax <axis=1, keepdims=0> (p) }", w=numbers(192, 4))
+    path = save(
+        tmp_path, text + " p = Softmax <axis=1> (y) best = ArgMax <axis=1, keepdims=0> (p) }", w=numbers(192, 4)
+    )
     read = read_onnx(path)
     assert [node.op.kind for node in read.network] == ["flatten", "linear"]
     assert read.notes == ()
 
 
-TWO_HEADS = "g (float[N,3,8,8] x) => (float[N,4] one, float[N,5] two) { f = Flatten (x) one = Gemm (f, w) two = Gemm (f, v) }"
+TWO_HEADS = (
+    "g (float[N,3,8,8] x) => (float[N,4] one, float[N,5] two) { f = Flatten (x) one = Gemm (f, w) two = Gemm (f, v) }"
+)
 
 
 def test_one_of_several_outputs_is_chosen(tmp_path: Path) -> None:
@@ -305,5 +310,5 @@ def test_a_branch_that_the_shapes_decide_is_taken(tmp_path: Path) -> None:
     }"""
     path = save(tmp_path, text, w=numbers(4, 3))
     read = read_onnx(path)
-    assert [getattr(node.op, "function", "") for node in read.network][0] == "relu"
+    assert next(getattr(node.op, "function", "") for node in read.network) == "relu"
     assert_same(path, read)

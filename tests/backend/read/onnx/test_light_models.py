@@ -1,4 +1,4 @@
-"""The classifiers that the onnx package brings along: their weights are filled in by nodes, their structure is whole."""
+"""The classifiers that the onnx package brings along: nodes fill in their weights, their structure is whole."""
 
 from __future__ import annotations
 

@@ -93,7 +93,9 @@ def test_a_file_that_tells_nothing_has_the_same_cost_but_for_what_onnx_cannot_sa
     if not any(isinstance(node.op, StandardizedConv | TableConv) for node in net):
         # A norm without a weight is written with ones.
         ones = sum(net.shapes[node.name][0] for node in net.inference if not getattr(node.op, "scale", True))
-        assert differs == ({"params": (figure := convsmith.cost_of(net.inference).params, figure + ones)} if ones else {})
+        assert differs == (
+            {"params": (figure := convsmith.cost_of(net.inference).params, figure + ones)} if ones else {}
+        )
     else:
         assert differs.keys() <= {"params", "macs", "flops"}
 
@@ -133,7 +135,8 @@ def test_preprocessing_is_left_out(channels: int, tmp_path: Path) -> None:
     assert differing(net.inference, read.network) == {}
     bare = saved(tmp_path, net)
     np.testing.assert_array_equal(
-        module_answers(read, numbers(2, channels, 32, 32)), module_answers(read_onnx(bare), numbers(2, channels, 32, 32))
+        module_answers(read, numbers(2, channels, 32, 32)),
+        module_answers(read_onnx(bare), numbers(2, channels, 32, 32)),
     )
 
 

@@ -34,7 +34,9 @@ def head(channels: int = 8) -> nn.Module:
 
 
 def network(function: Callable[[Tensor], Tensor], *layers: nn.Module) -> nn.Module:
-    return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), Lambda(function, *layers), head())
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), Lambda(function, *layers), head()
+    )
 
 
 class Gate(nn.Module):

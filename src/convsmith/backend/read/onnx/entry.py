@@ -65,7 +65,8 @@ def _pictures(entry: Entry, shape: Shape | None) -> Start:
     known = [size for size in seen if size is not None]
     if len(known) < 3:
         raise ReadError(
-            f"the input {entry.name!r} leaves sizes open: {_text(seen)}", advice="give its shape (channels, height, width)"
+            f"the input {entry.name!r} leaves sizes open: {_text(seen)}",
+            advice="give its shape (channels, height, width)",
         )
     if max(known) > LARGEST_SIDE:
         raise ReadError(f"the input {entry.name!r} is {_text(known)}: no picture is as large")

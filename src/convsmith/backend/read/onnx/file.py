@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, inliner, numpy_helper
 
@@ -69,7 +70,7 @@ def text(value: str | bytes) -> str:
         raise ReadError("is damaged: a name in it is no text") from None
 
 
-def to_array(tensor: TensorProto, folder: Path | None) -> NDArray[np.generic]:
+def to_array(tensor: TensorProto, folder: Path | None) -> NDArray[Any]:
     """A tensor's numbers, floats as float32. Those of external tensors are looked for in `folder` and nowhere else.
 
     Raises ReadError for a tensor whose numbers are missing, too few or of a kind that networks do not compute with.
@@ -92,7 +93,7 @@ def to_array(tensor: TensorProto, folder: Path | None) -> NDArray[np.generic]:
 DATA_TYPES = frozenset(TensorProto.DataType.values())
 
 
-def _external(tensor: TensorProto, name: str, folder: Path | None) -> NDArray[np.generic]:
+def _external(tensor: TensorProto, name: str, folder: Path | None) -> NDArray[Any]:
     entries = {text(entry.key): text(entry.value) for entry in tensor.external_data}
     location = entries.get("location", "")
     if folder is None or not location:

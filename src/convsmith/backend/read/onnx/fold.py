@@ -109,7 +109,7 @@ def _(node: OnnxNode, inputs: Inputs) -> Array:
 
 def shape_of(node: OnnxNode, shape: Sequence[int]) -> Array:
     """What a `Shape` node says of a value of this shape."""
-    return np.asarray(shape, np.int64)[node.integer("start", 0) : node.attributes.get("end")]  # type: ignore[misc]
+    return np.asarray(shape, np.int64)[node.integer("start", 0) : node.attributes.get("end")]
 
 
 @_register("Gather")
@@ -261,7 +261,8 @@ def _divide(a: Array, b: Array) -> Array:
             raise ReadError("divides by zero")
         quotient: Array = (np.sign(a) * np.sign(b) * (np.abs(a) // np.abs(b))).astype(a.dtype)
         return quotient
-    return a / b  # type: ignore[operator,no-any-return]
+    exact: Array = a / b
+    return exact
 
 
 BINARY: dict[str, Callable[[Any, Any], Array]] = {

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, ValueInfoProto
@@ -18,7 +17,7 @@ from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, ValueInfoPr
 from convsmith.backend.read.onnx.file import opset_of, text, to_array
 from convsmith.errors import ReadError
 
-Array: TypeAlias = NDArray[np.generic]
+Array: TypeAlias = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +154,9 @@ def _sorted(nodes: Sequence[OnnxNode], known: set[str]) -> tuple[OnnxNode, ...]:
     try:
         return tuple(nodes[index] for index in sorter.static_order())
     except CycleError as error:
-        raise ReadError("the graph has a cycle: it runs through this node", place=nodes[error.args[1][0]].place) from None
+        raise ReadError(
+            "the graph has a cycle: it runs through this node", place=nodes[error.args[1][0]].place
+        ) from None
 
 
 def _in_order(nodes: Iterable[OnnxNode], makers: Mapping[str, int]) -> bool:

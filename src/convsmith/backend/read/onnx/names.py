@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from os.path import commonprefix
+from collections.abc import Iterable, Sequence
 
 from convsmith.backend.read.onnx.values import Step
 from convsmith.network import ops
@@ -85,9 +84,10 @@ def _kind(step: Step) -> str:
     return step.op.function if isinstance(step.op, ops.Activation | ops.Reduce) else step.op.kind
 
 
-def _common(paths: object) -> int:
+def _common(paths: Iterable[Sequence[str]]) -> int:
     """How many scopes all names begin with: the names of whole models, as TensorFlow puts them first."""
-    every = [path for path in paths]  # type: ignore[attr-defined]
+    every = list(paths)
     if len(every) < 2:
         return 0
-    return len(commonprefix(every))
+    columns = list(zip(*every, strict=False))
+    return next((i for i, column in enumerate(columns) if len(set(column)) > 1), len(columns))

@@ -94,7 +94,7 @@ class Reader:
             except DAMAGED as error:
                 reason = f"its inputs or attributes are not as ONNX defines them ({type(error).__name__})"
                 results = Unread(ReadError(reason, place=node.place))
-            values = results if isinstance(results, list | tuple) else [results]
+            values = results if isinstance(results, Sequence) else [results]
             self._values.update(zip(node.outputs, values, strict=False))
 
     def value(self, name: str) -> Value:
@@ -214,7 +214,8 @@ class Reader:
     def _constants(self, node: OnnxNode, arrays: Sequence[Array]) -> list[Constant]:
         source = self.constant(node.input(0)) if node.inputs and node.kind in KEEPS_ORIGIN else None
         if source is None:
-            return [Constant(array, name if node.kind in FILLED else "") for array, name in zip(arrays, node.outputs)]
+            named = zip(arrays, node.outputs, strict=False)
+            return [Constant(array, name if node.kind in FILLED else "") for array, name in named]
         if node.kind == "Identity" and "." in node.outputs[0]:
             # Exporters store equal weights of different layers once; the layers do not share them.
             return [Constant(source.array.copy(), node.outputs[0])]
@@ -251,5 +252,8 @@ def unsupported(node: OnnxNode) -> ReadError:
     elif "." in node.kind:
         what, advice = "is no operator of ONNX itself", "export the model with ONNX's own operators only"
     else:
-        what, advice = "has no counterpart in a network", "export the model up to this node, or write it in other layers"
+        what, advice = (
+            "has no counterpart in a network",
+            "export the model up to this node, or write it in other layers",
+        )
     return ReadError(what, place=node.place, advice=advice)

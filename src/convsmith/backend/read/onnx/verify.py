@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
+import onnxruntime  # type: ignore[import-untyped]
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
@@ -57,7 +58,7 @@ def verify(
         )
 
 
-def _pictures(start: Start, batch: int) -> NDArray[np.generic]:
+def _pictures(start: Start, batch: int) -> NDArray[Any]:
     """Random pictures (N, C, H, W), or as the graph has their axes, of the input's type."""
     kind = INPUT_TYPES.get(start.data_type)  # type: ignore[call-overload]
     if kind is None:
@@ -69,7 +70,7 @@ def _pictures(start: Start, batch: int) -> NDArray[np.generic]:
     return generator.standard_normal(sizes).astype(kind)
 
 
-def _answers(source: Path | bytes, start: Start, pictures: NDArray[np.generic], output: str) -> NDArray[np.float32]:
+def _answers(source: Path | bytes, start: Start, pictures: NDArray[Any], output: str) -> NDArray[np.float32]:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = torch.get_num_threads()
@@ -83,7 +84,7 @@ def _answers(source: Path | bytes, start: Start, pictures: NDArray[np.generic], 
 
 
 def _module_answers(
-    read: Read, start: Start, pictures: NDArray[np.generic], endings: Sequence[torch.nn.Module]
+    read: Read, start: Start, pictures: NDArray[Any], endings: Sequence[torch.nn.Module]
 ) -> NDArray[np.float32]:
     order = np.argsort(start.feature.axes).tolist()
     images = torch.from_numpy(np.ascontiguousarray(pictures.transpose(order)).astype(np.float32))
@@ -114,4 +115,5 @@ def from_start(model: onnx.ModelProto, start: Start, nodes: Sequence[OnnxNode], 
     )
     whole = helper.make_model(part, opset_imports=model.opset_import)
     whole.ir_version = model.ir_version
-    return whole.SerializeToString()
+    data: bytes = whole.SerializeToString()
+    return data

@@ -26,13 +26,13 @@ def absorb_shift(node: OnnxNode, reader: Reader, name: str, x: Feature, shift: C
         return _again(node, reader, step, x, replace(op, shift=float(f"{float(shift.array.reshape(())):.7g}")), {})
     if isinstance(op, ops.Conv | ops.ConvTranspose) and not op.bias:
         bias = _by_channel(shift, x.shape[0])
-        return bias and _again(node, reader, step, x, replace(op, bias=True), {"bias": bias})
+        return _with_bias(node, reader, step, x, bias)
     if isinstance(op, ops.Linear) and not op.bias:
         bias = _by_last(shift, x.shape)
-        return bias and _again(node, reader, step, x, replace(op, bias=True), {"bias": bias})
+        return _with_bias(node, reader, step, x, bias)
     if isinstance(op, ops.GroupNorm | ops.InstanceNorm | ops.LayerNorm) and op.scale and not op.bias:
         bias = _for_norm(op, shift, x.shape)
-        return bias and _again(node, reader, step, x, replace(op, bias=True), {"bias": bias})
+        return _with_bias(node, reader, step, x, bias)
     if isinstance(op, ops.Multiply) and len(x.shape) == 3:
         return _affine(node, reader, step, x, shift)
     return None
@@ -46,10 +46,18 @@ def absorb_factor(node: OnnxNode, reader: Reader, name: str, x: Feature, factor:
     op = step.op
     if isinstance(op, Norm) and not op.scale and not getattr(op, "bias", False):
         weight = _for_norm(op, factor, x.shape)
-        return weight and _again(node, reader, step, x, replace(op, scale=True), {"weight": weight})
+        if weight is not None:
+            return _again(node, reader, step, x, replace(op, scale=True), {"weight": weight})
     if isinstance(op, ops.Subtract) and len(x.shape) == 3:
         return _fixed_norm(node, reader, step, x, factor)
     return None
+
+
+def _with_bias(node: OnnxNode, reader: Reader, step: Step, x: Feature, bias: Constant | None) -> Feature | None:
+    if bias is None:
+        return None
+    op: Op = replace(step.op, bias=True)  # type: ignore[call-arg]
+    return _again(node, reader, step, x, op, {"bias": bias})
 
 
 def _free(reader: Reader, name: str, x: Feature) -> Step | None:
@@ -57,9 +65,7 @@ def _free(reader: Reader, name: str, x: Feature) -> Step | None:
     return reader.step_of(x) if reader.used_once(name) else None
 
 
-def _again(
-    node: OnnxNode, reader: Reader, step: Step, x: Feature, op: Op, more: Mapping[str, Constant]
-) -> Feature:
+def _again(node: OnnxNode, reader: Reader, step: Step, x: Feature, op: Op, more: Mapping[str, Constant]) -> Feature:
     """The step once more, as another op: the first is left out in the end, since nothing takes it."""
     inputs = [Feature.plain(index, reader.shape(index)) for index in step.inputs]
     name = step.node if step.weights else node

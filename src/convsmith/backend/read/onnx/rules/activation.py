@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import isclose, prod
 
-import numpy as np
-
-from convsmith.backend.read.onnx.graph import OnnxNode
+from convsmith.backend.read.onnx.graph import Array, OnnxNode
 from convsmith.backend.read.onnx.reader import Reader, base, rule
 from convsmith.backend.read.onnx.values import Constant, Feature, aligned, only_channels
 from convsmith.errors import ReadError
@@ -120,7 +118,7 @@ def _(node: OnnxNode, reader: Reader) -> Feature:
     return replace(reader.emit(node, ops.PReLU(array.size > 1), base(x), weights=weights), axes=x.axes)
 
 
-def _channelwise(slope: np.ndarray, x: Feature) -> np.ndarray:  # type: ignore[type-arg]
+def _channelwise(slope: Array, x: Feature) -> Array:
     """Old exporters write the slopes of a map as (C,), which NumPy would broadcast to its columns."""
     channels = x.shape[0]
     if slope.shape == (channels,) and len(x.shape) == 3 and x.is_plain:

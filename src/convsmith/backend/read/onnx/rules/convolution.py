@@ -36,9 +36,7 @@ def _(node: OnnxNode, reader: Reader) -> Feature:
     return _told(node, reader, op, x, weight, bias)
 
 
-def _told(
-    node: OnnxNode, reader: Reader, op: ops.Conv, x: Feature, weight: Constant, bias: Constant | None
-) -> Feature:
+def _told(node: OnnxNode, reader: Reader, op: ops.Conv, x: Feature, weight: Constant, bias: Constant | None) -> Feature:
     """A convolution, or what the file says that it was before ONNX's words were too few for it."""
     told = reader.told.get(node.name)
     weights = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
@@ -73,7 +71,9 @@ def _conv1d(node: OnnxNode, reader: Reader, x: Feature, weight: Constant, bias: 
     single = {name: (node.integers(name) or (1,))[0] for name in ("strides", "dilations")}
     before, after = node.integers("pads") or (0, 0)
     if node.word("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-        raise ReadError("is a convolution of sequences with automatic padding", advice="export it with padding in numbers")
+        raise ReadError(
+            "is a convolution of sequences with automatic padding", advice="export it with padding in numbers"
+        )
     row = reader.emit(node, ops.Reshape((x.shape[0], 1, x.shape[1])), x)
     op = ops.Conv(
         channels,
@@ -97,18 +97,16 @@ def _(node: OnnxNode, reader: Reader) -> Feature:
         raise ReadError("gives its output's size, or is not over two axes", advice="export it with padding in numbers")
     kernel = pair(node.integers("kernel_shape"), weight.array.shape[2:], node)
     stride, dilation = (pair(node.integers(name), (1, 1), node) for name in ("strides", "dilations"))
-    if node.word("auto_pad", "NOTSET").startswith("SAME"):
+    pads, more = padding(node, x, kernel, stride, dilation), pair(node.integers("output_padding"), (0, 0), node)
+    if pads == "same" or node.word("auto_pad", "NOTSET") == "SAME_LOWER":
         pads, more = _same_transposed(node, kernel, stride, dilation)
-    else:
-        pads = padding(node, x, kernel, stride, dilation)
-        more = pair(node.integers("output_padding"), (0, 0), node)
     groups = node.integer("group", 1)
     op = ops.ConvTranspose(
         weight.array.shape[1] * groups,
         kernel,
         stride,
         bias is not None,
-        padding=pads if pads != "same" else (0, 0, 0, 0),
+        padding=pads,
         output_padding=more,
         dilation=dilation,
         groups=groups,

@@ -66,7 +66,9 @@ def _calls(expression: Call, node: OnnxNode, bound: Bindings, reader: Reader) ->
         yield from _all((expression.inputs[0], 1 / expression.inputs[1]), node.inputs, bound, reader)
 
 
-def _all(expressions: Sequence[Expression], values: Sequence[str], bound: Bindings, reader: Reader) -> Iterator[Bindings]:
+def _all(
+    expressions: Sequence[Expression], values: Sequence[str], bound: Bindings, reader: Reader
+) -> Iterator[Bindings]:
     if len(expressions) > len(values):
         return
     if not expressions:

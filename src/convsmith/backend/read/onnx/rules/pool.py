@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from convsmith.backend.read.onnx.graph import OnnxNode
 from convsmith.backend.read.onnx.reader import Reader, base, rule
-from convsmith.backend.read.onnx.rules.convolution import pair, padding
+from convsmith.backend.read.onnx.rules.convolution import padding, pair
 from convsmith.backend.read.onnx.rules.norm import reduced_axes
 from convsmith.backend.read.onnx.values import Feature
 from convsmith.errors import ReadError

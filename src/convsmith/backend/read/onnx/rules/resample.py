@@ -45,7 +45,7 @@ def _resized(node: OnnxNode, reader: Reader, scales: Array | None, sizes: Array 
     target = dict(zip((x.axes[axis] for axis in axes), whole, strict=True))
     if len(x.shape) != 3 or target.get(1, x.shape[0]) != x.shape[0]:
         raise ReadError("resizes what is no feature map, or its channels")
-    size = target.get(2, x.shape[1]), target.get(3, x.shape[2])
+    size = int(target.get(2, x.shape[1])), int(target.get(3, x.shape[2]))
     if size == x.shape[1:]:
         return x
     factor = size[0] / x.shape[1], size[1] / x.shape[2]
