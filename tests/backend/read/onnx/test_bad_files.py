@@ -159,7 +159,7 @@ def test_an_input_that_is_no_batch_of_pictures_is_refused(name: str, tmp_path: P
 
 def test_a_shape_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path, body("h = Relu (x)"), w=numbers(3, 4))
-    assert "is 3x8x8, not the given 1x8x8" in refusal(path, shape=(1, 8, 8))
+    assert "is 3x8x8, not the given 1x8x8" in refusal(path, example_shape=(1, 8, 8))
 
 
 TWO = "g (float[N,3,8,8] x) => (float[N,4] one, float[N,4] two) { f = Flatten (x) one = Gemm (f, w) two = Gemm (f, v) }"

@@ -160,7 +160,7 @@ TENSORFLOW = """g (float[N,8,8,3] x) => (float[N,4] y) {
     ("middle", "size", "layers"),
     [
         ("ReduceMean <axes=[1,2], keepdims=0> (h)", 5, ["reduce"]),
-        ("Flatten (h)", 20, ["permute", "flatten"]),
+        ("Flatten (h)", 20, ["flatten"]),
     ],
 )
 def test_tensorflows_order_of_axes_is_turned_round(middle: str, size: int, layers: list[str], tmp_path: Path) -> None:
@@ -174,9 +174,27 @@ def test_tensorflows_order_of_axes_is_turned_round(middle: str, size: int, layer
 
 def test_open_sides_are_settled_by_the_shape(tmp_path: Path) -> None:
     path = save(tmp_path, body("h = Conv (x, k)", sides="H,W"), k=numbers(5, 3, 3, 3), w=numbers(4, 5))
-    read = read_onnx(path, shape=(3, 11, 9))
+    read = read_onnx(path, (3, 11, 9))
     assert read.network.input == (3, 11, 9)
     assert_same(path, read)
+
+
+@pytest.mark.parametrize("sides", ["H,W,3", "H,W,C", "11,W,C"])
+def test_open_sides_of_channels_last_are_settled_as_the_file_has_them(sides: str, tmp_path: Path) -> None:
+    text = f"g (float[N,{sides}] x) => (float[N,4] y) {{ t = Transpose <perm=[0,3,1,2]> (x) h = Conv (t, k)"
+    text += " v = GlobalAveragePool (h) f = Flatten (v) y = Gemm <transB=1> (f, w, o) }"
+    path = save(tmp_path, text, k=numbers(5, 3, 3, 3), w=numbers(4, 5))
+    read = read_onnx(path, (11, 9, 3))
+    assert read.network.input == (3, 11, 9)
+    assert_same(path, read, axes=(0, 2, 3, 1))
+    if sides != "H,W,C":
+        assert read_onnx(path, (3, 11, 9)).network == read.network
+
+
+def test_a_network_is_named_after_its_file(tmp_path: Path) -> None:
+    path = save(tmp_path, body("h = Relu (x)"), w=numbers(4, 3))
+    assert read_onnx(path).network.name == "model"
+    assert read_onnx(path, name="mine").network.name == "mine"
 
 
 def test_pixels_as_bytes_are_floats_to_the_network(tmp_path: Path) -> None:

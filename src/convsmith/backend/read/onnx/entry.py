@@ -35,7 +35,7 @@ class Start:
 
 
 def start_of(graph: OnnxGraph, told: Told, shape: Shape | None) -> Start:
-    """Where the network begins. `shape` (C, H, W) settles what the file leaves open.
+    """Where the network begins. `shape`, (C, H, W) or as the file has it, settles what the file leaves open.
 
     Raises ReadError for a graph with several inputs, or one that is no batch of pictures.
     """
@@ -56,12 +56,7 @@ def _pictures(entry: Entry, shape: Shape | None) -> Start:
             f"the input {entry.name!r} has {len(sizes)} axes, a batch of pictures (N, C, H, W) four",
             advice="export the model for batches",
         )
-    axes = NHWC if _channels_last(sizes, shape) else NCHW
-    seen = [sizes[axes.index(axis)] for axis in range(1, 4)]
-    if shape is not None:
-        if len(shape) != 3 or any(size not in (None, given) for size, given in zip(seen, shape, strict=True)):
-            raise ReadError(f"the input {entry.name!r} is {_text(seen)}, not the given {_text(shape)}")
-        seen = list(shape)
+    axes, seen = _layout(entry, shape)
     known = [size for size in seen if size is not None]
     if len(known) < 3:
         raise ReadError(
@@ -73,13 +68,22 @@ def _pictures(entry: Entry, shape: Shape | None) -> Start:
     return Start(entry.name, Feature(NETWORK_INPUT, tuple(known), axes), sizes[0], entry.data_type)
 
 
-def _channels_last(sizes: Sequence[int | None], shape: Shape | None) -> bool:
-    """Whether the sizes are (N, H, W, C), as TensorFlow has them."""
-    if shape is not None and len(shape) == 3:
-        first, last = ((size in (None, shape[0])) for size in (sizes[1], sizes[3]))
-        if first != last:
-            return bool(last)
-    return sizes[3] in PIXELS and sizes[1] not in PIXELS
+def _layout(entry: Entry, shape: Shape | None) -> tuple[tuple[int, ...], Sequence[int | None]]:
+    """The order in which the file has (N, C, H, W), and (C, H, W) as far as it is known."""
+    sizes = entry.sizes[1:]
+    if shape is None:
+        last = sizes[2] in PIXELS and sizes[0] not in PIXELS
+        return (NHWC, (sizes[2], *sizes[:2])) if last else (NCHW, sizes)
+    if _fits(sizes, shape):
+        last = shape[2] in PIXELS and shape[0] not in PIXELS
+        return (NHWC, (shape[2], *shape[:2])) if last else (NCHW, shape)
+    if _fits((sizes[2], *sizes[:2]), shape):
+        return NHWC, shape
+    raise ReadError(f"the input {entry.name!r} is {_text(sizes)}, not the given {_text(shape)}")
+
+
+def _fits(sizes: Sequence[int | None], shape: Shape) -> bool:
+    return len(shape) == 3 and all(size in (None, given) for size, given in zip(sizes, shape, strict=True))
 
 
 def _text(sizes: Sequence[int | None]) -> str:

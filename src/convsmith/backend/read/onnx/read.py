@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +29,19 @@ from convsmith.network import ops
 from convsmith.network.dims import Shape
 
 
-def read_onnx(path: str | os.PathLike[str], shape: Shape | None = None, output: str | None = None) -> Read:
+def read_onnx(
+    path: str | os.PathLike[str],
+    example_shape: Shape | None = None,
+    *,
+    name: str | None = None,
+    output: str | None = None,
+) -> Read:
     """The network in an ONNX file, and its weights by state-dict key, float32.
 
     The file takes one batch of pictures, (N, C, H, W) or (N, H, W, C), or is one of convsmith's own, whose
-    preprocessing is left out. A softmax at its end is left out, too: a network puts out logits. `shape` (C, H, W) says
-    what the file leaves open, `output` which of several outputs is the logits.
+    preprocessing is left out. A softmax at its end is left out, too: a network puts out logits. `example_shape`
+    (C, H, W), or (H, W, C) where the file has channels last, settles sizes that the file leaves open; `output` says
+    which of several outputs is the logits. `name` is the network's, the file's stem unless given.
 
     The answers of the network to random pictures are held against ONNX Runtime's.
     Raises ReadError for a file that is no ONNX, damaged, or not a network for pictures, and where answers differ;
@@ -42,7 +50,8 @@ def read_onnx(path: str | os.PathLike[str], shape: Shape | None = None, output: 
     path = Path(path)
     try:
         model = load(path)
-        return _read(model, path, shape, output)
+        read = _read(model, path, example_shape, output)
+        return read if name is None else Read(replace(read.network, name=name), read.weights, read.notes)
     except ReadError as error:
         place = f"{path}: {error.place}" if error.place and error.place != str(path) else str(path)
         raise ReadError(error.what, place=place, advice=error.advice) from None

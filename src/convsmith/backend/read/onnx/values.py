@@ -101,8 +101,8 @@ def aligned(array: Array, feature: Feature) -> Array:
     sizes = whole.shape[1:]
     if any(size not in (1, full) for size, full in zip(sizes, feature.shape, strict=True)):
         raise ReadError(f"a constant {sizes} does not fit a value {feature.shape}")
-    array: Array = whole[0]
-    return array
+    shared: Array = whole[0]
+    return shared
 
 
 def only_channels(array: Array) -> bool:

@@ -21,7 +21,8 @@ def _(node: OnnxNode, reader: Reader) -> Feature:
         raise ReadError("multiplies across the images of a batch", advice="a network treats each image by itself")
     array = weight.array if node.integer("transB", 0) else weight.array.T
     alpha, beta = node.number("alpha", 1.0), node.number("beta", 1.0)
-    weights = {"weight": Constant(array if alpha == 1 else array * np.float32(alpha), weight.origin)}
+    x, array = _flattened(reader, x, array if alpha == 1 else array * np.float32(alpha))
+    weights = {"weight": Constant(array, weight.origin)}
     if node.input(2):
         bias = reader.weight(node, 2)
         scaled = bias.array if beta == 1 else bias.array * np.float32(beta)
@@ -58,8 +59,24 @@ def _times_weight(node: OnnxNode, reader: Reader, weight: Constant) -> Feature:
         return replace(y, axes=x.axes)
     if x.axes[-1] != len(x.shape):
         x = reader.plain(node.input(0))
-    y = reader.emit(node, ops.Linear(features, bias=False), base(x), weights={"weight": matrix})
+    source, array = _flattened(reader, base(x), matrix.array)
+    weights = {"weight": Constant(array, weight.origin)}
+    y = reader.emit(node, ops.Linear(features, bias=False), source, weights=weights)
     return replace(y, axes=x.axes)
+
+
+def _flattened(reader: Reader, x: Feature, matrix: Array) -> tuple[Feature, Array]:
+    """A vector and the weights on it; those of a map that was transposed before it was flattened are, instead of it."""
+    flatten = reader.step_of(x)
+    if flatten is None or not isinstance(flatten.op, ops.Flatten) or flatten.op.start or flatten.inputs[0] < 0:
+        return x, matrix
+    permute = reader.steps[flatten.inputs[0]]
+    if not isinstance(permute.op, ops.Permute):
+        return x, matrix
+    source = Feature.plain(permute.inputs[0], reader.shape(permute.inputs[0]))
+    back = [0, *(1 + int(axis) for axis in np.argsort(permute.op.axes))]
+    columns = matrix.reshape(len(matrix), *permute.shape).transpose(back).reshape(matrix.shape)
+    return reader.emit(flatten.node, ops.Flatten(), source), columns
 
 
 def _matrix(node: OnnxNode, reader: Reader, known: Constant | None, rank: int) -> Feature:

@@ -42,14 +42,14 @@ def _resized(node: OnnxNode, reader: Reader, scales: Array | None, sizes: Array 
     x = reader.feature(node.input(0))
     whole = [int(size) for size in sizes.ravel()]
     axes = node.integers("axes") or tuple(range(x.rank))
-    target = dict(zip((x.axes[axis] for axis in axes), whole, strict=True))
+    target: dict[int, int] = dict(zip((x.axes[axis] for axis in axes), whole, strict=True))
     if len(x.shape) != 3 or target.get(1, x.shape[0]) != x.shape[0]:
         raise ReadError("resizes what is no feature map, or its channels")
-    size = int(target.get(2, x.shape[1])), int(target.get(3, x.shape[2]))
+    size = tuple(target.get(axis + 1, x.shape[axis]) for axis in (1, 2))
     if size == x.shape[1:]:
         return x
     factor = size[0] / x.shape[1], size[1] / x.shape[2]
-    return _placed(node, reader, x, factor, size)
+    return _placed(node, reader, x, factor, (size[0], size[1]))
 
 
 def _scaled(node: OnnxNode, reader: Reader, scales: list[float]) -> Feature:
