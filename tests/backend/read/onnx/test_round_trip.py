@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from onnx_graphs import assert_same, module_answers, numbers
+from test_onnx_ops import MORE_LAYERS, ONE_LAYER
 
 import convsmith
 from convsmith.backend.onnx import to_onnx
@@ -98,6 +99,24 @@ def test_a_file_that_tells_nothing_has_the_same_cost_but_for_what_onnx_cannot_sa
         )
     else:
         assert differs.keys() <= {"params", "macs", "flops"}
+
+
+EVERY_LAYER = ONE_LAYER | MORE_LAYERS
+
+
+@pytest.mark.parametrize("layer", EVERY_LAYER)
+def test_a_layer_comes_back_as_itself(layer: str, tmp_path: Path) -> None:
+    net = b.write("single", (4, 9, 8), EVERY_LAYER[layer])
+    read = read_onnx(saved(tmp_path, net))
+    assert read.network == net.inference
+    assert differing(net.inference, read.network) == {}
+
+
+@pytest.mark.parametrize("layer", [name for name in EVERY_LAYER if name != "adaptive_max_pool of the same size"])
+def test_a_layer_is_read_from_its_graph_alone(layer: str, tmp_path: Path) -> None:
+    """Reading compares the answers itself: it refuses what it does not read right."""
+    path = saved(tmp_path, b.write("single", (4, 9, 8), EVERY_LAYER[layer]), tells=False)
+    assert_same(path, read_onnx(path))
 
 
 @pytest.mark.slow

@@ -49,12 +49,12 @@ def _first(inputs: Inputs) -> Array:
     return inputs[0]
 
 
-def _bounded(shape: Sequence[int], inputs: Inputs, node: OnnxNode, limit: int = LARGEST_RESULT) -> tuple[int, ...]:
+def bounded(shape: Sequence[int], inputs: Inputs, limit: int = LARGEST_RESULT) -> tuple[int, ...]:
     """This shape. Raises ReadError, before anything is allocated, where it is negative or absurd."""
     limit = max(limit, *(array.size for array in inputs if array is not None), 0)
     if any(size < 0 for size in shape) or prod(int(size) for size in shape) > limit:
         sizes = "x".join(str(int(size)) for size in shape)
-        raise ReadError(f"a constant of the shape {sizes} is no network's", place=node.place)
+        raise ReadError(f"a constant of the shape {sizes} is no network's")
     return tuple(int(size) for size in shape)
 
 
@@ -78,7 +78,7 @@ def _(node: OnnxNode, inputs: Inputs) -> Array:
 
 @_register("ConstantOfShape")
 def _(node: OnnxNode, inputs: Inputs) -> Array:
-    shape = _bounded(_first(inputs).astype(np.int64).ravel().tolist(), (), node, LARGEST_FILL)
+    shape = bounded(_first(inputs).astype(np.int64).ravel().tolist(), (), LARGEST_FILL)
     value = node.attributes.get("value")
     filler = value.ravel()[:1] if isinstance(value, np.ndarray) and value.size else np.zeros(1, np.float32)
     return np.broadcast_to(filler.reshape(()), shape)
@@ -119,7 +119,7 @@ def _(node: OnnxNode, inputs: Inputs) -> Array:
     if index is None:
         raise ReadError("has no indices", place=node.place)
     rows = data.shape[axis] or 1
-    _bounded((data.size // rows, index.size), inputs, node)
+    bounded((data.size // rows, index.size), inputs)
     return np.take(data, index.astype(np.int64), axis=axis)
 
 
@@ -214,28 +214,28 @@ def _(node: OnnxNode, inputs: Inputs) -> Array:
 @_register("Expand")
 def _(node: OnnxNode, inputs: Inputs) -> Array:
     data = _first(inputs)
-    shape = np.broadcast_shapes(data.shape, _bounded(listed(node, "shape", inputs, 1) or (), inputs, node))
-    return np.broadcast_to(data, _bounded(shape, inputs, node))
+    shape = np.broadcast_shapes(data.shape, bounded(listed(node, "shape", inputs, 1) or (), inputs))
+    return np.broadcast_to(data, bounded(shape, inputs))
 
 
 @_register("Tile")
 def _(node: OnnxNode, inputs: Inputs) -> Array:
     data, repeats = _first(inputs), listed(node, "repeats", inputs, 1) or ()
-    _bounded([size * times for size, times in zip(data.shape, repeats, strict=True)], inputs, node)
+    bounded([size * times for size, times in zip(data.shape, repeats, strict=True)], inputs)
     return np.tile(data, repeats)
 
 
 @_register("Range")
 def _(node: OnnxNode, inputs: Inputs) -> Array:
     start, limit, step = (array.item() for array in inputs if array is not None)
-    _bounded([max(0, -int((start - limit) // step))], inputs, node)
+    bounded([max(0, -int((start - limit) // step))], inputs)
     return np.arange(start, limit, step, dtype=_first(inputs).dtype)
 
 
 @_register("Where")
 def _(node: OnnxNode, inputs: Inputs) -> Array:
     condition, yes, no = (array for array in inputs if array is not None)
-    _bounded(np.broadcast_shapes(condition.shape, yes.shape, no.shape), inputs, node)
+    bounded(np.broadcast_shapes(condition.shape, yes.shape, no.shape), inputs)
     return np.where(condition, yes, no)
 
 
@@ -311,7 +311,7 @@ REDUCTIONS: dict[str, Callable[..., Array]] = {
 def _(node: OnnxNode, inputs: Inputs) -> Array:
     total, *others = [array for array in inputs if array is not None]
     for other in others:
-        _bounded(np.broadcast_shapes(total.shape, other.shape), inputs, node)
+        bounded(np.broadcast_shapes(total.shape, other.shape), inputs)
         total = BINARY[node.kind](total, other)
     return total
 

@@ -15,7 +15,7 @@ WEIGHT = re.compile(
     r"|skipinit_gain|gain|w|b|s|rm|riv)(_0)?"
 )
 """`layer1.0.conv1.weight` (PyTorch), `stage1_conv0_weight` (MXNet), `gpu_0/conv1_w_0` (Caffe2)."""
-INVENTED = re.compile(r"onnx::|val_|const|.*_output_\d+|.*:\d+|\d+")
+INVENTED = re.compile(r"onnx::.*|(val|const|constant)_?\d*|.*_output_\d+|.*:\d+|.*__\d+|\d+", re.IGNORECASE)
 """Names of exporters' own constants."""
 
 
@@ -29,7 +29,7 @@ def labels(steps: Sequence[Step], names_are_layers: bool) -> list[str]:
     result = []
     for step, path in zip(steps, paths, strict=True):
         name = step.node.name
-        if names_are_layers and name and "/" not in name:
+        if names_are_layers and name and "/" not in name and not isinstance(step.op, ops.Constant):
             result.append(name)
         else:
             result.append(_of_weights(step) or _of_path(step, path, scopes, parents))
@@ -40,10 +40,10 @@ def _of_weights(step: Step) -> str:
     """The layer that a step's weights are named after; empty if they are not."""
     origins = [step.weights[key].origin for key in sorted(step.weights, key=lambda key: key != "weight")]
     for origin in origins:
-        if not origin or INVENTED.match(origin):
+        if not origin or INVENTED.fullmatch(origin):
             continue
         if isinstance(step.op, ops.Constant):
-            return _dotted(origin)
+            return _dotted(origin.removesuffix(".value"))
         found = WEIGHT.fullmatch(origin)
         if found is not None:
             return _dotted(found["layer"])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from convsmith.backend.onnx.model import LOGITS
 from convsmith.backend.read.draft import Draft, Read
 from convsmith.backend.read.draft import Value as DraftValue
 from convsmith.backend.read.onnx import rules  # noqa: F401  (adds the rules)
@@ -23,9 +24,9 @@ from convsmith.backend.read.onnx.names import labels
 from convsmith.backend.read.onnx.reader import Reader
 from convsmith.backend.read.onnx.told import Told, told_by
 from convsmith.backend.read.onnx.values import NETWORK_INPUT, Constant, Feature, Step
-from convsmith.backend.read.onnx.verify import from_start, verify
+from convsmith.backend.read.onnx.verify import Answers, from_start, verify
 from convsmith.errors import ReadError
-from convsmith.network import ops
+from convsmith.network import Node, ops
 from convsmith.network.dims import Shape
 
 
@@ -66,27 +67,49 @@ def _read(model: onnx.ModelProto, path: Path, shape: Shape | None, output: str |
     graph = graph_of(model, path.parent)
     told = told_by(properties(model))
     start, end = start_of(graph, told, shape), output_of(graph, output)
-    nodes = needed(graph, start.value, end)
-    reader, feature, batch = _steps(graph, nodes, start, end, told)
-    feature, endings = _without_softmax(reader, feature)
-    name = told.network.name if told.network is not None else path.stem
-    read = _drafted(reader, feature, Draft(name, start.feature.shape), model.producer_name == "convsmith")
-    source = from_start(model, start, nodes, end) if start.inside else path
-    known = 1 if batch == 1 and start.batch is None else start.batch
-    verify(read, source, start, known, end, endings, _is_half(model))
+    source = Source(model, path, graph, start, end)
+    if told.network is None:
+        return _read_graph(source, {}, path.stem)
+    try:
+        return _read_graph(source, told.layers, told.network.name)
+    except ReadError:  # the file has been changed since it told this: what counts is its graph
+        return _read_graph(source, {}, told.network.name)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A file, and where the network in its graph begins and ends."""
+
+    model: onnx.ModelProto
+    path: Path
+    graph: OnnxGraph
+    start: Start
+    end: str
+
+
+def _read_graph(source: Source, layers: Mapping[str, Node], name: str) -> Read:
+    nodes = needed(source.graph, source.start.value, source.end)
+    reader, feature, batch = _steps(source, nodes, layers)
+    ours = source.model.producer_name == "convsmith"
+    endings: list[nn.Module] = []
+    if not (ours and source.end == LOGITS):
+        feature, endings = _without_softmax(reader, feature)
+    read = _drafted(reader, feature, Draft(name, source.start.feature.shape), ours)
+    file = from_start(source.model, source.start, nodes, source.end) if source.start.inside else source.path
+    answers = Answers(file, source.start, 1 if batch == 1 else source.start.batch, source.end)
+    verify(read, answers, endings, half=_is_half(source.model))
     return read
 
 
-def _steps(
-    graph: OnnxGraph, nodes: Sequence[OnnxNode], start: Start, end: str, told: Told
-) -> tuple[Reader, Feature, int]:
+def _steps(source: Source, nodes: Sequence[OnnxNode], layers: Mapping[str, Node]) -> tuple[Reader, Feature, int]:
     """The graph's steps, its output among them, and the batch size that it was read for."""
     first: ReadError | None = None
+    start = source.start
     for batch in batches(start):
-        reader = Reader(graph, start.value, start.feature, batch, told.ops)
+        reader = Reader(source.graph, start.value, start.feature, batch, layers)
         reader.read(nodes)
         try:
-            return reader, reader.plain(end), batch
+            return reader, reader.plain(source.end), batch
         except ReadError as error:
             first = first or error
     assert first is not None

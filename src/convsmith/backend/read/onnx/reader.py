@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import TypeAlias
 
-from convsmith.backend.read.onnx.fold import fold, shape_of
+import numpy as np
+
+from convsmith.backend.read.onnx.fold import bounded, fold, shape_of
 from convsmith.backend.read.onnx.graph import Array, Branch, OnnxGraph, OnnxNode
-from convsmith.backend.read.onnx.told import as_told
+from convsmith.backend.read.onnx.restore import Restore
 from convsmith.backend.read.onnx.values import NETWORK_INPUT, Constant, Feature, Step, Unread, Value
 from convsmith.errors import ReadError, ShapeError
-from convsmith.network import ops
+from convsmith.network import Node, ops
 from convsmith.network.dims import Shape
 from convsmith.network.network import infer
 from convsmith.network.ops import Op
@@ -68,11 +71,10 @@ class Reader:
     Nodes are read in order, those of a pattern by themselves too; what nothing takes in the end is left out.
     """
 
-    def __init__(self, graph: OnnxGraph, start: str, shape: Feature, batch: int, told: Mapping[str, Op]) -> None:
+    def __init__(self, graph: OnnxGraph, start: str, shape: Feature, batch: int, told: Mapping[str, Node]) -> None:
         self.graph = graph
         self.batch = batch
-        self.told = told
-        """Ops by layer name, where the file says by which ops it was written."""
+        self.restore = Restore(told, start, graph.constants)
         self.steps: list[Step] = []
         self.notes: list[str] = []
         self._makers: dict[str, OnnxNode] = {}
@@ -102,6 +104,10 @@ class Reader:
         if name not in self._values:
             raise ReadError(f"takes {name!r}, which is no value of an image" if name else "an input is left out")
         return self._values[name]
+
+    def known(self, name: str) -> Value | None:
+        """A value; None for a name that nothing has given one."""
+        return self._values.get(name)
 
     def feature(self, name: str) -> Feature:
         """A value that depends on the image. Raises ReadError, that of its own reading if it could not be read."""
@@ -172,8 +178,6 @@ class Reader:
         Raises ReadError where shapes do not fit or become absurd.
         """
         taken = tuple(feature.step for feature in inputs)
-        if node.name in self.told and inputs:
-            op = as_told(op, self.told[node.name], inputs[0].shape)
         try:
             shape = infer(node.name or node.kind, op, [self.shape(step) for step in taken])
         except ShapeError as error:
@@ -195,10 +199,15 @@ class Reader:
 
     def _read(self, node: OnnxNode) -> Results:
         known = [self.constant(name) for name in node.inputs]
+        if node.kind == "Expand" and self.batch == OPEN_BATCH and known[0] is not None and known[1] is not None:
+            return self._for_each_image(known[0], known[1].array)
         if all(value is not None or not name for value, name in zip(known, node.inputs, strict=True)):
             folded = fold(node, [value.array if value else None for value in known])
             if folded is not None:
-                return self._constants(node, folded)
+                return self._constants_of(node, folded)
+        restored = self.restore.layer(node, self)
+        if restored is not None:
+            return restored
         if node.kind == "Shape":
             return Constant(shape_of(node, self.feature(node.input(0)).sizes(self.batch)))
         if node.kind == "If":
@@ -211,7 +220,11 @@ class Reader:
             raise unsupported(node)
         return RULES[node.kind](node, self)
 
-    def _constants(self, node: OnnxNode, arrays: Sequence[Array]) -> list[Constant]:
+    def is_parameter(self, known: Constant) -> bool:
+        """Whether a constant is a parameter of the module that was exported, not a number in its code."""
+        return known.origin in self.graph.constants and PARAMETER.fullmatch(known.origin) is not None
+
+    def _constants_of(self, node: OnnxNode, arrays: Sequence[Array]) -> list[Constant]:
         source = self.constant(node.input(0)) if node.inputs and node.kind in KEEPS_ORIGIN else None
         if source is None:
             named = zip(arrays, node.outputs, strict=False)
@@ -220,6 +233,14 @@ class Reader:
             # Exporters store equal weights of different layers once; the layers do not share them.
             return [Constant(source.array.copy(), node.outputs[0])]
         return [Constant(array, source.origin) for array in arrays]
+
+    def _for_each_image(self, known: Constant, target: Array) -> Constant:
+        """A constant repeated for each image of a batch: once is enough, since the network has it for each."""
+        sizes = [int(size) for size in target.ravel()]
+        if sizes[:1] == [self.batch] and known.array.ndim == len(sizes):
+            sizes[0] = 1
+        shape = np.broadcast_shapes(known.array.shape, bounded(sizes, [known.array]))
+        return Constant(np.broadcast_to(known.array, bounded(shape, [known.array])), known.origin)
 
     def _branch(self, node: OnnxNode) -> Results:
         """The branch that an `If` takes, where that is known from the shapes."""
@@ -234,6 +255,9 @@ class Reader:
         self.read(body.nodes)
         return [self.value(name) for name in body.outputs]
 
+
+PARAMETER = re.compile(r"(?!(?:val|const|constant)_?\d*$|onnx|.*__\d+$)[A-Za-z_][\w-]*(\.[\w-]+)*", re.IGNORECASE)
+"""A name that a module gives its parameter; exporters give their own constants names of other kinds."""
 
 FILLED = ("Constant", "ConstantOfShape")
 """Operators that put out a weight under a name of its own."""

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from convsmith.backend.read.onnx.graph import OnnxGraph
 from convsmith.errors import ConvsmithError
-from convsmith.network import Network, Preprocess
-from convsmith.network.dims import Shape
-from convsmith.network.ops import Op
-from convsmith.network.ops.window import resolve
+from convsmith.network import Network, Node, Preprocess
 
 SCOPE = "preprocess/"
 """Nodes of the way from an image of any size to the network's input have names in it."""
@@ -30,9 +27,9 @@ class Told:
     notes: Mapping[str, str] | None = None
 
     @property
-    def ops(self) -> Mapping[str, Op]:
-        """The ops that layers were before ONNX's words were too few for them."""
-        return {} if self.network is None else {node.name: node.op for node in self.network}
+    def layers(self) -> Mapping[str, Node]:
+        """The layers that nodes of the graph were written from, by name."""
+        return {} if self.network is None else {node.name: node for node in self.network.inference}
 
 
 def told_by(properties: Mapping[str, str]) -> Told:
@@ -55,26 +52,3 @@ def after_preprocessing(graph: OnnxGraph) -> str | None:
     made = {output for node in graph.nodes if node.name.startswith(SCOPE) for output in node.outputs}
     handed = {name for node in graph.nodes if not node.name.startswith(SCOPE) for name in node.inputs if name in made}
     return handed.pop() if len(handed) == 1 else None
-
-
-UNWRITTEN = frozenset(("init", "bias_init", "gain_init", "momentum"))
-"""Fields that matter in training alone: ONNX has no words for them."""
-
-
-def as_told(op: Op, told: Op | None, shape: Shape) -> Op:
-    """What a file tells of an op that was read on an input of this shape, where it is the same op in more words."""
-    if type(told) is not type(op) or told == op:
-        return op
-    for field in fields(op):
-        ours, theirs = getattr(op, field.name), getattr(told, field.name)
-        if ours == theirs or field.name in UNWRITTEN:
-            continue
-        if field.name != "padding" or theirs != "same" or ours != _in_numbers(op, shape):
-            return op
-    return told
-
-
-def _in_numbers(op: Op, shape: Shape) -> tuple[int, ...]:
-    """What "same" padding is for a convolution or pooling of an input of this size."""
-    kernel, stride, dilation = (getattr(op, name, (1, 1)) for name in ("kernel", "stride", "dilation"))
-    return resolve("same", (shape[1], shape[2]), kernel, stride, dilation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,22 +31,25 @@ INPUT_TYPES = {
 }  # fmt: skip
 
 
-def verify(
-    read: Read,
-    source: Path | bytes,
-    start: Start,
-    batch: int | None,
-    output: str,
-    endings: Sequence[torch.nn.Module],
-    half: bool,
-) -> None:
+@dataclass(frozen=True)
+class Answers:
+    """Where the answers come from that a network is held against: a file, its input, its batch, its output."""
+
+    file: Path | bytes
+    start: Start
+    batch: int | None
+    output: str
+
+
+def verify(read: Read, source: Answers, endings: Sequence[torch.nn.Module], *, half: bool) -> None:
     """Raises ReadError where the module answers otherwise than ONNX Runtime does.
 
-    `endings` are what the file does to the logits and the network does not: softmax.
+    `endings` are what the file does to the logits and the network does not: softmax. `half` is whether the file
+    computes in float16.
     """
-    pictures = _pictures(start, batch or PICTURES)
-    expected = _answers(source, start, pictures, output)
-    actual = _module_answers(read, start, pictures, endings).reshape(expected.shape)
+    pictures = _pictures(source.start, source.batch or PICTURES)
+    expected = _answers(source, pictures)
+    actual = _module_answers(read, source.start, pictures, endings).reshape(expected.shape)
     scale = max(1.0 if not endings else 1e-6, float(np.abs(expected).max(initial=0)))
     difference = float(np.abs(actual - expected).max(initial=0))
     if not np.isfinite(expected).all():
@@ -70,14 +74,14 @@ def _pictures(start: Start, batch: int) -> NDArray[Any]:
     return generator.standard_normal(sizes).astype(kind)
 
 
-def _answers(source: Path | bytes, start: Start, pictures: NDArray[Any], output: str) -> NDArray[np.float32]:
+def _answers(source: Answers, pictures: NDArray[Any]) -> NDArray[np.float32]:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = torch.get_num_threads()
     try:
-        file = str(source) if isinstance(source, Path) else source
+        file = str(source.file) if isinstance(source.file, Path) else source.file
         session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-        (answers,) = session.run([output], {start.value: pictures})
+        (answers,) = session.run([source.output], {source.start.value: pictures})
     except Exception as error:  # ONNX Runtime's own exceptions have no common base
         raise ReadError(f"ONNX Runtime does not run the file: {str(error).splitlines()[0][:300]}") from None
     return np.asarray(answers, np.float32)

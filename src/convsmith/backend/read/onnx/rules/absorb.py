@@ -22,7 +22,7 @@ def absorb_shift(node: OnnxNode, reader: Reader, name: str, x: Feature, shift: C
     if step is None:
         return None
     op = step.op
-    if isinstance(op, ops.Scale) and op.shift == 0 and shift.array.size == 1 and not shift.origin:
+    if isinstance(op, ops.Scale) and op.shift == 0 and shift.array.size == 1 and not reader.is_parameter(shift):
         return _again(node, reader, step, x, replace(op, shift=float(f"{float(shift.array.reshape(())):.7g}")), {})
     if isinstance(op, ops.Conv | ops.ConvTranspose) and not op.bias:
         bias = _by_channel(shift, x.shape[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -27,8 +26,6 @@ JOINTS: Mapping[str, Op] = {
     "Min": ops.Minimum(),
     "Pow": ops.Power(),
 }
-PARAMETER = re.compile(r"(?!val_|const|onnx)[A-Za-z_][\w-]*(\.[\w-]+)*")
-"""A name that a module gives its parameter; exporters give their own constants names of other kinds."""
 
 
 @rule(*JOINTS)
@@ -76,7 +73,7 @@ def _with_constant(node: OnnxNode, reader: Reader, name: str, known: Constant) -
     """x + c, x - c, x * c, x / c, max(x, c), min(x, c), x ** c."""
     x = reader.feature(name)
     array = aligned(known.array, x)
-    trained = is_parameter(known, reader)
+    trained = reader.is_parameter(known)
     single = array.size == 1 and not trained
     if node.kind in ("Max", "Min") and single:
         bound = rounded(float(array.reshape(())))
@@ -118,7 +115,7 @@ def _after_constant(node: OnnxNode, reader: Reader, known: Constant, name: str) 
         inverse = replace(reader.emit(node, ops.Activation("reciprocal"), base(x)), axes=x.axes)
         factor = float(array.reshape(()))
         return inverse if factor == 1 else _scaled(node, reader, inverse, factor, 0.0)
-    other = constant(node, reader, Constant(array, known.origin), is_parameter(known, reader))
+    other = constant(node, reader, Constant(array, known.origin), reader.is_parameter(known))
     return replace(reader.emit(node, JOINTS[node.kind], other, base(x)), axes=x.axes)
 
 
@@ -136,8 +133,3 @@ def constant(node: OnnxNode, reader: Reader, known: Constant, trained: bool) -> 
     """A known value as a node of its own, its axes those of the feature that it meets."""
     weights = {"value": Constant(known.array.astype(np.float32, copy=False), known.origin)}
     return reader.emit(node, ops.Constant(known.array.shape, trained), weights=weights)
-
-
-def is_parameter(known: Constant, reader: Reader) -> bool:
-    """Whether a constant is a parameter of the module that was exported, not a number in its code."""
-    return known.origin in reader.graph.constants and PARAMETER.fullmatch(known.origin) is not None

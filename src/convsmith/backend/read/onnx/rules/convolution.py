@@ -38,7 +38,8 @@ def _(node: OnnxNode, reader: Reader) -> Feature:
 
 def _told(node: OnnxNode, reader: Reader, op: ops.Conv, x: Feature, weight: Constant, bias: Constant | None) -> Feature:
     """A convolution, or what the file says that it was before ONNX's words were too few for it."""
-    told = reader.told.get(node.name)
+    layer = reader.restore.told(node)
+    told = None if layer is None else layer.op
     weights = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
     if isinstance(told, ops.TableConv) and bias is not None:
         rows = [out for out, row in enumerate(told.table) for _ in row]

@@ -45,7 +45,7 @@ FORMULAS: dict[Function, tuple[Call, ...]] = {
         call("Mul", call("Mul", X, SHIFTED), 1 / 6),
     ),
     "hard_sigmoid": (call("Mul", SHIFTED, 1 / 6),),
-    "log_sigmoid": (call("Log", call("Sigmoid", X)),),
+    "log_sigmoid": (call("Log", call("Sigmoid", X)), call("Neg", call("Softplus", call("Neg", X)))),
     "tanhshrink": (call("Sub", X, call("Tanh", X)),),
     "square": (call("Mul", X, X), call("Pow", X, 2.0)),
     "sqrt": (call("Pow", X, 0.5),),
@@ -56,7 +56,7 @@ FORMULAS: dict[Function, tuple[Call, ...]] = {
 """The ways to write a function. A quotient by a number stands for the product by its inverse, too."""
 
 
-@pattern("Mul", "Div", "Log", "Sub", "Pow", "Reciprocal", "Min")
+@pattern("Mul", "Div", "Log", "Sub", "Pow", "Reciprocal", "Min", "Neg")
 def _(node: OnnxNode, reader: Reader) -> Feature | None:
     for function, ways in FORMULAS.items():
         for way in ways:

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
+
 from convsmith.backend.read.onnx.fold import listed, slices, split_sizes
 from convsmith.backend.read.onnx.graph import OnnxNode
 from convsmith.backend.read.onnx.reader import Reader, base, rule
-from convsmith.backend.read.onnx.rules.arithmetic import together
+from convsmith.backend.read.onnx.rules.arithmetic import constant, together
 from convsmith.backend.read.onnx.rules.rearrange import reshape
-from convsmith.backend.read.onnx.values import Feature
+from convsmith.backend.read.onnx.values import Constant, Feature
 from convsmith.errors import ReadError
 from convsmith.network import ops
 
@@ -22,12 +24,27 @@ MOST_PIECES = 64
 
 @rule("Concat")
 def _(node: OnnxNode, reader: Reader) -> Feature:
-    names = list(node.inputs)
+    names = [name for name in node.inputs if reader.constant(name) is None]
+    known = [reader.constant(name) for name in node.inputs]
     features = together(node, reader, names, [reader.feature(name) for name in names])
+    if len(names) < len(known):
+        given = iter(features)
+        features = [_beside(node, reader, one, features[0]) if one else next(given) for one in known]
     axis = features[0].axis(node.integer("axis", 1))
     if len(features) == 1:
         return features[0]
     return replace(reader.emit(node, ops.Concat(axis), *map(base, features)), axes=features[0].axes)
+
+
+def _beside(node: OnnxNode, reader: Reader, known: Constant, x: Feature) -> Feature:
+    """A constant that is joined to what depends on the image, the same for each image of a batch."""
+    if known.array.ndim != x.rank:
+        raise ReadError(f"joins a constant of {known.array.ndim} axes to a value of {x.rank}")
+    whole = known.array.transpose(np.argsort(x.axes).tolist())
+    if len(whole) not in (1, reader.batch) or not np.array_equal(whole[:1], whole[-1:]):
+        raise ReadError("has a constant for each image of a batch")
+    made = constant(node, reader, Constant(whole[0], known.origin), reader.is_parameter(known))
+    return replace(made, axes=x.axes)
 
 
 @rule("Split")

@@ -9,7 +9,6 @@ import numpy as np
 from convsmith.backend.read.onnx.graph import Array, OnnxNode
 from convsmith.backend.read.onnx.reader import Reader, base, pattern, rule
 from convsmith.backend.read.onnx.rules.activation import rounded
-from convsmith.backend.read.onnx.rules.arithmetic import is_parameter
 from convsmith.backend.read.onnx.rules.convolution import channels_first
 from convsmith.backend.read.onnx.rules.match import Call, Name, call, matches
 from convsmith.backend.read.onnx.values import Constant, Feature
@@ -30,13 +29,6 @@ def _(node: OnnxNode, reader: Reader) -> Feature:
     weights = {name: reader.weight(node, index) for index, name in enumerate(names, 1)}
     # ONNX states one minus our momentum.
     op = ops.BatchNorm(rounded(node.number("epsilon", 1e-5)), rounded(1 - rounded(node.number("momentum", 0.9))))
-    told = reader.told.get(node.name)
-    if isinstance(told, ops.BatchNorm):
-        scale = told.scale or not np.all(weights["weight"].array == 1)
-        bias = told.bias or not np.all(weights["bias"].array == 0)
-        op = replace(op, scale=scale, bias=bias)
-        lacks = {name for name, has in (("weight", scale), ("bias", bias)) if not has}
-        weights = {name: weight for name, weight in weights.items() if name not in lacks}
     return replace(reader.emit(node, op, x, weights=weights), axes=axes)
 
 
@@ -46,7 +38,7 @@ def _(node: OnnxNode, reader: Reader) -> Feature:
     eps = rounded(node.number("epsilon", 1e-5))
     weight, bias = reader.weight(node, 1), reader.weight(node, 2)
     # Ones and zeros that are no parameters stand for none.
-    given = is_parameter(weight, reader) or is_parameter(bias, reader)
+    given = reader.is_parameter(weight) or reader.is_parameter(bias)
     plain = not given and bool(np.all(weight.array == 1) and np.all(bias.array == 0))
     if len(x.shape) != 3:
         if not plain:
@@ -88,18 +80,18 @@ def _(node: OnnxNode, reader: Reader) -> Feature:
     if any(node.outputs[1:]) and any(reader.graph.uses.get(name) for name in node.outputs[1:]):
         raise ReadError("gives its mean and deviation, too", advice="export the model in evaluation mode")
     x, over, order = _over(node, reader)
-    weights = {"weight": _spread(reader.weight(node, 1), x, over, order)}
+    weights = _scale(node, reader, x, over, order)
     if node.input(2):
         weights["bias"] = _spread(reader.weight(node, 2), x, over, order)
-    op = ops.LayerNorm(over, rounded(node.number("epsilon", 1e-5)), bias="bias" in weights)
+    op = ops.LayerNorm(over, rounded(node.number("epsilon", 1e-5)), "weight" in weights, "bias" in weights)
     return replace(reader.emit(node, op, base(x), weights=weights), axes=x.axes)
 
 
 @rule("RMSNormalization")
 def _(node: OnnxNode, reader: Reader) -> Feature:
     x, over, order = _over(node, reader)
-    weights = {"weight": _spread(reader.weight(node, 1), x, over, order)}
-    op = ops.RMSNorm(over, rounded(node.number("epsilon", 1e-5)))
+    weights = _scale(node, reader, x, over, order)
+    op = ops.RMSNorm(over, rounded(node.number("epsilon", 1e-5)), "weight" in weights)
     return replace(reader.emit(node, op, base(x), weights=weights), axes=x.axes)
 
 
@@ -109,6 +101,16 @@ def _over(node: OnnxNode, reader: Reader) -> tuple[Feature, tuple[int, ...], tup
     first = node.integer("axis", -1) % x.rank
     seen = tuple(x.axis(axis) for axis in range(first, x.rank))
     return x, tuple(sorted(seen)), seen
+
+
+def _scale(
+    node: OnnxNode, reader: Reader, x: Feature, over: tuple[int, ...], seen: tuple[int, ...]
+) -> dict[str, Constant]:
+    """The weight of a norm that ONNX wants to have one; ones that are no parameter stand for none."""
+    known = reader.weight(node, 1)
+    if not reader.is_parameter(known) and np.all(known.array == 1):
+        return {}
+    return {"weight": _spread(known, x, over, seen)}
 
 
 def _spread(known: Constant, x: Feature, over: tuple[int, ...], seen: tuple[int, ...]) -> Constant:
@@ -125,6 +127,28 @@ def _(node: OnnxNode, reader: Reader) -> Feature:
         raise ReadError("normalises by sums", advice="L2 norms have lengths of 1")
     op = ops.L2Norm((x.axis(node.integer("axis", -1)),))
     return replace(reader.emit(node, op, base(x)), axes=x.axes)
+
+
+@pattern("Div")
+def _(node: OnnxNode, reader: Reader) -> Feature | None:
+    """x divided by its length, or by a least length: as PyTorch and convsmith write unit vectors."""
+    divisor = _seen_through(reader, node.input(1), "Expand")
+    if divisor is None or divisor.kind not in ("Clip", "Max"):
+        return None
+    length, least = reader.maker(divisor.input(0)), reader.constant(divisor.input(1))
+    if length is None or length.kind != "ReduceL2" or reader.root(length.input(0)) != reader.root(node.input(0)):
+        return None
+    eps = node.number("min", 0.0) if least is None else float(least.array.reshape(()))
+    if eps < 0 or not length.integer("keepdims", 1) or divisor.input(2):
+        return None
+    x = reader.feature(length.input(0))
+    op = ops.L2Norm(reduced_axes(length, reader, x), rounded(eps))
+    return replace(reader.emit(node, op, base(x)), axes=x.axes)
+
+
+def _seen_through(reader: Reader, name: str, kind: str) -> OnnxNode | None:
+    node = reader.maker(name)
+    return reader.maker(node.input(0)) if node is not None and node.kind == kind else node
 
 
 @rule("LRN")

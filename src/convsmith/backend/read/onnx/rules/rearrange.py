@@ -18,9 +18,6 @@ from convsmith.network.dims import Shape
 @rule("Identity", "Cast", "Dropout")
 def _(node: OnnxNode, reader: Reader) -> Value:
     x = reader.feature(node.input(0))
-    told = reader.told.get(node.name)
-    if isinstance(told, ops.AdaptiveAvgPool | ops.AdaptiveMaxPool) and x.shape[1:] == told.size:
-        return reader.emit(node, told, x)
     if node.kind != "Dropout":
         return x
     ratio = reader.array(node, 1)
