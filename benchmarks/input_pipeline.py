@@ -26,9 +26,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from convsmith.data import open_dataset
-from convsmith.data.augment import Augment
-from convsmith.data.loader import Loader
-from convsmith.data.reading import Training
+from convsmith.data.augment.augment import Augment
+from convsmith.data.load.loader import Loader
+from convsmith.data.load.workers import Training
 from convsmith.network.preprocess import Preprocess
 from row import Row, show
 

@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 
 import convsmith
-from convsmith.data.augment import Augment
+from convsmith.data.augment.augment import Augment
 from convsmith.data.dataset import Dataset, Split
 from convsmith.data.images import ArrayImages
 from convsmith.network.preprocess import Preprocess
-from convsmith.train.objective import Objective
-from convsmith.train.plan import choose_plan
-from convsmith.train.recipe import Recipe
-from convsmith.train.run import Run
+from convsmith.train.recipes.recipe import Recipe
+from convsmith.train.run.run import Run
+from convsmith.train.step.objective import Objective
+from convsmith.train.tune.plan import choose_plan
 from row import Row, show
 
 IMAGES, BATCH, EPOCHS = 8960, 128, 3

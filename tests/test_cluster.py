@@ -25,11 +25,11 @@ import convsmith
 from convsmith.cluster import Cluster, ClusterError, Job, predict_on, train_on
 from convsmith.cluster.connect import connected
 from convsmith.cluster.predict import Worker
-from convsmith.data.gather import gather
+from convsmith.data.unlabelled import gather
 from convsmith.deploy.predict import predict
 from convsmith.errors import UsageError
+from convsmith.model.file import Header, Model, save_model
 from convsmith.network import Preprocess
-from convsmith.weights.file import Header, Model, save_model
 
 BIN = Path(sys.executable).parent
 FIT = ("--model", "lenet5", "--side", "32", "--float32")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convsmith.data.fetch import fetch
+from convsmith.data.known.fetch import fetch
 from convsmith.download import ATTEMPTS, BLOCK, Published, cache, download
 from convsmith.errors import DataError, DownloadError
 
@@ -207,7 +207,7 @@ def test_offline_only_what_is_here_is_given(
 
 def test_a_data_set_is_not_fetched_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONVSMITH_OFFLINE", "1")
-    monkeypatch.setattr("convsmith.data.named.cached", lambda name: tmp_path / name)
+    monkeypatch.setattr("convsmith.data.known.names.cached", lambda name: tmp_path / name)
     with pytest.raises(DataError, match="digits is not on this machine, and CONVSMITH_OFFLINE forbids"):
         fetch("digits", tell=pytest.fail)
 

@@ -26,6 +26,8 @@ from convsmith.errors import LimitError, UsageError
 from convsmith.evaluate.features import cached_features, part_of, with_features
 from convsmith.evaluate.inference import predict_logits
 from convsmith.evaluate.metrics import Metrics, measure
+from convsmith.files import write_bytes
+from convsmith.model.file import Header, Model, save_model
 from convsmith.network.dims import text
 from convsmith.network.network import Network
 from convsmith.report.page import write_page
@@ -40,11 +42,10 @@ from convsmith.runplan import (
     train_plan,
     unused_gpus,
 )
-from convsmith.train.events import Event, Noticed
-from convsmith.train.folder import MODEL_FILE, ONNX_FILE, SUMMARY_FILE, running
-from convsmith.train.loop import TrainResult, fit_module
+from convsmith.train.run.events import Event, Noticed
+from convsmith.train.run.folder import MODEL_FILE, ONNX_FILE, SUMMARY_FILE, running
+from convsmith.train.run.loop import TrainResult, fit_module
 from convsmith.transform.part import trunk_and_head
-from convsmith.weights.file import Header, Model, save_model, write_bytes
 
 SHOWN = 20
 """Unusable files that are listed before training; `data inspect` lists all."""
@@ -143,7 +144,7 @@ def fit(
 
     `data` is a folder, manifest or name (see `open_dataset`); `model` a zoo name or model file, whose network (and,
     where the shapes fit, weights) is the start; `transfer` starts from a model of other classes. `recipe` is a name
-    (see `convsmith.train.recipes`), `changes` sets its fields, `find_batch` its batch by a measurement of what is
+    (see `convsmith.train.recipes.named`), `changes` sets its fields, `find_batch` its batch by a measurement of what is
     fastest here, `find_rate` its learning rate by a range test. The whole ends within about `seconds`, if these are
     given. With `resume`, a run that was stopped goes on, to bit-for-bit the same weights; with `recover`, one that
     diverges goes on at a lower learning rate. `cluster` trains on other machines too; `checkpoints` is a folder or

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from convsmith.backend.torch import NetworkModule, build
-from convsmith.data.augment import Augment, written_characters
+from convsmith.data.augment.augment import Augment, written_characters
 from convsmith.data.dataset import Dataset
 from convsmith.data.summary import summarize
 from convsmith.deploy.latency import latency_ms
@@ -21,23 +21,24 @@ from convsmith.design.choose import TRAINING_SECONDS, Choice, Limits, choose, wi
 from convsmith.design.evidence import own_side, preprocess_for
 from convsmith.errors import ModelFileError, UsageError
 from convsmith.evaluate.inference import best_device, device_of
+from convsmith.files import write_bytes
+from convsmith.model.file import Model, load_model, read_header
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
-from convsmith.train.batch_size import fastest_batch
-from convsmith.train.defaults import fine_tuned, with_batch
-from convsmith.train.events import Event
-from convsmith.train.folder import PLAN_FILE
-from convsmith.train.freeze import Stages
-from convsmith.train.loop import TrainResult, fit_module
-from convsmith.train.objective import Objective, objective_of
-from convsmith.train.recipe import FineTuning, Recipe
-from convsmith.train.recipes import DEFAULT, recipe_named, usual_epochs
-from convsmith.train.rehearsal import epochs_within, highest_rate, pace_of, seconds_an_image
+from convsmith.train.recipes.default import fine_tuned, with_batch
+from convsmith.train.recipes.named import DEFAULT, recipe_named, usual_epochs
+from convsmith.train.recipes.recipe import FineTuning, Recipe
+from convsmith.train.run.events import Event
+from convsmith.train.run.folder import PLAN_FILE
+from convsmith.train.run.loop import TrainResult, fit_module
+from convsmith.train.step.freeze import Stages
+from convsmith.train.step.objective import Objective, objective_of
+from convsmith.train.tune.batch_size import fastest_batch
+from convsmith.train.tune.pace import epochs_within, highest_rate, pace_of, seconds_an_image
 from convsmith.transform.commute import pool_before_rectifier
 from convsmith.transform.part import classifier_of, stages, with_classes
 from convsmith.transform.side import at_side
 from convsmith.transform.stochastic_depth import with_stochastic_depth
-from convsmith.weights.file import Model, load_model, read_header, write_bytes
 from convsmith.weights.importing import import_weights
 from convsmith.weights.registry import fetch_weights
 

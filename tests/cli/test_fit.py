@@ -153,7 +153,7 @@ def test_the_arithmetic_of_a_run_can_be_forced(convsmith: Command, photo_folder:
 def test_the_fastest_batch_is_measured_once_and_kept_for_a_run_that_goes_on(
     convsmith: Command, photo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("convsmith.train.batch_size.SECONDS", 1.0)
+    monkeypatch.setattr("convsmith.train.tune.batch_size.SECONDS", 1.0)
     out = tmp_path / "run"
     fitted = convsmith("fit", photo_folder, *QUICK, "--batch-size", "auto", "--out", out)
     assert fitted.code == 0, fitted.err

@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 import convsmith
+from convsmith.model.file import Header, Model, save_model
 from convsmith.network import Preprocess
-from convsmith.weights.file import Header, Model, save_model
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from convsmith.backend.preprocess import PreprocessModule
 from convsmith.data.dataset import Images
 from convsmith.deploy.classifier import OnnxClassifier, TorchClassifier
 from convsmith.errors import ModelFileError
-from convsmith.weights.file import Model
+from convsmith.model.file import Model
 
 
 def test_the_torch_classifier_is_preprocessing_then_network_then_softmax(model: Model, images: Images) -> None:

@@ -12,7 +12,7 @@ from convsmith.data.dataset import Images
 from convsmith.deploy import classifier
 from convsmith.deploy.export import export
 from convsmith.errors import DataError, ExportError
-from convsmith.weights.file import Model
+from convsmith.model.file import Model
 
 
 def test_an_export_answers_as_the_model_does_on_every_image(model_path: Path, images: Images) -> None:

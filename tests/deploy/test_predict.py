@@ -8,14 +8,14 @@ import pytest
 from PIL import Image
 
 from convsmith.data.dataset import Images
-from convsmith.data.decode import decode
-from convsmith.data.gather import gather
-from convsmith.deploy.answers import BATCH
+from convsmith.data.decode.image import decode
+from convsmith.data.unlabelled import gather
 from convsmith.deploy.classifier import open_classifier
 from convsmith.deploy.export import export
 from convsmith.deploy.predict import Guess, Prediction, predict, predictions
+from convsmith.deploy.streams import BATCH
 from convsmith.errors import ModelFileError
-from convsmith.weights.file import Model
+from convsmith.model.file import Model
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from convsmith.data.dataset import Images
 from convsmith.deploy.classifier import TorchClassifier
 from convsmith.deploy.verify import compare, spread, verify
 from convsmith.errors import DataError
-from convsmith.weights.file import Model
+from convsmith.model.file import Model
 
 NAMES = ("a.png", "b.png")
 CLASSES = ("ant", "bee")

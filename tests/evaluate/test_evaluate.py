@@ -9,8 +9,8 @@ from PIL import Image
 import convsmith
 from convsmith.errors import DataError, UsageError
 from convsmith.evaluate.evaluate import evaluate, evaluate_at, side_by_side
+from convsmith.model.file import Header, Model, save_model
 from convsmith.network import Preprocess
-from convsmith.weights.file import Header, Model, save_model
 
 CLASSES = ("tabby", "tench", "crane")
 IDS = ("n02123045", "n01440764", "n02012849")

@@ -11,12 +11,12 @@ import pytest
 import convsmith
 from convsmith.errors import UsageError
 from convsmith.evaluate.metrics import measure
+from convsmith.model.file import Header, Model, save_model
 from convsmith.report.page import page, write_page
 from convsmith.report.record import find_runs, read_run
 from convsmith.report.side_by_side import differences
-from convsmith.train.folder import LOG_FILE, MODEL_FILE, PLAN_FILE, WORST_FILE, running
-from convsmith.train.worst import WorstImage, write_worst
-from convsmith.weights.file import Header, Model, save_model
+from convsmith.train.run.folder import LOG_FILE, MODEL_FILE, PLAN_FILE, WORST_FILE, running
+from convsmith.train.run.hardest_images import WorstImage, write_worst
 
 STARTED = {
     **{"event": "started", "epochs": 3, "steps_per_epoch": 2, "batch_size": 8, "train_images": 16},

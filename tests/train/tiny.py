@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from convsmith.data.augment import Augment
+from convsmith.data.augment.augment import Augment
 from convsmith.data.dataset import Dataset, Split
 from convsmith.network.preprocess import Preprocess
-from convsmith.train import checkpoint
-from convsmith.train.checkpoint import CheckpointFolder, read_checkpoint
-from convsmith.train.events import Event, Noticed
-from convsmith.train.loop import TrainResult, fit_module
-from convsmith.train.recipe import Recipe
+from convsmith.train.recipes.recipe import Recipe
+from convsmith.train.run import checkpoint
+from convsmith.train.run.checkpoint import CheckpointFolder, read_checkpoint
+from convsmith.train.run.events import Event, Noticed
+from convsmith.train.run.loop import TrainResult, fit_module
 
 # More threads do nothing for images of 12x12, and on a busy machine they wait for each other.
 torch.set_num_threads(1)

@@ -46,8 +46,8 @@ def pack(
 
     Example: convsmith data pack photos/ -o shards/
     """
-    from convsmith.data.shards import pack as write
-    from convsmith.data.sources import read_source
+    from convsmith.data.sources.detect import read_source
+    from convsmith.data.sources.shards import pack as write
 
     for shard in write(read_source(data), out):
         typer.echo(f"{out / shard.file}: {shard.images:,} images, {shard.bytes:,} bytes, sha256 {shard.sha256}")
@@ -59,7 +59,7 @@ def verify(shards: Annotated[Path, typer.Argument(help="Folder that `convsmith d
 
     Example: convsmith data verify shards/
     """
-    from convsmith.data.shards import verify_shards
+    from convsmith.data.sources.shards import verify_shards
 
     count = verify_shards(shards, lambda file: typer.echo(file, err=True))
     typer.echo(f"{count} shards are as they were written")
@@ -71,7 +71,7 @@ def fetch(name: Annotated[str, typer.Argument(help="A name that `convsmith data 
 
     Example: convsmith data fetch digits
     """
-    from convsmith.data.fetch import fetch as get
+    from convsmith.data.known.fetch import fetch as get
 
     typer.echo(get(name, tell=lambda line: typer.echo(line, err=True)))
 
@@ -82,7 +82,7 @@ def list_known(as_json: Annotated[bool, typer.Option("--json", help="A list of o
 
     Example: convsmith data list
     """
-    from convsmith.data.named import NAMED
+    from convsmith.data.known.names import NAMED
 
     rows = [(known.name, known.about, known.folder()) for known in NAMED.values()]
     if as_json:

@@ -100,8 +100,8 @@ def fit(
     from convsmith.design.choose import Limits
     from convsmith.fit import fit as run
     from convsmith.runplan import Transfer
-    from convsmith.train.events import Event
-    from convsmith.train.progress import Lines
+    from convsmith.train.run.events import Event
+    from convsmith.train.run.progress import Lines
 
     console = Console(stderr=True)
     checking = Progress(console=console, transient=True, disable=not console.is_terminal)

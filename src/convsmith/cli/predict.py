@@ -44,7 +44,7 @@ def predict(
     """
     from convsmith.cli.progress import image_progress
     from convsmith.cluster import Cluster, predict_on
-    from convsmith.data.gather import gather
+    from convsmith.data.unlabelled import gather
     from convsmith.deploy.classifier import open_classifier
     from convsmith.deploy.predict import predictions
     from convsmith.deploy.table import prediction_file

@@ -13,7 +13,7 @@ def recipes(as_json: Annotated[bool, typer.Option("--json", help="A list of obje
 
     Example: convsmith recipes
     """
-    from convsmith.train.recipes import RECIPES
+    from convsmith.train.recipes.named import RECIPES
 
     if as_json:
         fields = ("name", "summary", "source", "families")

@@ -33,8 +33,8 @@ def show(
     net = network_of(network, classes, input, width)
     cost = cost_of(net)
     if svg is not None:
-        from convsmith.network.picture import svg as draw
-        from convsmith.weights.file import write_bytes
+        from convsmith.files import write_bytes
+        from convsmith.picture.svg import svg as draw
 
         write_bytes(svg, draw(net).encode())
         typer.echo(f"picture: {svg}", err=True)

@@ -49,7 +49,7 @@ def _read(path: Path) -> Network:
             return Network.from_json(path.read_text(encoding="utf-8"))
         except (UsageError, UnicodeDecodeError) as error:
             raise UsageError(f"{path}: {error}") from None
-    from convsmith.weights.file import read_header
+    from convsmith.model.file import read_header
 
     return read_header(path).network
 

@@ -88,7 +88,7 @@ def import_file(
 
     Example: convsmith weights import resnet50.pth --model torchvision/resnet50 -o resnet50.safetensors
     """
-    from convsmith.weights.file import save_model
+    from convsmith.model.file import save_model
     from convsmith.weights.importing import import_weights
 
     imported = import_weights(
@@ -123,8 +123,8 @@ def export(
 
     Example: convsmith weights export resnet50.safetensors --to torchvision -o resnet50.pth
     """
+    from convsmith.model.file import load_model
     from convsmith.weights.exporting import export_weights
-    from convsmith.weights.file import load_model
 
     written = export_weights(load_model(model), to, output)
     if as_json:

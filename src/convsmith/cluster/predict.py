@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from convsmith.cluster.connect import ON_HEAD, RESTARTS, Cluster, ClusterError, connected, import_ray, last_line
-from convsmith.data.gather import GatheredImages
+from convsmith.data.unlabelled import GatheredImages
 from convsmith.deploy.classifier import open_classifier
 from convsmith.deploy.predict import TOP, Prediction, predictions
 from convsmith.errors import ConvsmithError

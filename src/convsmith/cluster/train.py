@@ -13,7 +13,7 @@ from convsmith.cluster.connect import ON_HEAD, RESTARTS, Cluster, ClusterError, 
 from convsmith.data import open_dataset
 from convsmith.errors import ConvsmithError
 from convsmith.runplan import RunPlan, train_plan
-from convsmith.train.events import Event, Noticed
+from convsmith.train.run.events import Event, Noticed
 
 
 @dataclass(frozen=True)

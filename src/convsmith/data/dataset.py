@@ -23,6 +23,10 @@ class Images(Protocol):
         ...
 
 
+SMALL_SIDE = 48
+"""Pixels up to which a picture is small: the early strides of networks for photographs would leave nothing to see."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """Something the doctor saw: which file, class or split, and why it matters."""

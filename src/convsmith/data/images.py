@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from convsmith.data.decode import Box, UnreadableError, decode, decode_part
+from convsmith.data.decode.image import Box, UnreadableError, decode, decode_part
 
 WHOLE = -1
 """The size, in `StoredImages`, of an image that is a file of its own."""

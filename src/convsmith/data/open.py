@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from convsmith.data.checks.cache import stamps
+from convsmith.data.checks.examine import Examination, Progress, examine, in_memory
 from convsmith.data.dataset import Dataset, Finding, Split
-from convsmith.data.doctor import Examination, Progress, examine, in_memory
 from convsmith.data.images import ArrayImages, FileImages
-from convsmith.data.listing import Listing
-from convsmith.data.sources import read_source
+from convsmith.data.sources.detect import read_source
+from convsmith.data.sources.listing import Listing
 from convsmith.data.split import check_classes, complete
-from convsmith.data.verdicts import stamps
 from convsmith.errors import DataError
 
 IN_MEMORY = 256 << 20

@@ -17,7 +17,7 @@ from convsmith.backend.onnx.model import IMAGE, PROBABILITIES
 from convsmith.backend.preprocess import PreprocessModule
 from convsmith.deploy.session import THREADS, Session
 from convsmith.errors import ModelFileError
-from convsmith.weights.file import Model, load_model
+from convsmith.model.file import Model, load_model
 
 
 class Classifier(Protocol):

@@ -13,7 +13,7 @@ from convsmith.data.dataset import Images
 from convsmith.deploy.classifier import OnnxClassifier, TorchClassifier
 from convsmith.deploy.verify import Verification, verify
 from convsmith.errors import ExportError
-from convsmith.weights.file import Model, load_model
+from convsmith.model.file import Model, load_model
 
 TOLERANCE = 1e-3
 """The largest difference of a probability that is put down to rounding."""

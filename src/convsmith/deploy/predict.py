@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convsmith.data.dataset import Images
-from convsmith.data.gather import gather
 from convsmith.data.images import printable
-from convsmith.data.loader import WORKERS
-from convsmith.deploy.answers import answers
+from convsmith.data.load.loader import WORKERS
+from convsmith.data.unlabelled import gather
 from convsmith.deploy.classifier import Classifier, TorchClassifier, open_classifier
-from convsmith.weights.file import Model
+from convsmith.deploy.streams import answers
+from convsmith.model.file import Model
 
 TOP = 5
 

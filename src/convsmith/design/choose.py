@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from convsmith.cost import Cost, cost_of
-from convsmith.design.evidence import SMALL_SIDE
+from convsmith.data.dataset import SMALL_SIDE
 from convsmith.errors import LimitError, ShapeError
 from convsmith.network.dims import Shape, text
 from convsmith.network.network import Network

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from convsmith.data.dataset import Dataset
+from convsmith.data.dataset import SMALL_SIDE, Dataset
 from convsmith.network.preprocess import Preprocess
 from convsmith.zoo import create
-
-SMALL_SIDE = 48
-"""Inputs up to this side get a network made for such: larger ones' early strides would leave nothing to see."""
 
 SAMPLED = 1000
 """Images that mean and standard deviation are measured on."""

@@ -17,8 +17,8 @@ from convsmith.data.dataset import Dataset, Split
 from convsmith.errors import DataError
 from convsmith.evaluate.inference import predict_logits
 from convsmith.evaluate.metrics import Metrics, measure
+from convsmith.model.file import Model, load_model
 from convsmith.transform.side import at_side
-from convsmith.weights.file import Model, load_model
 from convsmith.weights.imagenet import labels, synsets
 
 

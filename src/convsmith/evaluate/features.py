@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 
 from convsmith.backend.torch import NetworkModule, build
 from convsmith.data import open_dataset
+from convsmith.data.checks.cache import stamps
 from convsmith.data.dataset import Dataset, Split
 from convsmith.data.images import FileImages
-from convsmith.data.verdicts import stamps
 from convsmith.errors import ModelFileError, UsageError
 from convsmith.evaluate.inference import predict_logits
+from convsmith.files import write_bytes
+from convsmith.model.file import Model, load_model
 from convsmith.network.network import Network
 from convsmith.transform.part import trunk_and_head, up_to
-from convsmith.weights.file import Model, load_model, write_bytes
 
 
 def extract(model: Model, split: Split, layer: str | None = None, *, pool: bool = True) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from convsmith.data.dataset import Split
-from convsmith.data.loader import WORKERS, Loader
+from convsmith.data.load.loader import WORKERS, Loader
 from convsmith.errors import DataError
 from convsmith.network.preprocess import Preprocess
 

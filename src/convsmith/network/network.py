@@ -176,8 +176,9 @@ class Network:
 
 def infer(name: str, op: Op, inputs: list[Shape]) -> Shape:
     """The op's output shape; a misfit is raised again under the node's name."""
-    if not inputs or (op.arity is not None and len(inputs) != op.arity):
-        raise ShapeError(f"{name}: {op.kind} takes {op.arity or 'one or more'} inputs, got {len(inputs)}")
+    if len(inputs) != op.arity if op.arity is not None else not inputs:
+        taken = "one or more" if op.arity is None else op.arity
+        raise ShapeError(f"{name}: {op.kind} takes {taken} inputs, got {len(inputs)}")
     try:
         shape = op.shape(*inputs)
     except ShapeError as error:

@@ -129,7 +129,7 @@ def _value_to_json(value: Any) -> Any:
         return {"init": value.kind, "value": value.value}
     if isinstance(value, tuple):
         return [_value_to_json(item) for item in value]
-    return value if isinstance(value, (int, float, str)) else value.tolist()
+    return value if value is None or isinstance(value, (int, float, str)) else value.tolist()
 
 
 def _value_from_json(value: Any) -> Any:

@@ -12,7 +12,7 @@ from convsmith.cost.table import size
 from convsmith.evaluate.confusion import MOST_CLASSES, most_confused
 from convsmith.report.record import RunRecord, mapping
 from convsmith.report.side_by_side import settings
-from convsmith.train.folder import MODEL_FILE, ONNX_FILE, REPORT_FILE
+from convsmith.train.run.folder import MODEL_FILE, ONNX_FILE, REPORT_FILE
 
 GREY = "#808080"
 """Legible on white and on black."""
@@ -20,7 +20,7 @@ GREY = "#808080"
 
 def write_page(record: RunRecord) -> Path:
     """Writes `report.html` into the run's folder. Returns its path. Raises UsageError if it cannot be written."""
-    from convsmith.weights.file import write_bytes
+    from convsmith.files import write_bytes
 
     path = record.folder / REPORT_FILE
     write_bytes(path, page(record).encode())

@@ -15,11 +15,11 @@ from typing import Any, Literal
 from convsmith.cost import cost_of
 from convsmith.cost.cost import Cost
 from convsmith.errors import ConvsmithError, RunFolderError, UsageError
+from convsmith.model.file import Header, read_header
 from convsmith.network.network import Network
-from convsmith.train.events import EpochEnded, Noticed, Started, from_json
-from convsmith.train.folder import LOG_FILE, MODEL_FILE, PLAN_FILE, SUMMARY_FILE, is_running
-from convsmith.train.worst import WorstImage, read_worst
-from convsmith.weights.file import Header, read_header
+from convsmith.train.run.events import EpochEnded, Noticed, Started, from_json
+from convsmith.train.run.folder import LOG_FILE, MODEL_FILE, PLAN_FILE, SUMMARY_FILE, is_running
+from convsmith.train.run.hardest_images import WorstImage, read_worst
 
 LARGEST = 1 << 28
 """Bytes of a text file that are read at most."""

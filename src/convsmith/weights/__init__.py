@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from convsmith.weights.file import Header, Model, load_model, read_header, save_model
+from convsmith.model.file import Header, Model, load_model, read_header, save_model
 
 if TYPE_CHECKING:
     from convsmith.weights.exporting import Exported, export_weights

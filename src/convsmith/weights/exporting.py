@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from convsmith.errors import UsageError
+from convsmith.files import write_bytes
+from convsmith.model.file import Model
 from convsmith.network.network import Network
-from convsmith.weights.file import Model, write_bytes
 from convsmith.weights.library import to_library
 from convsmith.weights.naming import NAMINGS
 from convsmith.zoo.registry import ALIASES, create, find

@@ -9,9 +9,9 @@ from typing import Any
 
 import convsmith
 from convsmith.errors import UsageError
+from convsmith.model.file import Header, Model
 from convsmith.network.preprocess import Preprocess
 from convsmith.weights import imagenet
-from convsmith.weights.file import Header, Model
 from convsmith.weights.reading import read
 from convsmith.weights.registry import PublishedWeights, recognised
 from convsmith.weights.usual import usual_preprocess

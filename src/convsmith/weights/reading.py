@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from convsmith.errors import ModelFileError, UsageError
+from convsmith.model.file import KEY
 from convsmith.network.network import Network
-from convsmith.weights.file import KEY
 from convsmith.weights.library import Match, match, slots
 from convsmith.weights.naming import NAMINGS, naming
 

@@ -39,10 +39,10 @@ class Op:
 
     kind: ClassVar[str]
     arity: ClassVar[int | None] = 1
-    """How many inputs it takes; None for one or more."""
+    """How many inputs it takes: 0 for a constant, None for one or more."""
     training_only: ClassVar[bool] = False
     saved: ClassVar[Saved] = "nothing"
-    """Which feature maps the backward pass needs."""
+    """Which feature maps the backward pass needs, if all of this op's kind need the same."""
 
     def shape(self, *inputs: Shape) -> Shape:
         """The output's shape. Raises ShapeError when the inputs do not fit."""
@@ -50,6 +50,10 @@ class Op:
 
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
         return ()
+
+    def kept(self) -> Saved:
+        """Which feature maps the backward pass needs."""
+        return self.saved
 
     def macs(self, output: Shape, *inputs: Shape) -> Dim:
         """Multiply-adds of convolutions and matrix products for one image."""

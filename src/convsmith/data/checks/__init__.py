@@ -1,0 +1,1 @@
+"""Whether each image can be used, and what was found the last time."""

@@ -1,0 +1,1 @@
+"""From untrusted image files to pixels."""

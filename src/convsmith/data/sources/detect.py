@@ -1,0 +1,60 @@
+"""Which reader a data set needs, from its name or from what lies at its path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from convsmith.data.checks.examine import Progress
+from convsmith.data.known.names import NAMED, read_named
+from convsmith.data.sources.folder import read_folder
+from convsmith.data.sources.idx import is_idx, read_idx
+from convsmith.data.sources.ilsvrc import is_ilsvrc, read_ilsvrc
+from convsmith.data.sources.listing import Listing
+from convsmith.data.sources.manifest import read_manifest
+from convsmith.data.sources.npz import read_npz
+from convsmith.data.sources.parquet import image_set_files, read_image_set, read_parquet
+from convsmith.data.sources.shards import is_shards, read_shards
+from convsmith.errors import DataError, UnknownNameError
+
+Reader = Callable[[Path, Progress], Listing]
+
+READERS: dict[str, Reader] = {
+    ".csv": lambda path, _: read_manifest(path),
+    ".parquet": read_parquet,
+    ".npz": lambda path, _: read_npz(path),
+}
+"""Readers of single files, by suffix."""
+
+
+def read_source(data: str | Path, progress: Progress = lambda done, total: None) -> Listing:
+    """Lists a data set: a known name, else a path. (`./digits` is a folder even where `digits` is a known name.)
+
+    `progress` is told how many images of how many have been copied, where a source is copied once to the cache.
+    Raises UnknownNameError where neither is found, DataError where it cannot be read as a data set.
+    """
+    if isinstance(data, str) and data in NAMED:
+        return read_named(data)
+    path = Path(data).expanduser()
+    if is_idx(path):
+        return read_idx(path)
+    if path.is_dir():
+        return _read_directory(path, progress)
+    if not path.exists():
+        raise UnknownNameError("data set or path", str(data), NAMED)
+    if path.suffix.lower() not in READERS:
+        raise DataError(
+            f"{path} is no data set; expected a folder of class folders, of shards, of ImageNet's archives or of "
+            f"Parquet files; IDX files or {', '.join(READERS)}"
+        )
+    return READERS[path.suffix.lower()](path, progress)
+
+
+def _read_directory(folder: Path, progress: Progress) -> Listing:
+    # A folder of ImageNet's class tars could be one of shards, so it is known first.
+    if is_ilsvrc(folder):
+        return read_ilsvrc(folder)
+    if is_shards(folder):
+        return read_shards(folder)
+    files = image_set_files(folder)
+    return read_image_set(folder, files, progress) if files else read_folder(folder)

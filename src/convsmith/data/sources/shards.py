@@ -1,0 +1,295 @@
+"""WebDataset shards: tar files of images with their labels, read in place and written with an index of checksums.
+
+A sample is the members whose names are alike up to their first dot: `000042.jpg` and `000042.cls`. Its class is the
+text of the `.cls` member: a name, or with our index a number. Where each image lies in its shard is read once;
+afterwards any image is one read at its offset. Nothing is unpacked, and members' names are never used as paths.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from convsmith.data.dataset import Finding
+from convsmith.data.images import ArrayImages, FileImages, StoredImages, packed
+from convsmith.data.sources.listing import SPLITS, Listing, labelled, rows_by_split
+from convsmith.data.sources.tar import DAMAGE, regular
+from convsmith.errors import DataError, UsageError
+
+INDEX = "index.json"
+FORMAT = "convsmith shards 1"
+IMAGES = frozenset(("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm"))
+LABEL = "cls"
+LONGEST_LABEL = 4096
+"""Bytes of a `.cls` member that are read at most."""
+
+SHARD_BYTES = 512 << 20
+"""Bytes after which a new shard is begun: large enough for sequential reading, small enough to copy."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A line of the index: the file, its split, how many images it holds, its bytes, their SHA-256."""
+
+    file: str
+    split: str
+    images: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class _Sample:
+    member: str
+    offset: int
+    size: int
+    label: str
+
+
+def is_shards(folder: Path) -> bool:
+    """Whether a folder holds shards: our index, or tar files and no folders."""
+    if (folder / INDEX).is_file():
+        return True
+    return any(folder.glob("*.tar")) and not any(entry.is_dir() for entry in folder.iterdir())
+
+
+def read_shards(folder: Path) -> Listing:
+    """Lists the images in a folder's shards, by shard and place.
+
+    The split is the index's, else what a shard's name begins with (`train-000.tar`), else "train". Raises DataError
+    naming the shard that is missing, damaged or not of the index's size.
+    """
+    classes, files = _index_or_names(folder)
+    samples: list[_Sample] = []
+    places: list[int] = []
+    splits: list[str] = []
+    findings: list[Finding] = []
+    for number, (path, split) in enumerate(files):
+        found = list(_samples(path, findings))
+        samples += found
+        places += [number] * len(found)
+        splits += [split] * len(found)
+    if not samples:
+        raise DataError(f"{folder} holds no samples; expected members like 000.jpg and 000.{LABEL} in its tar files")
+    names = [_class_name(sample, classes, files[place][0]) for sample, place in zip(samples, places, strict=True)]
+    found_classes, labels = labelled(names, str(folder))
+    if classes is not None:  # the index's order, also where a class has no image
+        labels = np.array([classes.index(name) for name in names], dtype=np.int64)
+    images = StoredImages(
+        folder,
+        packed(f"{files[place][0].name}/{sample.member}" for sample, place in zip(samples, places, strict=True)),
+        packed(path.name for path, _ in files),
+        np.array(places, np.int32),
+        np.array([sample.offset for sample in samples], np.int64),
+        np.array([sample.size for sample in samples], np.int64),
+    )
+    rows = rows_by_split(splits, str(folder))
+    return Listing(folder.resolve().name, classes or found_classes, images, labels, rows, folder, tuple(findings))
+
+
+def read_unlabelled(source: Path) -> StoredImages:
+    """Every image in a shard, or in a folder's shards, by shard and place, whether it has a label or not.
+
+    Raises DataError naming the shard that is missing, damaged or not of the index's size.
+    """
+    if source.is_dir():
+        folder, files = source, [path for path, _ in _index_or_names(source)[1]]
+    else:
+        folder, files = source.parent, [source]
+    names: list[str] = []
+    places: list[tuple[int, int, int]] = []
+    for number, path in enumerate(files):
+        with _reading(path) as archive:
+            for member in regular(archive, path.stat().st_size):
+                if _key(member.name)[1] in IMAGES:
+                    names.append(f"{path.name}/{member.name}")
+                    places.append((number, member.offset_data, member.size))
+    place, offset, size = np.array(places, np.int64).reshape(-1, 3).T
+    containers = packed(path.name for path in files)
+    return StoredImages(folder, packed(names), containers, place.astype(np.int32), offset, size)
+
+
+def verify_shards(folder: Path, progress: Callable[[str], None] = lambda file: None) -> int:
+    """Compares every shard with its checksum in the index. Returns how many there are.
+
+    Raises DataError naming the first shard that differs, or if there is no index.
+    """
+    _, shards = _read_index(folder)
+    if shards is None:
+        raise DataError(f"{folder} has no {INDEX}, and so no checksums")
+    for shard in shards:
+        progress(shard.file)
+        with _sound(folder, shard).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != shard.sha256:
+                raise DataError(f"{folder / shard.file} is damaged: its SHA-256 is not the index's")
+    return len(shards)
+
+
+def pack(listing: Listing, out: Path, shard_bytes: int = SHARD_BYTES) -> list[Shard]:
+    """Writes a data set's images, their bytes as they are, to shards in a new folder; the index last.
+
+    Images in memory become PNG files. Files that cannot be read are refused, with their names. Raises UsageError if
+    the folder is there and not empty; DataError for a file that cannot be read.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out} is there already; give a new folder")
+    out.mkdir(parents=True, exist_ok=True)
+    shards = [
+        shard
+        for split, rows in listing.rows.items()
+        for shard in _write_split(listing, split, rows.tolist(), out, shard_bytes)
+    ]
+    index = {"format": FORMAT, "classes": list(listing.classes), "shards": [asdict(shard) for shard in shards]}
+    temporary = out / f".{INDEX}"
+    temporary.write_text(json.dumps(index, indent=1) + "\n")
+    temporary.replace(out / INDEX)
+    return shards
+
+
+def _write_split(listing: Listing, split: str, rows: list[int], out: Path, shard_bytes: int) -> Iterator[Shard]:
+    number = 0
+    while rows:
+        name = f"{split}-{number:06}.tar"
+        temporary, count = out / f".{name}", 0
+        with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as archive:
+            while count < len(rows) and archive.offset < shard_bytes:
+                suffix, content = _content(listing.images, rows[count])
+                _add(archive, f"{rows[count]:09}.{suffix}", content)
+                _add(archive, f"{rows[count]:09}.{LABEL}", str(listing.labels[rows[count]]).encode())
+                count += 1
+        with temporary.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size = temporary.stat().st_size
+        temporary.replace(out / name)
+        yield Shard(name, split, count, size, digest)
+        rows, number = rows[count:], number + 1
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    header = tarfile.TarInfo(name)  # no owner, no time: the same images give the same bytes
+    header.size = len(content)
+    archive.addfile(header, io.BytesIO(content))
+
+
+def _content(images: ArrayImages | FileImages, row: int) -> tuple[str, bytes]:
+    """The suffix and bytes of an image file."""
+    if isinstance(images, ArrayImages):
+        stream = io.BytesIO()
+        pixels = images.array[row]
+        Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(stream, "PNG")
+        return "png", stream.getvalue()
+    suffix = images.path(row).suffix[1:].lower()
+    try:
+        source = images.source(row)
+        return suffix if suffix in IMAGES else "jpg", source if isinstance(source, bytes) else source.read_bytes()
+    except OSError as error:
+        raise DataError(f"{images.name(row)} cannot be read: {error.strerror}") from None
+
+
+def _samples(path: Path, findings: list[Finding]) -> Iterator[_Sample]:
+    """The samples of a shard in order; what is incomplete is found and left out. Raises DataError if it is damaged."""
+    image: tarfile.TarInfo | None = None
+    label: str | None = None
+    key = ""
+    with _reading(path) as archive:
+        for member in (*regular(archive, path.stat().st_size), None):
+            now = "" if member is None else _key(member.name)[0]
+            if now != key or member is None:
+                if image is not None and label is not None:
+                    yield _Sample(image.name, image.offset_data, image.size, label)
+                elif image is not None or label is not None:
+                    lacks = "a label" if label is None else "an image"
+                    findings.append(Finding(f"{path}/{key}", f"has not {lacks}; not used"))
+                image, label, key = None, None, now
+            if member is not None:
+                suffix = _key(member.name)[1]
+                if suffix in IMAGES:
+                    image = member
+                elif suffix == LABEL:
+                    label = _text(archive, member)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[tarfile.TarFile]:
+    """A shard to read, every failure within as DataError."""
+    try:
+        with tarfile.open(path, "r:") as archive:
+            yield archive
+    except DAMAGE as error:
+        raise DataError(f"{path} is damaged: {error}") from None
+
+
+def _key(name: str) -> tuple[str, str]:
+    """The sample that a member belongs to, and what of it the member is."""
+    path = PurePosixPath(name)
+    stem, _, suffix = path.name.partition(".")
+    return str(path.with_name(stem or "_")), suffix.lower()
+
+
+def _text(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+    file = archive.extractfile(member)
+    if file is None or member.size > LONGEST_LABEL:
+        raise ValueError(f"{member.name} is no label")
+    return file.read(LONGEST_LABEL).decode().strip()
+
+
+def _class_name(sample: _Sample, classes: tuple[str, ...] | None, shard: Path) -> str:
+    if classes is None:
+        return sample.label
+    if not sample.label.isdecimal() or int(sample.label) >= len(classes):
+        raise DataError(f"{shard}/{sample.member}: class {sample.label!r}; the index has {len(classes)}")
+    return classes[int(sample.label)]
+
+
+def _split_of(file: str) -> str:
+    """The split that a shard's name begins with."""
+    begins = [name for name in SPLITS if file.lower().startswith(name)]
+    return max(begins, key=len) if begins else "train"
+
+
+def _sound(folder: Path, shard: Shard) -> Path:
+    """The shard's path. Raises DataError if the file is missing, or not as long as the index says."""
+    path = folder / shard.file
+    if not path.is_file():
+        raise DataError(f"{path} is missing; {INDEX} lists it")
+    if path.stat().st_size != shard.bytes:
+        raise DataError(f"{path} has {path.stat().st_size:,} bytes; {INDEX} says {shard.bytes:,}")
+    return path
+
+
+def _index_or_names(folder: Path) -> tuple[tuple[str, ...] | None, list[tuple[Path, str]]]:
+    """The classes, if there is an index that lists them, and the shards with their splits."""
+    classes, shards = _read_index(folder)
+    if shards is None:
+        return None, [(path, _split_of(path.name)) for path in sorted(folder.glob("*.tar"))]
+    return classes, [(_sound(folder, shard), shard.split) for shard in shards]
+
+
+def _read_index(folder: Path) -> tuple[tuple[str, ...] | None, list[Shard] | None]:
+    path = folder / INDEX
+    if not path.is_file():
+        return None, None
+    try:
+        data: Any = json.loads(path.read_text())
+        if data["format"] != FORMAT:
+            raise ValueError(f"its format is {data['format']!r}, not {FORMAT!r}")
+        shards = [Shard(**shard) for shard in data["shards"]]
+        for shard in shards:
+            if PurePosixPath(shard.file).name != shard.file or shard.split not in SPLITS:
+                raise ValueError(f"{shard.file!r} ({shard.split!r}) is no shard of this folder")
+        classes = tuple(data["classes"])
+        if not all(isinstance(name, str) for name in classes) or len(set(classes)) != len(classes):
+            raise ValueError("its classes are not names")
+        return classes, shards
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(f"{path} is damaged: {error}") from None

@@ -1,0 +1,91 @@
+"""Images without labels, to predict on: single files, folders of them, shards."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate, groupby
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convsmith.data.dataset import Finding
+from convsmith.data.decode.image import FORMATS, SUFFIXES
+from convsmith.data.images import FileImages, packed
+from convsmith.data.sources.folder import files_below
+from convsmith.data.sources.shards import is_shards, read_unlabelled
+from convsmith.errors import DataError
+
+SHARD = ".tar"
+
+
+@dataclass(frozen=True, eq=False)
+class GatheredImages:
+    """The images of several places, one place after another: a path's bytes for each, and nothing of the image.
+
+    `findings` are things that were left out.
+    """
+
+    parts: tuple[FileImages, ...]
+    findings: tuple[Finding, ...] = ()
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self.parts else 0
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        """uint8 RGB (H, W, 3). Raises DataError if the file is not, or no longer, an image."""
+        part, row = self._at(index)
+        return part[row]
+
+    def name(self, index: int) -> str:
+        part, row = self._at(index)
+        return part.name(row)
+
+    def between(self, start: int, stop: int) -> GatheredImages:
+        """The images `start` to `stop`, without the last."""
+        bounds = zip(self.parts, [0, *self._ends], self._ends, strict=False)
+        taken = [(part, np.arange(max(start, first), min(stop, end)) - first) for part, first, end in bounds]
+        return GatheredImages(tuple(part.take(rows) for part, rows in taken if len(rows)))
+
+    def absolute(self) -> GatheredImages:
+        """The same images for a process with another working directory."""
+        return replace(self, parts=tuple(replace(part, root=part.root.absolute()) for part in self.parts))
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        return list(accumulate(len(part) for part in self.parts))
+
+    def _at(self, index: int) -> tuple[FileImages, int]:
+        number = bisect_right(self._ends, index)
+        return self.parts[number], index - (self._ends[number - 1] if number else 0)
+
+
+def gather(sources: Sequence[Path]) -> GatheredImages:
+    """The images that are meant, in the order given, files within a folder by name; none is opened.
+
+    A source is a file, whatever its name and whether it is there or not; a folder, of which every file below counts
+    whose name ends as an image's does; a shard (`.tar`) or a folder of shards. Raises DataError for a folder without
+    images or that cannot be listed, and for a damaged shard.
+    """
+    findings: list[Finding] = []
+    parts: list[FileImages] = []
+    for single, group in groupby(sources, key=lambda source: source.suffix.lower() != SHARD and not source.is_dir()):
+        if single:
+            parts.append(FileImages(Path(), packed(str(source) for source in group)))
+        else:
+            parts += [_below(source, findings) for source in group]
+    return GatheredImages(tuple(parts), tuple(findings))
+
+
+def _below(source: Path, findings: list[Finding]) -> FileImages:
+    if not source.is_dir() or is_shards(source):
+        images: FileImages = read_unlabelled(source)
+    else:
+        names = files_below(source, ".", findings)
+        images = FileImages(source, packed(name for name in names if Path(name).suffix.lower() in SUFFIXES))
+    if not len(images):
+        raise DataError(f"{source} holds no images ({', '.join(FORMATS)})")
+    return images

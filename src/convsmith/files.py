@@ -1,0 +1,52 @@
+"""The one way to write a file: whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from convsmith.errors import OutputError
+
+MODE = 0o644
+"""Of a written file; temporary files are readable by their owner alone."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields an empty temporary file beside `path`, which takes its place once the block has ended well.
+
+    After an error the temporary file is gone, and what was at `path` is as it was. Raises OutputError where the
+    folder cannot be written to or the disk is full.
+    """
+    temporary = None
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(descriptor)
+        temporary = Path(name)
+        yield temporary
+        _sync(temporary)
+        temporary.chmod(MODE)
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a whole file, in one step. Raises OutputError; what was at `path` then stays."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def _sync(path: Path) -> None:
+    """Returns once the file is on the disk: a rename that outruns its data leaves an empty file after a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

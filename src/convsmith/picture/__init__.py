@@ -1,0 +1,1 @@
+"""A network as a picture: outline, placement, SVG."""

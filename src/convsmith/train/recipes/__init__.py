@@ -1,0 +1,1 @@
+"""Recipes as data: by name, from the papers, and the default."""

@@ -1,0 +1,123 @@
+"""The images that a network is most wrong about: often mislabelled, spoiled, or of a kind that the data has few of."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convsmith.errors import DataError, RunFolderError
+from convsmith.train.run.folder import WORST_FILE
+
+if TYPE_CHECKING:  # whoever lists runs reads this file, and needs no arrays for it
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from convsmith.data.dataset import Split
+    from convsmith.evaluate.predictions import Answers
+
+SHOWN = 12
+
+SIDE = 96
+"""Pixels of a thumbnail's longer side, about."""
+
+LARGEST = 1 << 22
+"""Bytes of the file that are read: a dozen thumbnails take a twentieth of it."""
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class WorstImage:
+    """An image with a high loss (cross-entropy in nats): its name, its class, what it was called, a small PNG."""
+
+    name: str
+    label: str
+    predicted: str
+    loss: float
+    png: bytes
+
+    @property
+    def data_uri(self) -> str:
+        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """uint8 RGB (h, w, 3)."""
+        import numpy as np
+        from PIL import Image
+
+        with Image.open(io.BytesIO(self.png), formats=["PNG"]) as image:
+            return np.asarray(image.convert("RGB"))
+
+
+def worst_images(split: Split, answers: Answers, classes: Sequence[str]) -> tuple[WorstImage, ...]:
+    """The images of the highest losses, the highest first, at most `SHOWN`; those that cannot be read are left out."""
+    found = []
+    for place in answers.worst(SHOWN):
+        row = int(answers.rows[place])
+        try:
+            pixels = split.images[row]
+        except (DataError, OSError):
+            continue
+        label, predicted = classes[split.labels[row]], classes[answers.predicted[place]]
+        found.append(WorstImage(split.images.name(row), label, predicted, float(answers.losses[place]), _png(pixels)))
+    return tuple(found)
+
+
+def write_worst(run_dir: Path, images: Iterable[WorstImage]) -> None:
+    """Writes them into the run's folder, for its page."""
+    from convsmith.files import write_bytes
+
+    described = [
+        {
+            **{"name": image.name, "label": image.label, "predicted": image.predicted, "loss": image.loss},
+            "png": base64.b64encode(image.png).decode(),
+        }
+        for image in images
+    ]
+    write_bytes(run_dir / WORST_FILE, json.dumps(described).encode())
+
+
+def read_worst(run_dir: Path) -> tuple[WorstImage, ...]:
+    """What `write_worst` wrote; none where it has not. Raises RunFolderError if the file is damaged."""
+    path = run_dir / WORST_FILE
+    if not path.exists():
+        return ()
+    try:
+        with path.open("rb") as file:
+            data = json.loads(file.read(LARGEST))
+        if not isinstance(data, list):
+            raise ValueError("it holds no list")
+        return tuple(_from_json(one) for one in data[:SHOWN])
+    except OSError as error:
+        raise RunFolderError(f"cannot read {path}: {error.strerror}") from None
+    except KeyError as error:
+        raise RunFolderError(f"{path} is damaged: an image lacks its {error}") from None
+    except (ValueError, TypeError, RecursionError) as error:
+        raise RunFolderError(f"{path} is damaged: {error}") from None
+
+
+def _from_json(data: Any) -> WorstImage:
+    png = base64.b64decode(data["png"], validate=True)
+    if not png.startswith(PNG):
+        raise ValueError("an image is no PNG")
+    return WorstImage(str(data["name"]), str(data["label"]), str(data["predicted"]), float(data["loss"]), png)
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    """A thumbnail of uint8 (H, W, 3): photographs made smaller, tiny images larger with their pixels to be seen."""
+    from PIL import Image
+
+    image = Image.fromarray(pixels)
+    times = SIDE // max(image.size)
+    if times > 1:
+        image = image.resize((image.width * times, image.height * times), Image.Resampling.NEAREST)
+    else:
+        image.thumbnail((SIDE, SIDE))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()

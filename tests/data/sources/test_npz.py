@@ -1,0 +1,106 @@
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from convsmith.data.sources.npz import read_npz
+from convsmith.errors import DataError
+
+
+def saved(folder: Path, **arrays: object) -> Path:
+    path = folder / "set.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+IMAGES = np.arange(4 * 3 * 2, dtype=np.uint8).reshape(4, 3, 2)
+
+
+@given(
+    npst.arrays(np.uint8, st.tuples(st.integers(1, 6), st.integers(1, 4), st.integers(1, 4), st.sampled_from([1, 3]))),
+    st.sampled_from([np.uint8, np.int32, np.int64]),
+    st.booleans(),
+)
+def test_images_and_labels_come_back(tmp_path_factory: pytest.TempPathFactory, images, kind, column: bool) -> None:
+    labels = (np.arange(len(images)) % 2).astype(kind)
+    path = saved(tmp_path_factory.mktemp("npz"), images=images, labels=labels[:, None] if column else labels)
+    listing = read_npz(path)
+    for row in range(len(images)):
+        assert np.array_equal(listing.images[row], np.broadcast_to(images[row], (*images.shape[1:3], 3)))
+    assert listing.labels.tolist() == labels.tolist()
+
+
+def test_keras_names_are_splits(tmp_path: Path) -> None:
+    path = saved(tmp_path, x_train=IMAGES, y_train=[0, 1, 0, 1], x_test=IMAGES[:2], y_test=[1, 0])
+    listing = read_npz(path)
+    assert {name: rows.tolist() for name, rows in listing.rows.items()} == {"train": [0, 1, 2, 3], "test": [4, 5]}
+    assert listing.images.name(4) == "set.npz:x_test[0]"
+
+
+def test_labels_may_be_names_or_stand_for_names_and_splits_may_be_given(tmp_path: Path) -> None:
+    by_name = read_npz(saved(tmp_path, images=IMAGES, labels=["dog", "cat", "dog", "cat"]))
+    assert (by_name.classes, by_name.labels.tolist()) == (("cat", "dog"), [1, 0, 1, 0])
+    path = saved(tmp_path, images=IMAGES, labels=[1, 0, 1, 0], classes=["dog", "cat"], split=["train", "test"] * 2)
+    listing = read_npz(path)
+    assert listing.classes == ("dog", "cat")
+    assert listing.rows["test"].tolist() == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "complaint"),
+    [
+        ({"pixels": IMAGES}, "holds pixels; expected x_train and y_train, or images and labels"),
+        ({"images": IMAGES}, "has images but no labels"),
+        ({"images": IMAGES / 255, "labels": [0] * 4}, r"images is float64 \(4, 3, 2\); expected uint8"),
+        ({"images": IMAGES, "labels": [0] * 3}, r"labels is int64 \(3,\); expected 4 integers or names"),
+        ({"images": IMAGES, "labels": [0.5] * 4}, "labels is float64"),
+        ({"images": IMAGES, "labels": [0, 1, 2, 3], "classes": ["a", "b"]}, "label 3 is outside its 2 classes"),
+        ({"images": IMAGES, "labels": [0, -1, 0, 0], "classes": ["a", "b"]}, "label -1 is outside"),
+        ({"images": IMAGES, "labels": [0, 1] * 2, "classes": ["a", "a"]}, "names a class twice"),
+        ({"images": IMAGES, "labels": [0, 1] * 2, "split": ["dev"] * 4}, "unknown split 'dev'"),
+        ({"x_train": IMAGES, "y_train": [0] * 4, "x_test": IMAGES[:, :2], "y_test": [0] * 4}, "differ in size"),
+        ({"x_train": IMAGES, "y_train": [0] * 4, "x_test": IMAGES, "y_test": ["a"] * 4}, "names as labels in one"),
+    ],
+)
+def test_arrays_that_are_wrong_are_named(tmp_path: Path, arrays: dict[str, object], complaint: str) -> None:
+    with pytest.raises(DataError, match=complaint):
+        read_npz(saved(tmp_path, **arrays))
+
+
+def test_pickled_objects_are_never_loaded(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read as npz: Object arrays cannot be loaded"):
+        read_npz(saved(tmp_path, images=IMAGES, labels=np.array([{}, 1, 2, 3], dtype=object)))
+
+
+def test_an_archive_that_unpacks_to_more_than_memory_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("labels.npy", bytes(1000))
+        archive.writestr("images.npy", bytes(1 << 20))
+    data = path.read_bytes()
+    directory = data.rindex(b"PK\x01\x02")
+    claimed = (0xFFFFFFF0).to_bytes(4, "little")
+    path.write_bytes(data[: directory + 24] + claimed + data[directory + 28 :])
+    with pytest.raises(DataError, match=r"unpacks to 4,294,968,280 bytes; at most 4,294,967,296"):
+        read_npz(path)
+
+
+@given(st.binary(max_size=200), st.integers(0, 400))
+def test_any_bytes_are_an_archive_or_an_error_of_one_line(
+    tmp_path_factory: pytest.TempPathFactory, junk: bytes, place: int
+) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, images=IMAGES, labels=[0, 1, 0, 1])
+    whole = buffer.getvalue()
+    path = tmp_path_factory.mktemp("junk") / "set.npz"
+    for data in (junk, whole[:place] + junk + whole[place + len(junk) :], whole[: len(whole) - place]):
+        path.write_bytes(data)
+        try:
+            read_npz(path)
+        except DataError as error:
+            assert "\n" not in str(error)
