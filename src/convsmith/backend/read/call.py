@@ -124,11 +124,6 @@ def _owner(weights: Mapping[str, Known]) -> str:
     return next((known.name for known in weights.values() if known.name), "")
 
 
-def known_like(known: Known, tensor: Tensor) -> Known:
-    """The same numbers in another shape."""
-    return Known(tensor, known.sources, known.name)
-
-
 def pair_of(value: Sequence[int] | int | None, default: int | None = None) -> tuple[int, int]:
     """(vertical, horizontal) of torch's sizes, where one number stands for both and none for the default."""
     if isinstance(value, int):

@@ -94,6 +94,11 @@ class Draft:
         """The op that puts out this value; None for the input."""
         return None if value.name == INPUT else self._nodes[value.name].op
 
+    def inputs_of(self, value: Value) -> tuple[Value, ...]:
+        """What the node that puts out this value takes."""
+        node = self._nodes.get(value.name)
+        return tuple(Value(name, self._shapes[name]) for name in node.inputs) if node else ()
+
     def note(self, line: str) -> None:
         """Remember, once, what was read otherwise than it was written."""
         if line not in self.notes:

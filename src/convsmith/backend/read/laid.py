@@ -7,7 +7,7 @@ one piece (`Layouts.settle`), or not at all.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import torch
@@ -36,12 +36,25 @@ class Laid:
 class Known:
     """A tensor that does not depend on the image, and the names of the parameters that it was computed from.
 
-    `name` is set where it is one parameter, at most reshaped.
+    `name` is set where it is one parameter or buffer, at most reshaped, and `trainable` where it is a parameter.
     """
 
     tensor: Tensor
     sources: frozenset[str] = frozenset()
     name: str | None = None
+    trainable: bool = False
+
+    def like(self, tensor: Tensor) -> Known:
+        """The same numbers in another shape."""
+        return replace(self, tensor=tensor)
+
+    @property
+    def number(self) -> float | None:
+        """The one number that this is everywhere, if no training can change it."""
+        t = self.tensor
+        if self.trainable or not t.numel() or t.is_complex() or (t.numel() > 1 and (t != t.flatten()[0]).any()):
+            return None
+        return float(t.flatten()[0])
 
 
 @dataclass(frozen=True, slots=True)
