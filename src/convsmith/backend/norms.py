@@ -58,4 +58,5 @@ class L2Norm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         axes = tuple(axis + 1 for axis in self.axes)
-        return x / torch.linalg.vector_norm(x, 2, axes, keepdim=True).clamp_min(self.eps)
+        length: Tensor = torch.linalg.vector_norm(x, 2, axes, keepdim=True).clamp_min(self.eps)
+        return x / length

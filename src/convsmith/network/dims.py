@@ -69,6 +69,25 @@ def check_axes(axes: tuple[int, ...], shape: Shape) -> None:
         raise ShapeError(f"axes {axes} of {text(shape)}: must be among 0 to {len(shape) - 1}, in ascending order")
 
 
+def blocks(before: Shape, after: Shape) -> list[tuple[range, range]]:
+    """The smallest groups of neighbouring axes that a reshaping turns into one another: (of before, of after)."""
+    found: list[tuple[range, range]] = []
+    i = j = 0
+    while i < len(before) and j < len(after):
+        first, second = i, j
+        product, other = before[i], after[j]
+        i, j = i + 1, j + 1
+        while not always(product == other) and i + j < len(before) + len(after):
+            if j == len(after) or (i < len(before) and always(product < other)):
+                product, i = product * before[i], i + 1
+            else:
+                other, j = other * after[j], j + 1
+        found.append((range(first, i), range(second, j)))
+    if found:  # sides of 1 are left
+        found[-1] = (range(found[-1][0].start, len(before)), range(found[-1][1].start, len(after)))
+    return found
+
+
 def maximum(a: Dim, b: Dim) -> Dim:
     return max(a, b) if isinstance(a, int) and isinstance(b, int) else (a + b + abs(a - b)) // 2
 

@@ -34,6 +34,8 @@ def _branch(net: Network, node: Node) -> str | None:
     """The input of a sum that is its residual branch."""
     if not isinstance(node.op, ops.Add) or len(node.inputs) != 2 or INPUT in node.inputs:
         return None
+    if not all(net[source].inputs for source in node.inputs):
+        return None  # the sum with a constant
     first, second = (net.ancestors(source) for source in node.inputs)
     lengths = [sum(bool(net.parameters_of(net[name])) for name in own) for own in (first - second, second - first)]
     if lengths[0] == lengths[1]:

@@ -32,12 +32,11 @@ def _(op: ops.StandardizedConv, inputs: list[Shape]) -> nn.Module:
 
 @lower.register
 def _(op: ops.ConvTranspose, inputs: list[Shape]) -> nn.Module:
-    padding = even(op.padding)
-    layer = layers.UnevenConvTranspose2d if padding is None else nn.ConvTranspose2d
-    return layer(
-        inputs[0][0], op.channels, op.kernel, op.stride, padding or op.padding,
-        op.output_padding, op.groups, op.bias, op.dilation,
-    )  # fmt: skip
+    channels, padding = inputs[0][0], even(op.padding)
+    geometry = (op.output_padding, op.groups, op.bias, op.dilation)
+    if padding is None:
+        return layers.UnevenConvTranspose2d(channels, op.channels, op.kernel, op.stride, op.padding, *geometry)
+    return nn.ConvTranspose2d(channels, op.channels, op.kernel, op.stride, padding, *geometry)
 
 
 @lower.register

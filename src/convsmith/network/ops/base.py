@@ -63,6 +63,10 @@ class Op:
         """Arithmetic other than the multiply-adds, for one image: one for each addition, comparison, function."""
         raise UsageError(f"op {type(self).__name__} has no rule for its elementwise operations")
 
+    def whole(self, index: int, *inputs: Shape) -> tuple[int, ...]:
+        """Axes of input `index` along which each output element sees everything."""
+        return ()
+
     def windows(self, output: Shape, *inputs: Shape) -> tuple[Window, Window]:
         """Receptive-field geometry along height and width."""
         return UNIT, UNIT

@@ -39,6 +39,9 @@ class Linear(Op):
     def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
         return elements(output) if self.bias else 0
 
+    def whole(self, index: int, *inputs: Shape) -> tuple[int, ...]:
+        return (len(inputs[0]) - 1,)
+
 
 @dataclass(frozen=True, slots=True)
 class RadialBasis(Op):
@@ -66,6 +69,9 @@ class RadialBasis(Op):
     def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
         return self.classes * inputs[0][0]
 
+    def whole(self, index: int, *inputs: Shape) -> tuple[int, ...]:
+        return (0,)
+
 
 @dataclass(frozen=True, slots=True)
 class MatMul(Op):
@@ -87,3 +93,6 @@ class MatMul(Op):
 
     def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
         return 0
+
+    def whole(self, index: int, *inputs: Shape) -> tuple[int, ...]:
+        return (len(inputs[index]) - (2 if index else 1),)

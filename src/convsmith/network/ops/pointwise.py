@@ -151,6 +151,9 @@ class Softmax(Elementwise):
     def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
         return 3 * elements(output)  # exponential, sum, quotient
 
+    def whole(self, index: int, *inputs: Shape) -> tuple[int, ...]:
+        return (self.axis,)
+
 
 @dataclass(frozen=True, slots=True)
 class LogSoftmax(Softmax):

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from convsmith.errors import ShapeError
 from convsmith.network.dims import Dim, Pair, Shape, always, check_axes, elements, text
 from convsmith.network.ops import window
-from convsmith.network.ops.base import UNIT, Op, Saved, Window, feature_map
+from convsmith.network.ops.base import Op, Saved, Window, feature_map
 from convsmith.network.ops.window import NONE, Padding
 
 
@@ -63,9 +63,10 @@ class AvgPool(_Pool):
 
 @dataclass(frozen=True, slots=True)
 class LpPool(_Pool):
-    """The p-th root of the sum of p-th powers in each window; a last, partial window counts for a whole one.
+    """The p-th root of the sum of p-th powers in each window.
 
-    `ceil` windows scale their sum to the whole kernel's, and odd powers keep the sign, both as PyTorch has it.
+    As in PyTorch, a last, partial window is scaled to a whole one's sum, and powers are of the values themselves: an
+    odd `p` needs values that are not negative.
     """
 
     kind: ClassVar[str] = "lp_pool"
@@ -148,6 +149,5 @@ class Reduce(Op):
     def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
         return (2 if self.function == "l2" else 1) * elements(inputs[0])
 
-    def windows(self, output: Shape, *inputs: Shape) -> tuple[Window, Window]:
-        height, width = (*inputs[0], 1, 1)[1:3]
-        return Window(height) if 1 in self.axes else UNIT, Window(width) if 2 in self.axes else UNIT
+    def whole(self, index: int, *inputs: Shape) -> tuple[int, ...]:
+        return self.axes

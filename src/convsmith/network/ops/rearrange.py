@@ -23,6 +23,9 @@ class Flatten(Rearrangement):
         dims.check_axes((self.start,), inputs[0])
         return (*inputs[0][: self.start], dims.elements(inputs[0][self.start :]))
 
+    def whole(self, index: int, *inputs: Shape) -> tuple[int, ...]:
+        return () if self.start else tuple(range(1, len(inputs[0])))
+
 
 @dataclass(frozen=True, slots=True)
 class Reshape(Rearrangement):

@@ -40,13 +40,14 @@ class _Resampling(Op):
 
     def _window(self, before: Dim, after: Dim, factor: float | None) -> Window:
         """Along one axis, for a map enlarged from `before` to `after` by `factor`."""
-        step = 1 / factor if factor else before / after
+        step: Dim = 1 / factor if factor else before / after
+        first: Dim = 0
         if self.mode == "nearest":
             return Window(1, step)
         if self.align_corners:
-            step, first = (before - 1) / (after - 1) if always(after > 1) else 1.0, 0
+            step = (before - 1) / (after - 1) if always(after > 1) else 1.0
         else:
-            first = (step / 2 - 1 / 2) // 1 if self.mode != "nearest_exact" else (step / 2) // 1
+            first = (step / 2 - (0 if self.mode == "nearest_exact" else 1 / 2)) // 1
         taps = TAPS[self.mode]
         return Window(taps, step, max(0, taps // 2 - 1) - first)
 
