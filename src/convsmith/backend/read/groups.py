@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from math import isclose
 from typing import Any
 
@@ -42,12 +41,14 @@ def group_at(nodes: Sequence[fx.Node], position: int, modules: Mapping[str, nn.M
 
 
 def _matches(run: Sequence[fx.Node], packets: Sequence[str]) -> bool:
-    """Whether these are the operations, each of which takes the result of the one before."""
-    found = [packet_of(node) for node in run]
-    chain = all(before in node.all_input_nodes for before, node in pairwise(run))
-    return chain and all(name in wanted.split("|") for name, wanted in zip(found, packets, strict=False)) and len(
-        found
-    ) == len(packets)
+    """Whether these are the operations, and take nothing but each other's results and what the first takes."""
+    if len(run) != len(packets):
+        return False
+    known = {*run, *run[0].all_input_nodes}
+    return all(
+        packet_of(node) in wanted.split("|") and known.issuperset(node.all_input_nodes)
+        for node, wanted in zip(run, packets, strict=True)
+    )
 
 
 def _while(nodes: Sequence[fx.Node], position: int, belongs: Callable[[fx.Node], bool]) -> tuple[fx.Node, ...]:
@@ -131,7 +132,8 @@ LAYERS: dict[type[nn.Module], Callable[[Any], ops.Op]] = {
 
 def _local_response_norm(call: Call, run: Sequence[fx.Node]) -> Symbol:
     """x / (k + alpha * mean of squares over a window) ** beta, the numbers read off torch's steps."""
-    square, *_, pool, _, scale, shift, power, quotient = run
+    square, *_, scale, shift, power, quotient = run
+    pool = next(node for node in run if packet_of(node).startswith("avg_pool"))
     source = square.args[0]
     if square.args[1] is not source or quotient.args[0] is not source:
         return None
@@ -163,8 +165,11 @@ def _l2_norm(call: Call, run: Sequence[fx.Node]) -> Symbol:
 
 SEQUENCES: tuple[tuple[tuple[str, ...], Callable[[Call, Sequence[fx.Node]], Symbol]], ...] = (
     (
-        ("mul", "view|reshape|unsqueeze", "pad|constant_pad_nd", "avg_pool3d|avg_pool2d", "view|reshape|squeeze",
-         "mul", "add", "pow", "div"),
+        ("mul", "view", "pad|constant_pad_nd", "avg_pool3d", "squeeze", "view", "mul", "add", "pow", "div"),
+        _local_response_norm,
+    ),
+    (
+        ("mul", "unsqueeze", "pad|constant_pad_nd", "avg_pool2d|avg_pool3d", "squeeze", "mul", "add", "pow", "div"),
         _local_response_norm,
     ),
     (("pow", "avg_pool2d", "sign", "abs", "relu", "mul", "mul", "pow"), _lp_pool),

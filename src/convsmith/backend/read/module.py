@@ -23,6 +23,8 @@ from convsmith.errors import ReadError
 from convsmith.network.dims import Shape, text
 from convsmith.network.network import Auxiliary
 
+IMAGES = 2
+"""Images that the module and the network are compared on."""
 AUXILIARY_WEIGHT = 0.3
 """What an auxiliary head's loss counts, which no module says (GoogLeNet's paper)."""
 
@@ -38,10 +40,10 @@ def read_module(module: nn.Module, example_shape: Shape, name: str | None = None
     """
     _check(module, example_shape)
     with _evaluated(module) as still:
-        example = torch.rand(BATCH, *example_shape, generator=torch.Generator().manual_seed(0))
-        found = _run(still, example)
+        images = torch.rand(IMAGES, *example_shape, generator=torch.Generator().manual_seed(0))
+        found = _run(still, images)
         main = outputs.main_of(found)
-        captured = capture(still, example)
+        captured = capture(still, torch.zeros(BATCH, *example_shape))
         last = channels_last(captured)
         draft = Draft(name or type(module).__name__, _planes(example_shape) if last else example_shape)
         symbols, layouts = _follow(still, captured, draft, last)
@@ -50,7 +52,7 @@ def read_module(module: nn.Module, example_shape: Shape, name: str | None = None
             if i != main:
                 draft.note(f"left out: the output {output.name} beside {found[main].name or 'the first'}")
         read = draft.finish(answer)
-        verify(read, example.movedim(-1, 1) if last else example, found[main].tensor)
+        verify(read, images.movedim(-1, 1) if last else images, found[main].tensor)
         return read
 
 
@@ -136,10 +138,10 @@ def _answer(output: Output, symbol: object, layouts: Layouts) -> Value:
         raise ReadError("the output does not depend on the image")
     if not output.tensor.is_floating_point():
         raise ReadError(f"the output is {output.tensor.dtype}, not class scores", advice="return the scores themselves")
-    if shape[0] != BATCH or len(shape) not in (2, 4):
+    if shape[0] != IMAGES or len(shape) not in (2, 4):
         raise ReadError(
-            f"the output is {['N' if side == BATCH else side for side in shape]}: not class scores (N, classes), nor a map of "
-            "them (N, classes, H, W)",
+            f"the output is {list(shape)} for {IMAGES} images: not class scores (N, classes), nor a map of them "
+            "(N, classes, H, W)",
             advice="return one score for each class",
         )
     spot = Spot("", "")
