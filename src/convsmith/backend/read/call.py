@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import torch
 from torch import Tensor, fx
@@ -19,6 +19,13 @@ Symbol: TypeAlias = Any
 """What stands for an argument or a result: `Laid`, `Known`, a number, None, or a list or tuple of these."""
 
 
+class Layer(NamedTuple):
+    """A layer of torch.nn's in the user's module: its path, and whether it has parameters."""
+
+    path: str
+    has_parameters: bool
+
+
 @dataclass(frozen=True)
 class Call:
     """An operation with `arguments` by the names of its schema; `sizes` are its result's, the batch included."""
@@ -28,8 +35,8 @@ class Call:
     arguments: Mapping[str, Symbol]
     layouts: Layouts
     spot: Spot
-    layer: str
-    """The path of the layer of torch.nn that the operation is; empty if it stands in other code."""
+    layer: Layer | None
+    """The layer of torch.nn that runs the operation; None if it stands in other code."""
 
     def __getitem__(self, name: str) -> Symbol:
         return self.arguments[name]
@@ -52,7 +59,9 @@ class Call:
         for key, known in given.items():
             if known.name is None and known.sources:
                 self.draft.note(self._folded(key, known))
-        name = self.layer or _owner(given) or self.spot.named(word or self.packet.strip("_"))
+        name = _owner(given) or self.spot.named(word or self.packet.strip("_"))
+        if self.layer is not None and (given or not self.layer.has_parameters):
+            name = self.layer.path
         tensors = {key: known.tensor for key, known in given.items()}
         return self.draft.add(op, *inputs, name=name, weights=tensors, place=self.spot.place)
 

@@ -14,7 +14,7 @@ share parameters. Nodes that do not lead to an output are left out in the end.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -59,8 +59,10 @@ class Read(_Pair):
 class Draft:
     """Nodes, their weights and their shapes so far."""
 
-    def __init__(self, name: str, input: Shape) -> None:
+    def __init__(self, name: str, input: Shape, reserved: Collection[str] = ()) -> None:
+        """`reserved` names are for layers that ask for just them, not for words (see `word`)."""
         self.name = name
+        self._reserved = frozenset(reserved)
         self.input = Value(INPUT, tuple(input))
         self.notes: list[str] = []
         self._nodes: dict[str, Node] = {}
@@ -89,6 +91,15 @@ class Draft:
         if owner == label:
             self._weights[label] = weights
         return Value(label, shape)
+
+    def word(self, scope: str, word: str) -> str:
+        """A free name within a scope for something that has none of its own: "layer1.add", then "layer1.add_2"."""
+        name = f"{scope}.{word}" if scope else word
+        label, count = name, 1
+        while label in self._reserved or label in self._nodes:
+            count += 1
+            label = f"{name}_{count}"
+        return label
 
     def op_of(self, value: Value) -> Op | None:
         """The op that puts out this value; None for the input."""

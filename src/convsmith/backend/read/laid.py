@@ -61,11 +61,12 @@ class Known:
 class Spot:
     """What a layer that the reader must add is called, and where the user's code needs it."""
 
+    draft: Draft
     scope: str
     place: str
 
     def named(self, word: str) -> str:
-        return f"{self.scope}.{word}" if self.scope else word
+        return self.draft.word(self.scope, word)
 
 
 class Layouts:

@@ -45,7 +45,8 @@ def read_module(module: nn.Module, example_shape: Shape, name: str | None = None
         main = outputs.main_of(found)
         captured = capture(still, torch.zeros(BATCH, *example_shape))
         last = channels_last(captured)
-        draft = Draft(name or type(module).__name__, _planes(example_shape) if last else example_shape)
+        paths = {path for path, _ in still.named_modules() if path}
+        draft = Draft(name or type(module).__name__, _planes(example_shape) if last else example_shape, paths)
         symbols, layouts = _follow(still, captured, draft, last)
         answer = _answer(found[main], symbols[main], layouts)
         for i, output in enumerate(found):
@@ -144,7 +145,7 @@ def _answer(output: Output, symbol: object, layouts: Layouts) -> Value:
             "(N, classes, H, W)",
             advice="return one score for each class",
         )
-    spot = Spot("", "")
+    spot = Spot(layouts.draft, "", "")
     if len(shape) == 4 and shape[2:] == (1, 1):
         layouts.draft.note(f"the output {list(shape[1:])} is read as a vector")
         symbol = Laid(symbol.value, Axes(symbol.axes.dims[:2]))

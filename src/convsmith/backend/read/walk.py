@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from convsmith.backend.read import places, rules
-from convsmith.backend.read.call import RULES, Call, Symbol
+from convsmith.backend.read.call import RULES, Call, Layer, Symbol
 from convsmith.backend.read.capture import Capture, is_mutation, packet_of
 from convsmith.backend.read.groups import Group, group_at
 from convsmith.backend.read.laid import Known, Laid, Layouts, Spot
@@ -142,8 +142,9 @@ class Walk:
 
     def _call(self, node: fx.Node, arguments: Mapping[str, Symbol], packet: str = "") -> Call:
         path = places.path_of(node)
-        layer = path if path in self.modules and _is_layer(self.modules[path]) else ""
-        spot = Spot(path, places.of_node(node))
+        module = self.modules.get(path)
+        layer = Layer(path, next(module.parameters(), None) is not None) if module and _is_layer(module) else None
+        spot = Spot(self.layouts.draft, path, places.of_node(node))
         return Call(node, packet or packet_of(node), arguments, self.layouts, spot, layer)
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import torch
 
-from convsmith.backend.read.axes import Axes
+from convsmith.backend.read.axes import BATCH, Axes
 from convsmith.backend.read.call import Call, Symbol, rule
 from convsmith.backend.read.draft import Value
 from convsmith.backend.read.laid import Known, Laid
@@ -81,6 +81,8 @@ def combine(call: Call, word: Word, first: Symbol, second: Symbol) -> Symbol:
     laid, other = (first, second) if isinstance(first, Laid) else (second, first)
     number = other.number if isinstance(other, Known) else other
     if number is not None and not _grows(laid, other):
+        if isinstance(other, Known) and other.name is None and other.sources:
+            call.draft.note(f"{call.spot.place}: a number was computed once from {', '.join(sorted(other.sources))}")
         return _with_number(call, word, laid, float(number), reverse=laid is second)
     return _with_constant(call, word, laid, other, reverse=laid is second)
 
@@ -223,7 +225,7 @@ def _all(laid: Laid, dims: Symbol) -> list[int]:
 
 def reduce(call: Call, laid: Laid, function: Reduction, dims: Sequence[int], keep: bool) -> Laid:
     """One number for all elements along dims. Means over height and width are pooling."""
-    if 0 in dims:
+    if any(piece.axis == BATCH for dim in dims for piece in laid.axes.dims[dim]):
         call.refuse(
             f"a {function} over the images of a batch: an image's answer depends on the others",
             "reduce over channels, height and width only",

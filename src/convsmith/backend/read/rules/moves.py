@@ -142,13 +142,16 @@ def _noise(call: Call, op: ops.Dropout | ops.AlphaDropout | ops.StochasticDepth)
     return Laid(call.add(op, laid.value, word=word), laid.axes)
 
 
-@rule("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "empty_like", "new_empty")
+@rule("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "empty_like", "new_empty", "fill")
 def filled(call: Call) -> Symbol:
     """A tensor of one number, which depends on the image's size only."""
     if "empty" in call.packet:
         call.refuse("a tensor that is not filled", "use torch.zeros")
-    value = call.get("fill_value", 1.0 if "ones" in call.packet else 0.0)
-    return Known(torch.full(call.sizes, float(value)))
+    value = call.get("fill_value", call.get("value", 1.0 if "ones" in call.packet else 0.0))
+    number = value.number if isinstance(value, Known) else value
+    if not isinstance(number, (int, float)):
+        call.refuse("a tensor filled with what is computed from the image", "expand it")
+    return Known(torch.full(call.sizes, float(number)))
 
 
 def _dims(dims: Sequence[int], rank: int) -> list[int]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from convsmith.backend.read.axes import REPEAT, Axes, Piece
+from convsmith.backend.read.axes import BATCH, REPEAT, Axes, Piece
 from convsmith.backend.read.call import Call, Symbol, rule
 from convsmith.backend.read.draft import Value
 from convsmith.backend.read.laid import Known, Laid
@@ -20,8 +20,13 @@ def cut(call: Call, laid: Laid, dim: int, start: int, stop: int, step: int = 1) 
     start, stop, step = slice(start, stop, step).indices(size)
     if (start, step) == (0, 1) and stop >= size:
         return laid
-    if dim == 0:
+    if _has_images(laid, dim):
         call.refuse("a choice among the images of a batch", "treat every image alike")
+    outer = laid.axes.dims[dim]
+    if len(outer) == 1 and outer[0].axis >= 0 and step == 1:
+        part = outer[0]
+        if part.size * part.step == laid.value.shape[part.axis]:
+            return _cut_outer(call, laid, dim, start, stop)
     if {piece.axis for piece in laid.axes.dims[dim]} == {REPEAT}:
         dims = list(laid.axes.dims)
         count = len(range(start, stop, step))
@@ -32,6 +37,20 @@ def cut(call: Call, laid: Laid, dim: int, start: int, stop: int, step: int = 1) 
         ops.Slice(start, stop, axis, step), laid.value, name=call.spot.named("slice"), place=call.spot.place
     )
     return resized(laid, value, axis)
+
+
+def _has_images(laid: Laid, dim: int) -> bool:
+    return any(piece.axis == BATCH for piece in laid.axes.dims[dim])
+
+
+def _cut_outer(call: Call, laid: Laid, dim: int, start: int, stop: int) -> Laid:
+    """A cut along the outermost part of an axis: one slice, whatever lies within."""
+    axis, _, step = laid.axes.dims[dim][0]
+    op = ops.Slice(start * step, stop * step, axis)
+    value = call.draft.add(op, laid.value, name=call.spot.named("slice"), place=call.spot.place)
+    dims = list(laid.axes.dims)
+    dims[dim] = (Piece(axis, stop - start, step),) if stop - start > 1 else ()
+    return Laid(value, Axes(tuple(dims)))
 
 
 def without(laid: Laid, dim: int) -> Laid:
@@ -107,7 +126,7 @@ def join(call: Call, symbols: Sequence[Symbol], dim: int) -> Laid:
     padded = _zeros_at_ends(call, symbols, dim)
     if padded is not None:
         return padded
-    if dim == 0:
+    if any(isinstance(s, Laid) and _has_images(s, dim) for s in symbols):
         call.refuse("a batch that is put together from several", "join channels, or add")
     tensors = [constant(call, s, call.sizes) if isinstance(s, Known) else s for s in symbols]
     moved = [call.layouts.with_axis(laid, dim, call.spot) for laid in tensors]
@@ -288,6 +307,15 @@ def _runs(indices: Sequence[int]) -> list[tuple[int, int, int]]:
         runs.append((start, indices[end - 1] + 1, step))
         position = end
     return runs
+
+
+@rule("copy")
+def copy(call: Call) -> Symbol:
+    """Everything overwritten."""
+    source = call["src"]
+    if isinstance(source, Laid):
+        return Laid(source.value, source.axes.expanded(call.sizes))
+    return source.like(source.tensor.expand(call.sizes))
 
 
 @rule("slice_scatter", "select_scatter")
