@@ -157,7 +157,7 @@ def matmul(call: Call) -> Symbol:
         return Laid(turned.value, turned.axes.permuted(order))
     if not isinstance(first, Laid) or not isinstance(second, Laid):
         call.refuse("a product with a constant of more than two axes", "use nn.Linear or a convolution")
-    return _product(call, first, second)
+    return product(call, first, second)
 
 
 def _operands(call: Call) -> tuple[str, str]:
@@ -168,7 +168,7 @@ def _without_last(laid: Laid) -> Laid:
     return Laid(laid.value, Axes(laid.axes.dims[:-1]))
 
 
-def _product(call: Call, first: Laid, second: Laid) -> Laid:
+def product(call: Call, first: Laid, second: Laid) -> Laid:
     """(..., M, K) by (..., K, N) of two tensors; leading dims may hold heads beside the images."""
     a, b = first.axes.unrepeated().dims, second.axes.unrepeated().dims
     if min(len(a), len(b)) < 3:

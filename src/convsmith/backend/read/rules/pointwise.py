@@ -119,6 +119,11 @@ def prelu(call: Call) -> Symbol:
 @rule("softmax", "_softmax", "log_softmax", "_log_softmax", "special_softmax", "special_log_softmax")
 def softmax(call: Call) -> Symbol:
     laid = call.laid("self")
-    laid, axis = call.layouts.with_axis(laid, call["dim"] % len(laid.sizes), call.spot)
-    kind = ops.LogSoftmax if "log" in call.packet else ops.Softmax
-    return Laid(call.add(kind(axis), laid.value, word="log_softmax" if "log" in call.packet else "softmax"), laid.axes)
+    return soften(call, laid, call["dim"] % len(laid.sizes), log="log" in call.packet)
+
+
+def soften(call: Call, laid: Laid, dim: int, *, log: bool = False) -> Laid:
+    """Softmax along a dim, or its logarithm."""
+    laid, axis = call.layouts.with_axis(laid, dim, call.spot)
+    op = ops.LogSoftmax(axis) if log else ops.Softmax(axis)
+    return Laid(call.add(op, laid.value, word=op.kind), laid.axes)
