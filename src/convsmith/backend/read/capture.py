@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
-
 import torch
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram, export
 from torch.export.graph_signature import InputKind
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
-from convsmith.backend.read import outputs, places, training
+from convsmith.backend.read import keras, outputs, places, training
 from convsmith.errors import ReadError
 
 BATCH = 7
@@ -33,6 +31,7 @@ class Constant:
 
     tensor: Tensor
     name: str
+    trainable: bool
 
 
 @dataclass(frozen=True)
@@ -54,11 +53,12 @@ def capture(module: nn.Module, example: Tensor) -> Capture:
     program = _exported(module, example)
     if _writes_into_views(program.graph):
         program = program.run_decompositions({})
+    keras.relabel(program.graph)
     return _capture(program, module)
 
 
 def _exported(module: nn.Module, example: Tensor) -> ExportedProgram:
-    with _quiet(), torch.no_grad(), training.visible(module):
+    with _quiet(), torch.no_grad(), training.visible(module), keras.scoped(module):
         try:
             return _export(module, example)
         except Exception as error:
@@ -139,6 +139,8 @@ def packet_of(node: fx.Node) -> str:
 
 def _capture(program: ExportedProgram, module: nn.Module) -> Capture:
     tensors = {**program.constants, **dict(program.state_dict)}
+    names = keras.parameter_names(module)
+    trained = {parameter.data_ptr() for parameter in module.parameters() if parameter.requires_grad}
     by_name = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
     constants: dict[fx.Node, Constant] = {}
     images = []
@@ -147,10 +149,11 @@ def _capture(program: ExportedProgram, module: nn.Module) -> Capture:
         if spec.kind == InputKind.USER_INPUT:
             images.append(node)
         elif spec.target in tensors:
-            constants[node] = Constant(tensors[spec.target], spec.target)
+            tensor = tensors[spec.target]
+            name = names.get(tensor.data_ptr(), spec.target) if spec.kind == InputKind.CONSTANT_TENSOR else spec.target
+            constants[node] = Constant(tensor, name, spec.kind == InputKind.PARAMETER or tensor.data_ptr() in trained)
     named = {node.name: node for node in program.graph.nodes}
     results = tuple(named[name] for name in program.graph_signature.user_outputs if isinstance(name, str))
     return Capture(program.graph, images[0], constants, results)
 
 
-Forward = Callable[..., Any]

@@ -92,6 +92,22 @@ class Draft:
             self._weights[label] = weights
         return Value(label, shape)
 
+    def amend(self, value: Value, op: Op, weights: Mapping[str, Tensor], place: str = "") -> bool:
+        """Give the node of a value, which no other uses yet, an op of the same output with more parameters.
+
+        Returns False, and changes nothing, where another node uses the value.
+        """
+        node = self._nodes[value.name]
+        if any(value.name in (*other.inputs, other.shares) for other in self._nodes.values()):
+            return False
+        given = {**self._weights.get(node.shares or node.name, {}), **weights}
+        del self._nodes[value.name]
+        self._weights.pop(value.name, None)
+        self._owners = {key: owner for key, owner in self._owners.items() if owner != value.name}
+        inputs = [Value(name, self._shapes[name]) for name in node.inputs]
+        self.add(op, *inputs, name=value.name, weights=given, place=place)
+        return True
+
     def word(self, scope: str, word: str) -> str:
         """A free name within a scope for something that has none of its own: "layer1.add", then "layer1.add_2"."""
         name = f"{scope}.{word}" if scope else word

@@ -12,6 +12,7 @@ from torch import fx, nn
 from convsmith.backend import layers, norms
 from convsmith.backend.read.call import Call, Symbol, pair_of
 from convsmith.backend.read.capture import packet_of
+from convsmith.backend.read.keras import is_keras
 from convsmith.backend.read.laid import Known
 from convsmith.network import ops
 
@@ -29,6 +30,9 @@ def group_at(nodes: Sequence[fx.Node], position: int, modules: Mapping[str, nn.M
     node = nodes[position]
     for key, (path, _) in reversed((node.meta.get("nn_module_stack") or {}).items()):
         module = modules.get(str(path).split("@")[0])
+        if module is not None and is_keras(module) and type(module).__name__ in KERAS_LAYERS:
+            run = _while(nodes, position, lambda n, key=key: key in (n.meta.get("nn_module_stack") or {}))
+            return Group(run, KERAS_LAYERS[type(module).__name__](module))
         op = None if module is None else op_of(module)
         if op is not None and module is not None:
             run = _while(nodes, position, lambda n, key=key: key in (n.meta.get("nn_module_stack") or {}))
@@ -68,6 +72,50 @@ def _layer(module: nn.Module, op: ops.Op, path: str) -> Callable[[Call], Symbol]
         return call.lay(call.add(op, value, weights=weights))
 
     return read
+
+
+def _keras_batch_norm(layer: Any) -> Callable[[Call], Symbol]:
+    """Keras' batch norm, over whichever axis its channels are."""
+
+    def read(call: Call) -> Symbol:
+        names = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
+        weights = {}
+        for ours, theirs in names.items():
+            variable = getattr(layer, theirs, None)
+            if variable is not None:
+                name = f"{call.spot.scope}.{theirs}"
+                weights[ours] = Known(variable.value.detach(), frozenset([name]), name)
+        laid = call.laid("input")
+        laid, axis = call.layouts.with_axis(laid, int(layer.axis) % len(laid.sizes), call.spot)
+        if axis or not {"running_mean", "running_var"} <= weights.keys():
+            return None
+        op = ops.BatchNorm(float(layer.epsilon), 1 - float(layer.momentum), "weight" in weights, bias="bias" in weights)
+        return replace(laid, value=call.add(op, laid.value, weights=weights))
+
+    return read
+
+
+def _keras_prelu(layer: Any) -> Callable[[Call], Symbol]:
+    """Keras' parametric ReLU, if all positions share a channel's slope."""
+
+    def read(call: Call) -> Symbol:
+        laid = call.laid("input")
+        last = len(laid.sizes) - 1
+        alpha = layer.alpha.value.detach()
+        laid, axis = call.layouts.with_axis(laid, last, call.spot)
+        if axis or alpha.numel() != alpha.shape[-1]:
+            return None
+        name = f"{call.spot.scope}.alpha"
+        weights = {"weight": Known(alpha.flatten(), frozenset([name]), name)}
+        return replace(laid, value=call.add(ops.PReLU(), laid.value, weights=weights))
+
+    return read
+
+
+KERAS_LAYERS: dict[str, Callable[[Any], Callable[[Call], Symbol]]] = {
+    "BatchNormalization": _keras_batch_norm,
+    "PReLU": _keras_prelu,
+}
 
 
 def op_of(module: nn.Module) -> ops.Op | None:

@@ -50,9 +50,9 @@ class Known:
 
     @property
     def number(self) -> float | None:
-        """The one number that this is everywhere, if no training can change it."""
+        """The one number that this is everywhere, if it is no parameter."""
         t = self.tensor
-        if self.trainable or not t.numel() or t.is_complex() or (t.numel() > 1 and (t != t.flatten()[0]).any()):
+        if self.trainable or not t.numel() or (t.numel() > 1 and (self.sources or (t != t.flatten()[0]).any())):
             return None
         return float(t.flatten()[0])
 

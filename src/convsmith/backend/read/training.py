@@ -35,6 +35,8 @@ def noise_of(module: nn.Module) -> Noise | None:
         return None
     if type(module).__module__.startswith("torch.nn."):
         return None  # torch's own dropouts are seen in the graph; nothing else of torch's is noise
+    if any(cls.__module__.startswith("keras.") for cls in type(module).__mro__):
+        return None
     before, state = module.training, random.getstate()
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():

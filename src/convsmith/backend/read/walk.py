@@ -14,13 +14,20 @@ from convsmith.backend.read import places, rules
 from convsmith.backend.read.call import RULES, Call, Layer, Symbol
 from convsmith.backend.read.capture import Capture, is_mutation, packet_of
 from convsmith.backend.read.groups import Group, group_at
+from convsmith.backend.read.keras import layers_of
 from convsmith.backend.read.laid import Known, Laid, Layouts, Spot
 from convsmith.errors import ReadError
 
 __all__ = ["Walk", "rules"]
 
-LAYER_HOMES = ("torch.nn.modules.", "torch.ao.nn.", "convsmith.backend.")
+LAYER_HOMES = ("torch.nn.modules.", "torch.ao.nn.", "convsmith.backend.", "keras.src.layers.")
 """Where classes are defined that are one layer each, and not code that uses layers."""
+SAME = frozenset("alias clone contiguous detach lift_fresh lift_fresh_copy to _to_copy type_as".split())
+"""Operations that give the same tensor again, as far as weights go."""
+MOVES = SAME | frozenset(
+    "expand flatten movedim permute reshape squeeze t transpose unflatten unsqueeze view view_as _unsafe_view".split()
+)
+"""Operations after which a parameter is still that parameter, seen otherwise."""
 NO_RESULT = ("_assert_tensor_metadata", "_assert_async", "sym_constrain_range", "sym_constrain_range_for_size")
 
 
@@ -30,7 +37,7 @@ class Walk:
     def __init__(self, module: nn.Module, captured: Capture, layouts: Layouts) -> None:
         self.captured = captured
         self.layouts = layouts
-        self.modules = dict(module.named_modules(remove_duplicate=False))
+        self.modules = {**dict(module.named_modules(remove_duplicate=False)), **layers_of(module)}
         self.symbols: dict[fx.Node, Symbol] = {}
         self._computed: dict[Any, Known] = {}
 
@@ -38,8 +45,7 @@ class Walk:
         """The outputs, for the image as the code sees it. Raises ReadError at the first operation without a rule."""
         for node, constant in self.captured.constants.items():
             tensor = constant.tensor.detach()
-            trainable = isinstance(constant.tensor, nn.Parameter)
-            self.symbols[node] = Known(tensor, frozenset([constant.name]), constant.name, trainable)
+            self.symbols[node] = Known(tensor, frozenset([constant.name]), constant.name, constant.trainable)
         self.symbols[self.captured.image] = image
         self._follow([node for node in self.captured.graph.nodes if node.op == "call_function"])
         return [self.symbols[node] for node in self.captured.results]
@@ -130,10 +136,11 @@ class Walk:
         with torch.no_grad():
             result = node.target(*tensors[0], **tensors[1])
         sources = frozenset().union(*(known.sources for known in knowns))
-        name = knowns[0].name if len(knowns) == 1 and _only_reshapes(result, knowns[0].tensor) else None
+        moved = packet_of(node) in MOVES and len(knowns) == 1 and isinstance(result, Tensor)
+        name = knowns[0].name if moved and result.numel() == knowns[0].tensor.numel() else None
         trainable = name is not None and knowns[0].trainable
-        if isinstance(result, Tensor) and name and result.shape == knowns[0].tensor.shape:
-            result = knowns[0].tensor  # `detach` and the like: still the very same parameter
+        if name and packet_of(node) in SAME:
+            result = knowns[0].tensor  # still the very same parameter
         symbol: Symbol = fx.node.map_aggregate(
             result, lambda item: Known(item, sources, name, trainable) if isinstance(item, Tensor) else item
         )
@@ -150,7 +157,7 @@ class Walk:
 
 def _is_layer(module: nn.Module) -> bool:
     """Whether this is a layer of torch's or ours, or made from one; not code around layers."""
-    if any(not name.startswith("parametrizations") for name, _ in module.named_children()):
+    if any(not name.startswith(("parametrizations", "_torch_params")) for name, _ in module.named_children()):
         return False
     homes = [cls.__module__ for cls in type(module).__mro__ if cls not in (nn.Module, nn.Identity, nn.Sequential)]
     return any(home.startswith(LAYER_HOMES) for home in homes[: homes.index("builtins")])
@@ -186,16 +193,6 @@ def _key(symbols: Any) -> Any:
 
 def _tensor(symbol: Symbol) -> Any:
     return symbol.tensor if isinstance(symbol, Known) else symbol
-
-
-def _only_reshapes(result: Any, tensor: Tensor) -> bool:
-    """Whether a result is the same numbers in the same memory."""
-    return (
-        isinstance(result, Tensor)
-        and result.numel() == tensor.numel()
-        and result.dtype == tensor.dtype
-        and (result.data_ptr() == tensor.data_ptr() or torch.equal(result.flatten(), tensor.flatten()))
-    )
 
 
 def _nodes(node: fx.Node) -> list[fx.Node]:

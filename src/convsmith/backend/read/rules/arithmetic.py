@@ -8,6 +8,7 @@ from itertools import zip_longest
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from convsmith.backend.read.axes import BATCH, Axes
 from convsmith.backend.read.call import Call, Symbol, rule
@@ -159,9 +160,22 @@ def _with_constant(call: Call, word: Word, laid: Laid, known: Known, *, reverse:
         sizes = max((tuple(known.tensor.shape), laid.sizes), key=len)
         other = constant(call, known, sizes)
         return _of_two(call, word, *((other, laid) if reverse else (laid, other)))
+    if word == "add" and known.trainable and _as_bias(call, laid.value, tensor):
+        return laid
     value = constant_value(call, known.like(tensor))
     operands: tuple[Value, ...] = (value, laid.value) if reverse else (laid.value, value)
     return replace(laid, value=call.add(JOINTS[word](), *operands, word=word))
+
+
+def _as_bias(call: Call, value: Value, tensor: Tensor) -> bool:
+    """Whether a layer's own product, just computed, takes this as its bias: Keras adds it in a step of its own."""
+    op = call.draft.op_of(value)
+    if call.layer is None or value.name != call.layer.path or not isinstance(op, (ops.Conv, ops.Linear)) or op.bias:
+        return False
+    channels = -1 if isinstance(op, ops.Linear) else 0
+    if tensor.numel() != tensor.shape[channels] or tensor.numel() != value.shape[channels]:
+        return False
+    return call.draft.amend(value, replace(op, bias=True), {"bias": tensor.flatten()}, call.spot.place)
 
 
 @rule("mean", "sum", "amax", "amin")
