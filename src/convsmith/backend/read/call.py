@@ -13,6 +13,7 @@ from convsmith.backend.read.axes import Axes
 from convsmith.backend.read.draft import Draft, Value
 from convsmith.backend.read.laid import Known, Laid, Layouts, Spot
 from convsmith.errors import ReadError
+from convsmith.network import ops
 from convsmith.network.ops import Op
 
 Symbol: TypeAlias = Any
@@ -20,9 +21,10 @@ Symbol: TypeAlias = Any
 
 
 class Layer(NamedTuple):
-    """A layer of torch.nn's in the user's module: its path, and whether it has parameters."""
+    """A layer of torch.nn's in the user's module: its path, its class, and whether it has parameters."""
 
     path: str
+    kind: str
     has_parameters: bool
 
 
@@ -61,7 +63,8 @@ class Call:
                 self.draft.note(self._folded(key, known))
         name = _owner(given) or self.spot.named(word or self.packet.strip("_"))
         if self.layer is not None and (given or not self.layer.has_parameters):
-            name = self.layer.path
+            beside = isinstance(op, ops.Pad) and "pad" not in self.layer.kind.lower()
+            name = self.spot.named("pad") if beside else self.layer.path
         tensors = {key: known.tensor for key, known in given.items()}
         return self.draft.add(op, *inputs, name=name, weights=tensors, place=self.spot.place)
 

@@ -27,6 +27,9 @@ from convsmith.network.dims import Shape, text
 from convsmith.network.network import infer
 from convsmith.network.ops import Op
 
+TENSORS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+"""What torch's layers have as attributes, so that no layer below them can be named so."""
+
 Storage = tuple[int, tuple[int, ...], tuple[int, ...], torch.dtype]
 
 
@@ -190,8 +193,8 @@ class Draft:
         return (
             label == INPUT
             or label in self._nodes
-            or last in self._weights.get(parent, ())
-            or any(f"{label}.{key}" in self._nodes for key in weights)
+            or (parent in self._nodes and last in {*TENSORS, *self._weights.get(parent, ())})
+            or any(f"{label}.{key}" in self._nodes for key in {*TENSORS, *weights})
         )
 
 

@@ -13,11 +13,11 @@ from math import prod
 import torch
 from torch import Tensor
 
+from convsmith.backend.read.arrange import Step, arrangement, enlargement, named, reshape_to
 from convsmith.backend.read.axes import BATCH, REPEAT, Axes, Piece, aligned
 from convsmith.backend.read.draft import Draft, Value
 from convsmith.errors import ReadError
 from convsmith.network import ops
-from convsmith.network.dims import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,12 @@ class Layouts:
             repeated = any(piece.axis == REPEAT for dim in laid.axes.dims for piece in dim)
             self._settled[key] = self._repeated(laid, spot) if repeated else self._rearranged(laid, spot)
         return self._settled[key]
+
+    def settle_if_named(self, laid: Laid, spot: Spot) -> Laid:
+        """As it is, or settled here where one layer of ours is just this arrangement (a shuffle)."""
+        if len(laid.sizes) == 4 and laid.axes.has_images_first() and named(laid.value.shape, laid.axes):
+            return self.settled(laid, spot)
+        return laid
 
     def settled(self, laid: Laid, spot: Spot) -> Laid:
         return self.lay(self.settle(laid, spot))
@@ -182,6 +188,9 @@ class Layouts:
 
     def _repeated(self, laid: Laid, spot: Spot) -> Value:
         """A value that is repeated along some dims (`expand`), which `reshape` may have joined to others."""
+        enlarged = enlargement(laid.value.shape, laid.axes)
+        if enlarged is not None:
+            return self._apply(laid.value, [enlarged], spot)
         batch, *dims = laid.axes.dims
         parts: list[tuple[Piece, ...]] = [(piece,) for dim in dims for piece in dim]
         if all(len(dim) <= 1 for dim in dims):
@@ -189,92 +198,22 @@ class Layouts:
         once = Axes((batch, *(() if _repeats(part) else part for part in parts)))
         value = self.settle(Laid(laid.value, once), spot)
         size = tuple(part[0].size if part else 1 for part in parts)
-        value = self.draft.add(ops.Expand(size), value, name=spot.named("expand"), place=spot.place)
-        return self._reshape(value, laid.sizes[1:], spot)
+        expand = Step(ops.Expand(size), "expand")
+        return self._apply(value, [expand, *reshape_to(size, laid.sizes[1:])], spot)
 
     def _rearranged(self, laid: Laid, spot: Spot) -> Value:
-        shape, dims, size = laid.value.shape, laid.axes.dims[1:], laid.sizes[1:]
-        known = _named(shape, dims, size)
-        if known is not None:
-            op, word = known
-            return self.draft.add(op, laid.value, name=spot.named(word), place=spot.place)
-        pieces = sorted({piece for dim in dims for piece in dim}, key=lambda piece: (piece.axis, -piece.step))
-        order = [pieces.index(piece) for dim in dims for piece in dim]
-        value = laid.value
-        if sorted(order) != list(range(len(pieces))) or prod(size) != prod(shape):
-            raise ReadError(f"a view {list(size)} of {list(shape)} does not hold every element once", place=spot.place)
-        if order == sorted(order):
-            return self._reshape(value, size, spot)
-        # A side of 1 that stays is not worth a reshape of its own.
-        if tuple(piece.size for piece in pieces) != shape:
-            whole = _with_ones(shape, pieces)
-            value = value if whole else self._reshape(value, tuple(piece.size for piece in pieces), spot)
-            order = _order_with_ones(shape, dims) if whole else order
-        value = self.draft.add(ops.Permute(tuple(order)), value, name=spot.named("permute"), place=spot.place)
-        return self._reshape(value, size, spot)
+        steps = arrangement(laid.value.shape, laid.axes)
+        if steps is None:
+            raise ReadError(
+                f"a view {list(laid.sizes[1:])} of {list(laid.value.shape)} does not hold every element once",
+                place=spot.place,
+            )
+        return self._apply(laid.value, steps, spot)
 
-    def _reshape(self, value: Value, size: Shape, spot: Spot) -> Value:
-        if value.shape == size:
-            return value
-        if len(size) == 1:
-            return self.draft.add(ops.Flatten(), value, name=spot.named("flatten"), place=spot.place)
-        return self.draft.add(ops.Reshape(size), value, name=spot.named("reshape"), place=spot.place)
-
-
-def _named(shape: Shape, dims: Sequence[tuple[Piece, ...]], size: Shape) -> tuple[ops.Op, str] | None:
-    """The op that is made for this arrangement, and its word."""
-    if len(shape) != 3:
-        return None
-    if len(dims) == 3 and size == shape and len(dims[0]) == 2 and _whole(dims[1:], shape, (1, 2)):
-        outer, inner = dims[0]
-        if outer == Piece(0, outer.size, 1) and inner == Piece(0, inner.size, outer.size):
-            return ops.ChannelShuffle(inner.size), "shuffle"
-    return _pixels(shape, dims)
-
-
-def _pixels(shape: Shape, dims: Sequence[tuple[Piece, ...]]) -> tuple[ops.Op, str] | None:
-    """Depth to space, or space to depth."""
-    if len(dims) != 3 or [len(dim) for dim in dims] not in ([1, 2, 2], [3, 1, 1]):
-        return None
-    channels, height, width = shape
-    last = dims[1][-1] if len(dims[1]) == 2 else dims[0][-1]
-    f = last.size
-    shuffle = (
-        (Piece(0, channels // (f * f), f * f),),
-        (Piece(1, height), Piece(0, f, f)),
-        (Piece(2, width), Piece(0, f, 1)),
-    )
-    if tuple(dims) == shuffle:
-        return ops.PixelShuffle(f), "pixel_shuffle"
-    unshuffle = (
-        (Piece(0, channels), Piece(1, f, 1), Piece(2, f, 1)),
-        (Piece(1, height // f, f),),
-        (Piece(2, width // f, f),),
-    )
-    return (ops.PixelUnshuffle(f), "pixel_unshuffle") if tuple(dims) == unshuffle else None
-
-
-def _whole(dims: Sequence[tuple[Piece, ...]], shape: Shape, axes: Sequence[int]) -> bool:
-    return all(
-        dim == ((Piece(axis, shape[axis]),) if shape[axis] > 1 else ()) for dim, axis in zip(dims, axes, strict=True)
-    )
-
-
-def _with_ones(shape: Shape, pieces: Sequence[Piece]) -> bool:
-    """Whether the pieces are the value's axes as they are, but for those of size 1."""
-    return [piece.size for piece in pieces] == [side for side in shape if side > 1]
-
-
-def _order_with_ones(shape: Shape, dims: Sequence[tuple[Piece, ...]]) -> list[int]:
-    """Axes in the order of dims; those of size 1 where dims have size 1, what is left at the end."""
-    ones = [axis for axis, side in enumerate(shape) if side == 1]
-    order: list[int] = []
-    for dim in dims:
-        if dim:
-            order += [piece.axis for piece in dim]
-        elif ones:
-            order.append(ones.pop(0))
-    return order + ones
+    def _apply(self, value: Value, steps: Sequence[Step], spot: Spot) -> Value:
+        for step in steps:
+            value = self.draft.add(step.op, value, name=spot.named(step.word), place=spot.place)
+        return value
 
 
 def _of_rank(first: Laid, second: Laid) -> tuple[Laid, Laid]:

@@ -14,6 +14,7 @@ from convsmith.backend.read import outputs, places
 from convsmith.backend.read.axes import Axes
 from convsmith.backend.read.capture import BATCH, Capture, capture
 from convsmith.backend.read.draft import Draft, Read, Value
+from convsmith.backend.read.heads import heads_of, training_outputs
 from convsmith.backend.read.image import channels_last
 from convsmith.backend.read.laid import Laid, Layouts, Spot
 from convsmith.backend.read.outputs import Output
@@ -43,18 +44,44 @@ def read_module(module: nn.Module, example_shape: Shape, name: str | None = None
         images = torch.rand(IMAGES, *example_shape, generator=torch.Generator().manual_seed(0))
         found = _run(still, images)
         main = outputs.main_of(found)
-        captured = capture(still, torch.zeros(BATCH, *example_shape))
-        last = channels_last(captured)
-        paths = {path for path, _ in still.named_modules() if path}
-        draft = Draft(name or type(module).__name__, _planes(example_shape) if last else example_shape, paths)
-        symbols, layouts = _follow(still, captured, draft, last)
-        answer = _answer(found[main], symbols[main], layouts)
-        for i, output in enumerate(found):
-            if i != main:
-                draft.note(f"left out: the output {output.name} beside {found[main].name or 'the first'}")
-        read = draft.finish(answer)
-        verify(read, images.movedim(-1, 1) if last else images, found[main].tensor)
-        return read
+        heads = heads_of(still, images, found[main].tensor) if len(found) == 1 else None
+        if heads is None:
+            captured = capture(still, torch.zeros(BATCH, *example_shape))
+        else:
+            found, main = heads
+            with training_outputs(still):
+                captured = capture(still, torch.zeros(BATCH, *example_shape))
+        return _read(still, captured, found, main, images, heads is not None, name)
+
+
+def _read(
+    module: nn.Module,
+    captured: Capture,
+    found: Sequence[Output],
+    main: int,
+    images: Tensor,
+    has_heads: bool,
+    name: str | None,
+) -> Read:
+    last = channels_last(captured)
+    shape = tuple(images.shape[1:])
+    paths = {path for path, _ in module.named_modules() if path}
+    draft = Draft(name or type(module).__name__, _planes(shape) if last else shape, paths)
+    symbols, layouts = _follow(module, captured, draft, last)
+    answer = _answer(found[main], symbols[main], layouts)
+    others = [i for i in range(len(found)) if i != main]
+    auxiliary = []
+    for i in others:
+        if has_heads:
+            head = _answer(found[i], symbols[i], layouts)
+            auxiliary.append(Auxiliary(head.name, AUXILIARY_WEIGHT))
+            draft.note(f"auxiliary head {head.name}: its loss counts {AUXILIARY_WEIGHT}, which the module does not say")
+        else:
+            draft.note(f"left out: the output {found[i].name} beside {found[main].name or 'the first'}")
+    read = draft.finish(answer, auxiliary)
+    expected = [found[main].tensor, *(found[i].tensor for i in others if has_heads)]
+    verify(read, images.movedim(-1, 1) if last else images, expected)
+    return read
 
 
 def _check(module: nn.Module, example_shape: Shape) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -13,21 +15,28 @@ TOLERANCE = 1e-4
 """The largest difference between outputs, in parts of the largest output or of 1, that rounding explains."""
 
 
-def verify(read: Read, images: Tensor, expected: Tensor) -> None:
-    """Build the network and compare its outputs for these images (N, C, H, W).
+def verify(read: Read, images: Tensor, expected: Sequence[Tensor]) -> None:
+    """Build the network and compare its outputs for these images (N, C, H, W), auxiliary heads' after the answer.
 
     Raises ReadError if they differ: the module does something that the graph does not show.
     """
-    module = build(read.network.inference).eval()
-    module.load_state_dict({key: read.weights[key] for key in read.network.inference.parameters})
+    module = build(read.network)
+    module.load_state_dict(read.weights)
+    module.train(len(expected) > 1)
+    for layer in module.children():
+        layer.eval()
     with torch.no_grad():
         given = module(images)
-    expected = expected.reshape(given.shape).float()
+    for ours, theirs in zip(given if len(expected) > 1 else [given], expected, strict=True):
+        _compare(read.network.name, ours, theirs.reshape(ours.shape).float())
+
+
+def _compare(name: str, given: Tensor, expected: Tensor) -> None:
     if not torch.equal(expected.isfinite(), given.isfinite()):
-        raise ReadError(f"{read.network.name} was read, but its outputs are not finite where the original's are")
-    difference = (given - expected).abs().max().item()
-    if not difference <= TOLERANCE * max(1.0, expected.abs().max().item()):
+        raise ReadError(f"{name} was read, but its outputs are not finite where the original's are")
+    difference = (given - expected).nan_to_num().abs().max().item()
+    if not difference <= TOLERANCE * max(1.0, expected.nan_to_num().abs().max().item()):
         raise ReadError(
-            f"{read.network.name} was read, but its outputs differ from the original's by {difference:.2g}",
+            f"{name} was read, but its outputs differ from the original's by {difference:.2g}",
             advice="does it compute the same in evaluation mode every time?",
         )

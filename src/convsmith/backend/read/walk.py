@@ -150,7 +150,9 @@ class Walk:
     def _call(self, node: fx.Node, arguments: Mapping[str, Symbol], packet: str = "") -> Call:
         path = places.path_of(node)
         module = self.modules.get(path)
-        layer = Layer(path, next(module.parameters(), None) is not None) if module and _is_layer(module) else None
+        layer = None
+        if module is not None and _is_layer(module):
+            layer = Layer(path, type(module).__name__, next(module.parameters(), None) is not None)
         spot = Spot(self.layouts.draft, path, places.of_node(node))
         return Call(node, packet or packet_of(node), arguments, self.layouts, spot, layer)
 

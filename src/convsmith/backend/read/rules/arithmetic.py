@@ -170,7 +170,7 @@ def _with_constant(call: Call, word: Word, laid: Laid, known: Known, *, reverse:
 def _as_bias(call: Call, value: Value, tensor: Tensor) -> bool:
     """Whether a layer's own product, just computed, takes this as its bias: Keras adds it in a step of its own."""
     op = call.draft.op_of(value)
-    if call.layer is None or value.name != call.layer.path or not isinstance(op, (ops.Conv, ops.Linear)) or op.bias:
+    if call.layer is None or not value.name.startswith(call.layer.path) or not isinstance(op, (ops.Conv, ops.Linear)) or op.bias:
         return False
     channels = -1 if isinstance(op, ops.Linear) else 0
     if tensor.numel() != tensor.shape[channels] or tensor.numel() != value.shape[channels]:

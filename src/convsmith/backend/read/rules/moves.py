@@ -43,7 +43,9 @@ def reshape(call: Call) -> Symbol:
     if axes is None:
         call.refuse(f"a reshape to {list(call.sizes)}, which mixes images", "keep the batch as the first axis")
     seen = Laid(laid.value, axes)
-    return _flat(call, seen) if len(call.sizes) == 2 and len(laid.value.shape) == 3 else seen
+    if len(call.sizes) == 2 and len(laid.value.shape) == 3:
+        return _flat(call, seen)
+    return call.layouts.settle_if_named(seen, call.spot)
 
 
 def _flat(call: Call, laid: Laid) -> Laid:
