@@ -675,6 +675,20 @@ class Maxout(nn.Module):
         return self.fc(x.mean((2, 3)))
 
 
+class Masks(nn.Module):
+    """Activations by hand: torch.where, comparisons as numbers, masked_fill; a power with a constant."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 8, 3), nn.Linear(8, CLASSES)
+
+    def forward(self, x):
+        x = self.conv(x)
+        leaky = torch.where(x > 0, x, 0.1 * x)
+        cut = x * (x >= -0.3).float() + x.masked_fill(x < 0.2, 0.5)
+        return self.fc((leaky + cut + 2 / (1 + torch.exp(-x)) + x.abs() ** 1.5 + 0.5**2).mean((2, 3)))
+
+
 class ViTLike(nn.Module):
     """Patches as tokens with a position each, attention by torch's own module, the mean of all tokens."""
 
@@ -772,6 +786,7 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
     "split_attention": SplitAttention,
     "space_to_depth": SpaceToDepth,
     "maxout": Maxout,
+    "masks": Masks,
     "vit_like": ViTLike,
     "mixer": Mixer,
     "sequence": SequenceNet,

@@ -31,8 +31,13 @@ def read(
         from convsmith.backend.read.onnx import read_onnx
 
         return read_onnx(Path(source), example_shape, name=name)
+    from torch import nn
+
     from convsmith.backend.read.module import read_module
 
+    if not isinstance(source, nn.Module):
+        kind = f"class {source.__name__} itself" if isinstance(source, type) else type(source).__name__
+        raise ReadError(f"cannot read a {kind}", advice="give a torch module, or an .onnx file")
     if example_shape is None:
         raise ReadError("reading a module needs example_shape, one image (channels, height, width)")
     return read_module(source, example_shape, name)

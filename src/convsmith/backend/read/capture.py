@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 import torch
 from torch import Tensor, fx, nn
@@ -52,7 +54,8 @@ def capture(module: nn.Module, example: Tensor) -> Capture:
     """
     program = _exported(module, example)
     if _writes_into_views(program.graph):
-        program = program.run_decompositions({})
+        with _quiet(), torch.no_grad():
+            program = program.run_decompositions({})
     keras.relabel(program.graph)
     return _capture(program, module)
 
@@ -81,7 +84,7 @@ def _refusal(module: nn.Module, error: Exception) -> ReadError:
         return ReadError(
             f"what {name} computes depends on the values of the image, not only on its size",
             place=place,
-            advice="replace the condition by arithmetic (torch.where, a multiplication by 0 or 1)",
+            advice="write the condition as arithmetic on tensors (torch.where, clamp, a product)",
         )
     reason = str(error).strip().partition("\n")[0] or type(error).__name__
     return ReadError(
@@ -91,17 +94,16 @@ def _refusal(module: nn.Module, error: Exception) -> ReadError:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Export prints graphs and warns where it fails; the error says it in one line."""
-    import logging
-
-    with ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")
-        logger = logging.getLogger("torch")
-        before = logger.level
-        stack.callback(logger.setLevel, before)
-        logger.setLevel(logging.CRITICAL)
-        yield
+    """Export warns, and where it fails logs and prints whole graphs; the error says it in one line."""
+    logger = logging.getLogger("torch")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 def _writes_into_views(graph: fx.Graph) -> bool:

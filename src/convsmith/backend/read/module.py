@@ -44,6 +44,7 @@ def read_module(module: nn.Module, example_shape: Shape, name: str | None = None
         images = torch.rand(IMAGES, *example_shape, generator=torch.Generator().manual_seed(0))
         found = _run(still, images)
         main = outputs.main_of(found)
+        _check_answer(found[main].tensor)
         heads = heads_of(still, images, found[main].tensor) if len(found) == 1 else None
         if heads is None:
             captured = capture(still, torch.zeros(BATCH, *example_shape))
@@ -134,6 +135,17 @@ def _run(module: nn.Module, example: Tensor) -> list[Output]:
     return found
 
 
+def _check_answer(answer: Tensor) -> None:
+    if not answer.is_floating_point():
+        raise ReadError(f"the output is {answer.dtype}, not class scores", advice="return the scores themselves")
+    if not answer.ndim or answer.shape[0] != IMAGES or answer.ndim not in (2, 4):
+        raise ReadError(
+            f"the output is {list(answer.shape)} for {IMAGES} images: not class scores (N, classes), nor a map of them "
+            "(N, classes, H, W)",
+            advice="return one score for each class",
+        )
+
+
 def _wants(module: nn.Module) -> str:
     """What the first layer says about the image."""
     for path, layer in module.named_modules():
@@ -160,18 +172,10 @@ def _planes(shape: Shape) -> Shape:
 
 
 def _answer(output: Output, symbol: object, layouts: Layouts) -> Value:
-    """The value of the class scores. Raises ReadError for an output that is none."""
-    shape = tuple(output.tensor.shape)
+    """The value of the class scores."""
     if not isinstance(symbol, Laid):
         raise ReadError("the output does not depend on the image")
-    if not output.tensor.is_floating_point():
-        raise ReadError(f"the output is {output.tensor.dtype}, not class scores", advice="return the scores themselves")
-    if shape[0] != IMAGES or len(shape) not in (2, 4):
-        raise ReadError(
-            f"the output is {list(shape)} for {IMAGES} images: not class scores (N, classes), nor a map of them "
-            "(N, classes, H, W)",
-            advice="return one score for each class",
-        )
+    shape = tuple(output.tensor.shape)
     spot = Spot(layouts.draft, "", "")
     if len(shape) == 4 and shape[2:] == (1, 1):
         layouts.draft.note(f"the output {list(shape[1:])} is read as a vector")

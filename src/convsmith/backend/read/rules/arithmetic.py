@@ -62,9 +62,41 @@ def mix(call: Call) -> Symbol:
     return combine(call, "add", call["self"], combine(call, "mul", step, call["weight"]))
 
 
+@rule("gt", "lt", "ge", "le", "greater", "less", "greater_equal", "less_equal")
+def compare(call: Call) -> Symbol:
+    """1 where it holds, 0 elsewhere: the sign of the difference, cut at 0."""
+    first, second = call["self"], call["other"]
+    if call.packet.rstrip("_") in ("lt", "less", "ge", "greater_equal"):
+        first, second = second, first
+    above = _clipped(call, _function(call, combine(call, "sub", first, second), "sign"))
+    if call.packet.rstrip("_") in ("gt", "lt", "greater", "less"):
+        return above
+    return combine(call, "sub", 1.0, above)
+
+
 @rule("where")
 def where(call: Call) -> Symbol:
-    call.refuse("a choice between elements by a condition", "use an activation, torch.clamp or torch.maximum")
+    """other + condition * (self - other)."""
+    first, second = call["self"], call["other"]
+    if isinstance(first, Laid) or isinstance(second, Laid):
+        difference = combine(call, "sub", first, second)
+    else:
+        call.refuse("a choice between constants by a condition on the image", "compute with the image itself")
+    return combine(call, "add", second, combine(call, "mul", call["condition"], difference))
+
+
+@rule("masked_fill")
+def masked_fill(call: Call) -> Symbol:
+    """self + mask * (value - self)."""
+    difference = combine(call, "sub", call["value"], call["self"])
+    mask = call["mask"]
+    if isinstance(mask, Known):
+        mask = mask.like(mask.tensor.float())
+    return combine(call, "add", call["self"], combine(call, "mul", mask, difference))
+
+
+def _clipped(call: Call, laid: Laid) -> Laid:
+    return replace(laid, value=call.add(ops.Clip(low=0.0), laid.value, word="clip"))
 
 
 def _times(call: Call, symbol: Symbol, factor: float) -> Symbol:
