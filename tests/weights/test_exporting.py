@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import convsmith
-from convsmith.errors import OutputError, UsageError
+from convsmith.errors import ModelFileError, OutputError, UsageError
 from convsmith.model.file import Header
 from convsmith.network import Network, Preprocess
 from convsmith.weights import Model, match, save_model
@@ -105,5 +105,5 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
 def test_a_model_file_is_not_imported_again(tmp_path: Path) -> None:
     made = model("torchvision/squeezenet1_1")
     save_model(made, tmp_path / "model.safetensors")
-    with pytest.raises(OutputError, match="is a model file of convsmith already"):
+    with pytest.raises(ModelFileError, match="is a model file of convsmith already"):
         read(tmp_path / "model.safetensors", made.network).complete()
