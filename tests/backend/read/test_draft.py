@@ -60,8 +60,8 @@ def test_weights_are_copies_in_float32():
 
 def test_misfits_name_the_place():
     draft = Draft("net", (3, 2, 2))
-    with pytest.raises(ReadError, match=r"net.py:3: a: needs a vector, got 3x2x2"):
-        draft.add(ops.Linear(4, bias=False), draft.input, name="a", place="net.py:3")
+    with pytest.raises(ReadError, match=r"net.py:3: a: window of 5 is larger than its padded input 2"):
+        draft.add(ops.MaxPool((5, 5), (1, 1)), draft.input, name="a", place="net.py:3")
     with pytest.raises(ReadError, match=r"net.py:4: a: conv needs weight 4x3x1x1, not 4x4x1x1"):
         draft.add(CONV, draft.input, name="a", weights={"weight": torch.rand(4, 4, 1, 1)}, place="net.py:4")
     with pytest.raises(ReadError, match="not as given: weight"):

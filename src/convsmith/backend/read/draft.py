@@ -14,7 +14,7 @@ share parameters. Nodes that do not lead to an output are left out in the end.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -26,6 +26,9 @@ from convsmith.network import INPUT, Auxiliary, Network, Node
 from convsmith.network.dims import Shape, text
 from convsmith.network.network import infer
 from convsmith.network.ops import Op
+
+TENSORS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+"""What torch's layers have as attributes, so that no layer below them can be named so."""
 
 Storage = tuple[int, tuple[int, ...], tuple[int, ...], torch.dtype]
 
@@ -59,8 +62,10 @@ class Read(_Pair):
 class Draft:
     """Nodes, their weights and their shapes so far."""
 
-    def __init__(self, name: str, input: Shape) -> None:
+    def __init__(self, name: str, input: Shape, reserved: Collection[str] = ()) -> None:
+        """`reserved` names are for layers that ask for just them, not for words (see `word`)."""
         self.name = name
+        self._reserved = frozenset(reserved)
         self.input = Value(INPUT, tuple(input))
         self.notes: list[str] = []
         self._nodes: dict[str, Node] = {}
@@ -90,9 +95,39 @@ class Draft:
             self._weights[label] = weights
         return Value(label, shape)
 
+    def amend(self, value: Value, op: Op, weights: Mapping[str, Tensor], place: str = "") -> bool:
+        """Give the node of a value, which no other uses yet, an op of the same output with more parameters.
+
+        Returns False, and changes nothing, where another node uses the value.
+        """
+        node = self._nodes[value.name]
+        if any(value.name in (*other.inputs, other.shares) for other in self._nodes.values()):
+            return False
+        given = {**self._weights.get(node.shares or node.name, {}), **weights}
+        del self._nodes[value.name]
+        self._weights.pop(value.name, None)
+        self._owners = {key: owner for key, owner in self._owners.items() if owner != value.name}
+        inputs = [Value(name, self._shapes[name]) for name in node.inputs]
+        self.add(op, *inputs, name=value.name, weights=given, place=place)
+        return True
+
+    def word(self, scope: str, word: str) -> str:
+        """A free name within a scope for something that has none of its own: "layer1.add", then "layer1.add_2"."""
+        name = f"{scope}.{word}" if scope else word
+        label, count = name, 1
+        while label in self._reserved or label in self._nodes:
+            count += 1
+            label = f"{name}_{count}"
+        return label
+
     def op_of(self, value: Value) -> Op | None:
         """The op that puts out this value; None for the input."""
         return None if value.name == INPUT else self._nodes[value.name].op
+
+    def inputs_of(self, value: Value) -> tuple[Value, ...]:
+        """What the node that puts out this value takes."""
+        node = self._nodes.get(value.name)
+        return tuple(Value(name, self._shapes[name]) for name in node.inputs) if node else ()
 
     def note(self, line: str) -> None:
         """Remember, once, what was read otherwise than it was written."""
@@ -158,8 +193,8 @@ class Draft:
         return (
             label == INPUT
             or label in self._nodes
-            or last in self._weights.get(parent, ())
-            or any(f"{label}.{key}" in self._nodes for key in weights)
+            or (parent in self._nodes and last in {*TENSORS, *self._weights.get(parent, ())})
+            or any(f"{label}.{key}" in self._nodes for key in {*TENSORS, *weights})
         )
 
 
