@@ -21,6 +21,7 @@ from functools import cache
 
 import torch
 import torch.nn.functional as F
+from convsmith.train.tune.plan import bfloat16_is_slow, choose_plan
 from torch import Tensor, nn
 
 import convsmith
@@ -29,8 +30,7 @@ from convsmith.network.network import Network
 from convsmith.train.recipes.recipe import Recipe
 from convsmith.train.step.learner import Learner
 from convsmith.train.step.objective import Objective
-from convsmith.train.tune.plan import bfloat16_is_slow, choose_plan
-from convsmith.transform.commute import pool_before_rectifier
+from convsmith.transform.reorder import pool_before_rectifier
 from row import Row, show
 
 CPU = torch.device("cpu")

@@ -199,6 +199,8 @@ MORE_LAYERS: dict[str, Callable[[b.Tensor], b.Tensor]] = {
     "sum with a gate": two(ops.Add(), ops.AdaptiveMaxPool()),
     "gate first": lambda x: b.add(b.channel_mean(x), b.global_max_pool(x), x),
     "layer scale": lambda x: b.layer_scale(x, 0.1),
+    "quantize": lambda x: b.quantize(x, 0.031, 117),
+    "quantize to 4 bits": lambda x: b.quantize(x, 0.31, 3, bits=4),
     "constant added by position": with_constant(ops.Add(), 1, 9, 8),
     "constant minus the input": with_constant(ops.Subtract(), 4, 9, 8, first=True),
     "constant of one number": with_constant(ops.Multiply(), 1, 1, 1),

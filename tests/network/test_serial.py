@@ -77,6 +77,7 @@ OP_STRATEGIES: dict[str, st.SearchStrategy[ops.Op]] = {
     "pixel_unshuffle": st.builds(ops.PixelUnshuffle, small),
     "power": st.just(ops.Power()),
     "prelu": st.builds(ops.PReLU, st.booleans(), inits),
+    "quantize": st.builds(ops.Quantize, st.floats(1e-9, 1e9), st.integers(0, 7), st.integers(3, 8)),
     "radial_basis": st.builds(ops.RadialBasis, small),
     "reduce": st.builds(ops.Reduce, st.sampled_from(["mean", "sum", "max", "min", "l2"]), axes, st.booleans()),
     "repeat": st.builds(ops.Repeat, triples),

@@ -350,6 +350,11 @@ def upsample(x: Tensor, factor: int = 2, *, name: str | None = None) -> Tensor:
     return x.builder.add("upsample", ops.Upsample(pair(factor)), (x,), name, None)
 
 
+def quantize(x: Tensor, scale: float, zero_point: int = 0, *, bits: int = 8, name: str | None = None) -> Tensor:
+    """Each element at the nearest of 2^bits values, `scale` apart, of which number `zero_point` is 0."""
+    return x.builder.add("quantize", ops.Quantize(scale, zero_point, bits), (x,), name, None)
+
+
 def auxiliary(x: Tensor, weight: float) -> None:
     """Make this vector a second output in training, its loss counted `weight`."""
     if len(x.shape) != 1:

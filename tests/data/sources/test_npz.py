@@ -62,7 +62,7 @@ def test_labels_may_be_names_or_stand_for_names_and_splits_may_be_given(tmp_path
         ({"images": IMAGES, "labels": [0, 1, 2, 3], "classes": ["a", "b"]}, "label 3 is outside its 2 classes"),
         ({"images": IMAGES, "labels": [0, -1, 0, 0], "classes": ["a", "b"]}, "label -1 is outside"),
         ({"images": IMAGES, "labels": [0, 1] * 2, "classes": ["a", "a"]}, "names a class twice"),
-        ({"images": IMAGES, "labels": [0, 1] * 2, "split": ["dev"] * 4}, "unknown split 'dev'"),
+        ({"images": IMAGES, "labels": [0, 1] * 2, "split": ["odd"] * 4}, "unknown split 'odd'"),
         ({"x_train": IMAGES, "y_train": [0] * 4, "x_test": IMAGES[:, :2], "y_test": [0] * 4}, "differ in size"),
         ({"x_train": IMAGES, "y_train": [0] * 4, "x_test": IMAGES, "y_test": ["a"] * 4}, "names as labels in one"),
     ],
