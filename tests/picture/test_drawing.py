@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from convsmith.network import INPUT, Network, Node, ops
 from convsmith.network import builder as nn
+from convsmith.picture.drawing import svg
 from convsmith.picture.outline import MOST_BOXES, Outline, outline
 from convsmith.picture.placement import place
-from convsmith.picture.svg import svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 
