@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from convsmith.data.decode.decoding import USUAL, Decoding
 from convsmith.data.decode.image import rgb_of
 from convsmith.data.images import ArrayImages, ListImages, numbered
 from convsmith.data.sources.listing import Listing, rows_by_split
@@ -29,9 +30,9 @@ class _Given(NamedTuple):
     labels: NDArray[Any]
 
 
-def images_from_arrays(images: Any, name: str = "images") -> ArrayImages | ListImages:
+def images_from_arrays(images: Any, name: str = "images", decoding: Decoding = USUAL) -> ArrayImages | ListImages:
     """Images without labels, to predict on; see `list_arrays` for what is taken and raised."""
-    return _joined([_pixels(images, name)], [name])
+    return _joined([_pixels(images, name, decoding)], [name])
 
 
 def list_arrays(
@@ -64,10 +65,10 @@ def _given(images: Any, labels: Any, images_name: str, labels_name: str) -> _Giv
     return _Given(pixels, _labels(labels, len(pixels), labels_name))
 
 
-def _pixels(images: Any, where: str) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
+def _pixels(images: Any, where: str, decoding: Decoding = USUAL) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
     """uint8 (N, H, W, 1 or 3), or a list of (H, W, 1 or 3) if the sizes differ."""
     if isinstance(images, (list, tuple)):
-        return _pixels_of_list(images, where)
+        return _pixels_of_list(images, where, decoding)
     whole = _array(images)
     torch_order = _is_tensor(images)
     if whole.ndim not in (3, 4) or not whole.size:
@@ -77,12 +78,14 @@ def _pixels(images: Any, where: str) -> NDArray[np.uint8] | list[NDArray[np.uint
     return np.ascontiguousarray(_eight_bits([_channels_last(whole, torch_order, where)], where)[0])
 
 
-def _pixels_of_list(images: Sequence[Any], where: str) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
+def _pixels_of_list(
+    images: Sequence[Any], where: str, decoding: Decoding
+) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
     if not images:
         raise UsageError("an empty list", settings=where)
     arrays = []
     for number, item in enumerate(images):
-        array = rgb_of(item) if isinstance(item, Image.Image) else _array(item)
+        array = rgb_of(item, decoding) if isinstance(item, Image.Image) else _array(item)
         if array.ndim not in (2, 3) or not array.size:
             raise UsageError(f"{_described(array)}; expected (H, W) or (H, W, C)", settings=f"{where}[{number}]")
         array = array[..., None] if array.ndim == 2 else array

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from convsmith.backend.onnx.model import IMAGE, PROBABILITIES
 from convsmith.backend.preprocess import PreprocessModule
+from convsmith.data.decode.decoding import USUAL, Decoding, decoding_of
 from convsmith.deploy.session import THREADS, Session
 from convsmith.download import Progress
 from convsmith.errors import ModelFileError
@@ -27,6 +28,11 @@ class Classifier(Protocol):
     @property
     def classes(self) -> Sequence[str]: ...
 
+    @property
+    def decoding(self) -> Decoding:
+        """How files become the pixels that the model was trained on."""
+        ...
+
     def probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """float32 (classes,) for one decoded RGB image, uint8 (H, W, 3)."""
         ...
@@ -37,6 +43,7 @@ class TorchClassifier:
 
     def __init__(self, model: Model, device: torch.device | None = None) -> None:
         self.classes = model.classes
+        self.decoding = decoding_of(model.provenance)
         self.preprocess = model.preprocess
         self.device = device or torch.device("cpu")
         self._preprocess = PreprocessModule(model.preprocess)
@@ -69,10 +76,19 @@ class OnnxClassifier:
         if self._session.inputs != (IMAGE,):
             raise ModelFileError(f"{path}: not exported by convsmith: its input is not {IMAGE!r}, a decoded image")
         self.classes = _class_names(path, self._session)
+        self.decoding = _decoding(self._session)
 
     def probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         probabilities: NDArray[np.float32] = self._session.run(PROBABILITIES, IMAGE, np.ascontiguousarray(image))[0]
         return probabilities
+
+
+def _decoding(session: Session) -> Decoding:
+    try:
+        provenance = json.loads(session.metadata.get("provenance", "{}"))
+    except ValueError:
+        return USUAL
+    return decoding_of(provenance) if isinstance(provenance, dict) else USUAL
 
 
 def _class_names(path: Path, session: Session) -> tuple[str, ...]:

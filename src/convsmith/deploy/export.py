@@ -8,6 +8,7 @@ from pathlib import Path
 
 from convsmith.backend.onnx import to_onnx
 from convsmith.data.dataset import Dataset, Finding, Images
+from convsmith.data.decode.decoding import decoding_of
 from convsmith.data.given import GivenImages, images_of, is_data
 from convsmith.deploy.classifier import OnnxClassifier, TorchClassifier
 from convsmith.deploy.verify import Verification, verify
@@ -65,7 +66,7 @@ def export(
 def _images(model: Model, data: Dataset | GivenImages, split: str | None) -> tuple[Images, tuple[Finding, ...]]:
     """The images to verify on, and the files that are left out of them."""
     if not isinstance(data, Dataset) and not is_data(data):
-        return images_of(data), ()
+        return images_of(data, decoding_of(model.provenance)), ()
     dataset = opened_for(model, data)
     chosen = dataset.split(split or split_to_measure(dataset))
     return chosen.images, chosen.unreadable

@@ -14,6 +14,7 @@ from convsmith.cost import cost_of
 from convsmith.cost.table import aligned
 from convsmith.data import open_dataset
 from convsmith.data.dataset import Dataset, Finding, Split
+from convsmith.data.decode.decoding import decoding_of
 from convsmith.errors import DataError, UsageError
 from convsmith.evaluation.inference import predict_logits
 from convsmith.evaluation.metrics import Metrics, measure
@@ -107,14 +108,16 @@ def opened_for(model: Model, data: Dataset | str | Path, seed: int | None = None
     """
     if isinstance(data, Dataset):
         return data
+    decoding = decoding_of(model.provenance)
     if seed is not None:
-        return open_dataset(data, seed=seed, max_unusable=ANY_SHARE)
+        return open_dataset(data, seed=seed, max_unusable=ANY_SHARE, decoding=decoding)
     trained_on = model.provenance.get("data") or {}
     with suppress(DataError):  # too few images to split are enough to measure on
-        dataset = open_dataset(data, seed=int(trained_on.get("seed") or 0), max_unusable=ANY_SHARE)
+        trained_seed = int(trained_on.get("seed") or 0)
+        dataset = open_dataset(data, seed=trained_seed, max_unusable=ANY_SHARE, decoding=decoding)
         if not dataset.made_splits or dataset.fingerprint == trained_on.get("fingerprint"):
             return dataset
-    dataset = open_dataset(data, seed=None, max_unusable=ANY_SHARE)
+    dataset = open_dataset(data, seed=None, max_unusable=ANY_SHARE, decoding=decoding)
     if list(dataset.splits) != ["train"]:
         return dataset
     return replace(dataset, splits={WHOLE: dataset.splits["train"]})

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from convsmith.backend.torch import NetworkModule
 from convsmith.data.dataset import Dataset, Finding, Images, Split
+from convsmith.data.decode.decoding import decoding_of
 from convsmith.data.given import GivenImages, images_of, is_data
 from convsmith.errors import DataError, UsageError
 from convsmith.evaluation.evaluate import opened_for
@@ -80,7 +81,7 @@ def features(
     layer = layer or trunk_and_head(model.network)[0].output
     up_to(model.network, layer)  # an unknown name is an error before any image is read
     if not isinstance(data, Dataset) and not is_data(data):
-        images = images_of(data)
+        images = images_of(data, decoding_of(model.provenance))
         if not len(images):
             raise DataError("there are no images to compute features of")
         values = extract(model, Split(images, np.zeros(len(images), np.int64)), layer, pool=pool)

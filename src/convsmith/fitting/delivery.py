@@ -157,6 +157,7 @@ def provenance(plan: RunPlan, request: Request, dataset: Dataset, result: TrainR
             "fingerprint": dataset.fingerprint,
             "seed": request.seed or 0,
             "made_splits": list(dataset.made_splits),
+            "decoding": records.to_json(dataset.decoding),
         },
         "recipe": plan.recipe.to_json(),
         "notes": list(plan.notes),
