@@ -95,7 +95,7 @@ def tensors(path: Path) -> dict[str, np.ndarray]:
 def fill(network: Network, module: nn.Module, found: dict[str, np.ndarray]) -> dict[str, Tensor]:
     """Sets the convolutions' filters; returns the offset after each batch norm, by the norm's name."""
     offsets = {}
-    names = record_for("keras", network).layer_names(network)
+    names = record_for("keras", network).prefixes(network)
     convolutions, norms = ([node.name for node in network if isinstance(node.op, kind)] for kind in (Conv, BatchNorm))
     for convolution, norm in zip(convolutions, norms, strict=True):
         prefix = tensorflow_name(names[convolution])

@@ -30,21 +30,29 @@ if TYPE_CHECKING:
     from convsmith.deploy.predict import predict
     from convsmith.evaluation.evaluate import evaluate
     from convsmith.evaluation.features import features
-    from convsmith.model.file import Model, load_model, save_model
+    from convsmith.fitting.fit import fit
+    from convsmith.model import Model, load_model, save_model
+    from convsmith.request import Request
+    from convsmith.train.recipes.recipe import Recipe
+    from convsmith.train.run.loop import Training
 
 __version__ = "0.1.0"
 
 LAZY = {
     "Dataset": "convsmith.data.dataset",
-    "Model": "convsmith.model.file",
+    "Model": "convsmith.model",
     "build": "convsmith.backend.torch",
     "evaluate": "convsmith.evaluation.evaluate",
     "export": "convsmith.deploy.export",
+    "Recipe": "convsmith.train.recipes.recipe",
+    "Request": "convsmith.request",
+    "Training": "convsmith.train.run.loop",
     "features": "convsmith.evaluation.features",
-    "load_model": "convsmith.model.file",
+    "fit": "convsmith.fitting.fit",
+    "load_model": "convsmith.model",
     "open_dataset": "convsmith.data.open",
     "predict": "convsmith.deploy.predict",
-    "save_model": "convsmith.model.file",
+    "save_model": "convsmith.model",
 }
 """Public name -> the module that has it, which is imported when the name is first used."""
 
@@ -56,12 +64,16 @@ __all__ = [
     "Network",
     "Node",
     "Preprocess",
+    "Recipe",
+    "Request",
+    "Training",
     "build",
     "cost_of",
     "create",
     "evaluate",
     "export",
     "features",
+    "fit",
     "load_model",
     "models",
     "open_dataset",

@@ -56,6 +56,16 @@ class ShapeError(UsageError):
     """A tensor of this shape cannot pass through this layer; the message names the layer."""
 
 
+class ReadError(UsageError):
+    """Something in a module or file that has no counterpart in a network: what, where, and the nearest way out."""
+
+    def __init__(self, what: str, *, place: str = "", advice: str = "") -> None:
+        where = f"{place}: " if place else ""
+        hint = f"; {advice}" if advice else ""
+        super().__init__(f"{where}{what}{hint}")
+        self.what, self.place, self.advice = what, place, advice
+
+
 class UnknownNameError(UsageError):
     """A name that is not known; the message gives the nearest ones."""
 

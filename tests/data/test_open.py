@@ -179,11 +179,24 @@ def test_a_summary_says_where_the_splits_are_from(tmp_path: Path) -> None:
 def test_what_is_no_data_set_says_what_would_be(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(
-        DataError, match=r"is no data set; expected a folder of class folders, of shards, .*; IDX files or .csv"
+        DataError, match=r"is not a data set; expected a folder of class folders, of shards, .*; IDX files or .csv"
     ):
         open_dataset(tmp_path / "notes.txt")
     with pytest.raises(UnknownNameError, match="nearest: fashion-mini"):
         open_dataset("fashion-mimi")
+
+
+@pytest.mark.parametrize("name", ["fashion-mini", "digits"])
+def test_a_folder_that_is_called_like_a_known_set_is_read_and_that_is_said(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class_folders(tmp_path / name, {"a": 4, "b": 4})
+    monkeypatch.chdir(tmp_path)
+    dataset = open_dataset(name)
+    assert dataset.classes == ("a", "b")
+    assert [str(note) for note in dataset.notes] == [
+        f"{name}: read from here; from another folder, {name} is the known data set"
+    ]
 
 
 def test_the_bundled_set_has_ten_classes_of_1200(cache: Path) -> None:

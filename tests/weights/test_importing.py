@@ -107,10 +107,13 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ("keras/ResNet50", 103.939 / 255, "BGR"),
         ("keras/EfficientNetB0", 0.0, "RGB"),
         ("keras/VGG16", 103.939 / 255, "BGR"),
+        ("timm/inception_v4", 0.5, "RGB"),
+        ("timm/nasnetalarge", 0.5, "RGB"),
+        ("torchvision/googlenet", 0.5, "RGB"),
     ],
 )
 def test_what_is_usual_differs_from_library_to_library(name: str, mean: float, order: str) -> None:
-    preprocess = usual_preprocess(convsmith.create(name))
+    preprocess = usual_preprocess(convsmith.create(name, input=(3, 224, 224)))
     assert (preprocess.mean[0], preprocess.order) == (mean, order)
     assert (preprocess.resize, preprocess.crop) == (256, (224, 224))
 
@@ -131,6 +134,10 @@ def test_what_was_published_for_a_network_is_not_taken_for_a_scaled_one() -> Non
 
 def test_what_is_usual_for_a_family_holds_at_any_width() -> None:
     assert usual_preprocess(scale_width(convsmith.create("keras/ResNet50"), 0.5)).order == "BGR"
+
+
+def test_a_change_of_the_normalization_inside_a_model_holds_at_any_side() -> None:
+    assert usual_preprocess(convsmith.create("torchvision/googlenet", input=(3, 160, 160))).mean == (0.5, 0.5, 0.5)
 
 
 def test_a_network_of_unknown_origin_is_prepared_as_most_are() -> None:

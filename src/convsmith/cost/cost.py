@@ -24,7 +24,8 @@ class LayerCost(NamedTuple):
     """One row: figures for one image.
 
     `params` counts trainable parameters, `buffers` those that are not (running statistics); both are 0 where the
-    layer shares another's. `stored` is the bytes of all of them in a model file. `inference` is False for layers that exist in training only (dropout, auxiliary heads).
+    layer shares another's. `inference` is False for layers that exist in training only (dropout, auxiliary heads).
+    `stored` is the bytes of the parameters and buffers in a model file.
     """
 
     node: Node

@@ -98,11 +98,11 @@ def _windows(own: tuple[Window, Window], whole: tuple[int, ...], positions: Posi
     """
     vertical, horizontal = own
     if not positions.rows.isdisjoint(whole):
-        vertical = Window(positions.size[0])
+        vertical = Window(positions.size[0], positions.size[0])
     elif positions.rows != ROWS:
         vertical = UNIT
     if not positions.columns.isdisjoint(whole):
-        horizontal = Window(positions.size[1])
+        horizontal = Window(positions.size[1], positions.size[1])
     elif positions.columns != COLUMNS:
         horizontal = UNIT
     return vertical, horizontal

@@ -11,7 +11,9 @@ from PIL import Image
 
 from convsmith.data.decode.image import rgb_of
 from convsmith.data.images import ArrayImages, ListImages, numbered
-from convsmith.data.sources.listing import SPLITS, Listing, class_order, rows_by_split
+from convsmith.data.sources.listing import Listing, rows_by_split
+from convsmith.data.sources.naming.class_names import class_order
+from convsmith.data.sources.naming.split_names import SPLITS
 from convsmith.data.split import check_classes
 from convsmith.errors import UsageError
 

@@ -141,7 +141,8 @@ def _decoded(
     listing: Listing, found: Examination, used: NDArray[np.int64], given: Decoding | None
 ) -> tuple[AnyImages, tuple[Finding, ...]]:
     """The images as they are to be decoded, and a line on each choice that is not the usual one."""
-    images, notes, decoding = listing.images, (), given or USUAL
+    images, decoding = listing.images, given or USUAL
+    notes: tuple[Finding, ...] = ()
     if isinstance(images, FileImages):
         if given is None:
             decoding, notes = decoding_for(found, used, listing.name)

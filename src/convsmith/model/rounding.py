@@ -12,7 +12,7 @@ from convsmith.model.codecs.integers import nearest, on_grid
 from convsmith.model.fuse import fuse_norm
 from convsmith.model.model import Model
 from convsmith.model.ranges import observe
-from convsmith.network import Network, ops
+from convsmith.network import INPUT, Network, ops
 from convsmith.network.storage import IntegerStorage, Storage, with_storage
 from convsmith.transform.quantize import quantize_activations
 
@@ -29,13 +29,13 @@ def round_to_int8(model: Model, batches: Iterable[Tensor]) -> Model:
     """The model as engines run it in 8-bit integers: norms fused, weights and activations rounded.
 
     `batches` are prepared images to calibrate on, float32 (N, C, H, W): each activation's grid spans what it took on
-    them. Weights of convolutions and dense layers have one scale for each output channel. Biases stay float32: an
-    engine adds them as 32-bit integers. Raises UsageError as `observe` does.
+    them. Weights of convolutions and dense layers have one scale for each output channel. Biases are multiples of what
+    engines add up, and stored as float32. Raises UsageError as `observe` does.
     """
     fused = fuse_norm(model.inference)
     ranges = observe(fused, batches)
     rounded = round_weights(fused, integer_weights(fused.network))
-    return replace(rounded, network=quantize_activations(rounded.network, ranges))
+    return round_biases(replace(rounded, network=quantize_activations(rounded.network, ranges)))
 
 
 def integer_weights(net: Network, bits: int = 8) -> dict[str, IntegerStorage]:
@@ -59,6 +59,21 @@ def round_weights(model: Model, storage: Mapping[str, IntegerStorage]) -> Model:
         grids[key] = absmax_grid(integers, weights[key])
         weights[key] = on_grid(integers, nearest(integers, weights[key], grids[key]), grids[key])
     return replace(model, network=network, weights=weights, grids=grids)
+
+
+def round_biases(model: Model) -> Model:
+    """The model with each bias behind integers at a multiple of input scale times weight scale.
+
+    That is the unit in which engines add up products, to 32 bits; so they add the same bias as torch does.
+    """
+    net, weights = model.network, dict(model.weights)
+    for node in net:
+        source = net[node.inputs[0]].op if node.inputs[0] != INPUT else None
+        weight, bias = (f"{node.shares or node.name}.{name}" for name in ("weight", "bias"))
+        if isinstance(source, ops.Quantize) and weight in model.grids and bias in weights:
+            unit = source.scale * model.grids[weight]["scale"].double()
+            weights[bias] = (torch.round(weights[bias].double() / unit) * unit).float()
+    return replace(model, weights=weights)
 
 
 def absmax_grid(storage: IntegerStorage, values: Tensor) -> dict[str, Tensor]:

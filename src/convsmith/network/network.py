@@ -56,7 +56,8 @@ class Network:
     """Nodes in topological order from the input (C, H, W) to the output. Frozen, hashable, comparable, no weights.
 
     `origin` says where the network comes from, if that is known. It is provenance, not part of the value: networks that
-    differ in nothing else are equal.
+    differ in nothing else are equal. `dataclasses.replace` keeps it, so a transform that makes another network of this
+    one sets it too.
 
     Raises UsageError for a graph that is not one (unknown input, repeated name); shapes are inferred on first use
     and raise ShapeError naming the node.

@@ -67,15 +67,13 @@ def trunk_and_head(net: Network) -> tuple[Network, Network]:
 
 
 def _between(net: Network, first: str) -> list[Node]:
-    """The nodes from `first` to the output that depend on it, and the constants that they read."""
+    """The nodes from `first` to the output that depend on it."""
     behind: dict[str, Node] = {}
     needed = net.ancestors(net.output)
     for node in net:
         if node.name in needed and (node.name == first or any(source in behind for source in node.inputs)):
             behind[node.name] = node
-    read = {source for node in behind.values() for source in node.inputs}
-    constants = [node for node in net if node.name in read and not node.inputs]
-    return [*constants, *behind.values()]
+    return list(behind.values())
 
 
 def stages(net: Network) -> list[tuple[str, ...]]:

@@ -7,7 +7,6 @@ from functools import singledispatch
 from math import gcd
 from typing import Any
 
-from convsmith.cost.positions import positions_of
 from convsmith.errors import UsageError
 from convsmith.network import ops
 from convsmith.network.dims import Shape, blocks, divisible, elements
@@ -30,17 +29,14 @@ def scale_width(net: Network, factor: float) -> Network:
     if factor == 1:
         return net
     fixed = {net.output, *(head.node for head in net.auxiliary)}
-    positions = positions_of(net)
     shapes: dict[str, Shape] = {INPUT: net.input}
     nodes: dict[str, Node] = {}
     for node in net.nodes:
         op = node.op
         if node.inputs:
             _fit_constants(net, node, nodes, shapes)
-            source, before = node.inputs[0], net.inputs_of(node)[0]
-            mixes_positions = isinstance(op, ops.Linear) and len(before) - 1 in positions[source].axes
-            if node.name not in fixed and not mixes_positions:
-                op = widen(op, before, shapes[source], factor)
+            if node.name not in fixed:
+                op = widen(op, net.inputs_of(node)[0], shapes[node.inputs[0]], factor)
         nodes[node.name] = Node(node.name, op, node.inputs, node.shares)
         shapes[node.name] = infer(node.name, op, [shapes[source] for source in node.inputs])
     return replace(net, nodes=tuple(nodes.values()), origin=_origin(net.origin, factor))
@@ -100,7 +96,9 @@ def _convolution(op: ops.Conv | ops.ConvTranspose, before: int, after: int, fact
 
 @widen.register
 def _(op: ops.Linear, before: Shape, after: Shape, factor: float) -> ops.Op:
-    return replace(op, features=scaled(op.features, factor))
+    # Over an axis that kept its length, it mixes positions and not channels.
+    mixes_positions = len(before) > 1 and before[-1] == after[-1]
+    return op if mixes_positions else replace(op, features=scaled(op.features, factor))
 
 
 @widen.register

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from convsmith import create
 from convsmith.errors import UnknownNameError, UsageError
+from convsmith.network import Origin
 from convsmith.transform.width import scale_width
 from convsmith.zoo import find
 from convsmith.zoo.libraries import LIBRARIES, NAMES, RECORDS, record_for
@@ -33,7 +36,7 @@ def test_every_layer_with_parameters_has_keys_of_its_own(record: LibraryFamily) 
     names = [f"{record.library}/{name}" for name in record.names] or ["timm/tf_efficientnet_lite0"]
     for name in (names[0], names[-1]):
         net = create(name)
-        prefixes = record.layer_names(net)
+        prefixes = record.prefixes(net)
         learned = [prefixes[node.name] for node in net if net.parameters_of(node)]
         assert len(set(learned)) == len(learned)
 
@@ -68,3 +71,10 @@ def test_a_library_that_is_not_known_or_lacks_the_family_is_named() -> None:
         record_for("kerass", create("resnet18"))
     with pytest.raises(UsageError, match="torchvision has no known counterpart of lenet5"):
         record_for("torchvision", create("lenet5"))
+
+
+@pytest.mark.parametrize("family", ["nasnet", "inception_v4", "inception_resnet_v2_slim"])
+def test_a_file_with_another_familys_origin_is_refused(family: str) -> None:
+    net = replace(create("lenet5"), origin=Origin("lenet5", family, "lenet5"))
+    with pytest.raises(UsageError, match=f"lenet5 is not built like the networks of the family {family}"):
+        record_for("timm", net).prefixes(net)

@@ -96,7 +96,7 @@ def test_ports_from_caffe_pool_with_partial_windows_and_timms_own_with_padding()
 
 
 def timm_names(net):
-    return record_for("timm", net).layer_names(net)
+    return record_for("timm", net).prefixes(net)
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_the_first_stage_has_a_shortcut_in_the_small_network_only(width):
 
 def test_timm_keeps_squeeze_and_excite_beside_the_convolutions():
     net = create("timm/semnasnet_100")
-    names = record_for("timm", net).layer_names(net)
+    names = record_for("timm", net).prefixes(net)
     assert names["stage1.0.conv1"] == "blocks.0.0.conv_dw"
     assert names["stage3.2.conv3"] == "blocks.2.2.conv_pwl"
     assert names["stage3.2.se.conv2"] == "blocks.2.2.se.conv_expand"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convsmith.data.images import is_control
 from convsmith.data.sources.manifest import CLASS_COLUMNS, PATH_COLUMNS
 from convsmith.errors import DataError
 
@@ -88,8 +89,10 @@ def _features(schema: pa.Schema) -> dict[str, Any]:
 
 
 def _checked(names: Any, label: str, path: Path) -> tuple[str, ...]:
-    if not isinstance(names, list) or not all(isinstance(name, str) and name.isprintable() and name for name in names):
-        raise DataError(f"{path}: the schema's class names of {label} are no list of printable names")
+    if not isinstance(names, list) or not all(
+        isinstance(name, str) and name and not any(map(is_control, name)) for name in names
+    ):
+        raise DataError(f"{path}: the schema's class names of {label} are no list of names without control characters")
     if len(set(names)) < len(names):
         raise DataError(f"{path}: the schema names a class of {label} twice")
     return tuple(names)

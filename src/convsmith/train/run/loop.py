@@ -59,7 +59,9 @@ class TrainResult:
 class Observer(Protocol):
     """Told what happens, in the process that writes; may look at the training, and may call its `stop`."""
 
-    def __call__(self, event: Event, training: Training) -> None: ...
+    def __call__(self, event: Any, training: Any) -> None:
+        """`event` is an `Event`; `training` is None where it goes on in another process."""
+        ...
 
 
 class Training:

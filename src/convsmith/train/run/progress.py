@@ -39,10 +39,14 @@ class LiveBar:
     ) -> None:
         self._progress.stop()
 
+    def check(self, done: int, total: int) -> None:
+        """Shows how many files of how many have been checked, before training."""
+        self._progress.update(self._task, description="checking images", total=total, completed=done)
+
     def __call__(self, event: Event, training: object = None) -> None:
         if isinstance(event, Started):
             total, done = event.epochs * event.steps_per_epoch, event.epoch * event.steps_per_epoch + event.step
-            self._progress.update(self._task, total=total, completed=done)
+            self._progress.update(self._task, description="training", total=total, completed=done)
         elif isinstance(event, StepEnded):
             self._progress.advance(self._task)
         elif isinstance(event, EpochEnded):

@@ -62,7 +62,7 @@ def _package(network: Network, state: Mapping[str, Tensor]) -> str | None:
     origin = origin_of(network)
     for (package, family), record in RECORDS.items():
         if origin and family == origin.family and fnmatchcase(origin.name, record.weights_of):
-            known = slots(network, package, record.layer_names(network))
+            known = slots(network, package, record.prefixes(network))
             if any(slot.keys[0] in state for slot in known):
                 return package
     return None

@@ -31,7 +31,7 @@ def keras_layers(network: Network) -> list[KerasLayer]:
     Raises UsageError for a network that Keras does not have.
     """
     record = record_for("keras", network)
-    prefixes = record.layer_names(network)
+    prefixes = record.prefixes(network)
     names = {node: prefix.partition("/")[0] for node, prefix in prefixes.items()}
     ranks = _ranks(network, names, shortcut_first=record.shortcut_first)
     layers: dict[str, KerasLayer] = {}

@@ -93,7 +93,7 @@ def from_library(network: Network, state: Mapping[str, Any], source: str) -> dic
 def match(network: Network, state: Mapping[str, Any], source: str) -> Match:
     """Matches a library's checkpoint with a network, as `from_library` does, and says what fits and what does not."""
     record = record_for(source, network)
-    prefixes = record.layer_names(network)
+    prefixes = record.prefixes(network)
     if source == "keras":
         prefixes = renumbered(prefixes, state)
     wanted = [*slots(network, source, prefixes)]
@@ -136,7 +136,7 @@ def to_library(network: Network, weights: Mapping[str, Tensor], source: str) -> 
     """
     state: dict[str, Tensor] = {}
     record = record_for(source, network)
-    for slot in slots(network, source, record.layer_names(network)):
+    for slot in slots(network, source, record.prefixes(network)):
         if slot.name not in weights:
             raise ModelFileError(f"the weights lack {slot.name} of {network.name}")
         key = slot.keys[0]

@@ -138,7 +138,12 @@ RECORDS = (
         normalization=HALVES,
     ),
     LibraryFamily(
-        "timm", "inception_v3", inception_v3_torch, {"inception_v3": Alias("inception_v3", BARE)}, dialect=SLIM_COUNTING
+        "timm",
+        "inception_v3",
+        inception_v3_torch,
+        {"inception_v3": Alias("inception_v3", BARE)},
+        dialect=SLIM_COUNTING,
+        normalization=HALVES,
     ),
     LibraryFamily(
         "keras",
@@ -149,7 +154,12 @@ RECORDS = (
         normalization=HALVES,
     ),
     LibraryFamily(
-        "timm", "inception_v4", inception_v4_timm, {"inception_v4": Alias("inception_v4", {"drop": 0})}, dialect=SLIM
+        "timm",
+        "inception_v4",
+        inception_v4_timm,
+        {"inception_v4": Alias("inception_v4", {"drop": 0})},
+        dialect=SLIM,
+        normalization=HALVES,
     ),
     LibraryFamily(
         "timm",
@@ -157,6 +167,7 @@ RECORDS = (
         inception_resnet_timm,
         {"inception_resnet_v2": Alias("inception_resnet_v2_slim", {"drop": 0})},
         dialect=SLIM,
+        normalization=HALVES,
     ),
     LibraryFamily(
         "keras",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from convsmith.errors import UsageError
 from convsmith.network.dialect import PLAIN, Dialect
 from convsmith.network.dims import Shape
 from convsmith.network.network import Network
@@ -71,6 +72,18 @@ class LibraryFamily:
     shortcut_first: bool = False
     old_keys: tuple[tuple[str, str], ...] = ()
     weights_of: str = ""
+
+    def prefixes(self, network: Network) -> dict[str, str]:
+        """The prefix of the library's keys for each layer, by our names.
+
+        Raises UsageError for a network that is not built as the family is, whatever its origin says.
+        """
+        try:
+            return self.layer_names(network)
+        except (KeyError, ValueError):
+            raise UsageError(
+                f"{network.name} is not built like the networks of the family {self.family}, which it is said to be of"
+            ) from None
 
 
 class LibraryName(NamedTuple):

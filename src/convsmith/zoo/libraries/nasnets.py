@@ -90,6 +90,7 @@ RECORDS = (
         nasnet_timm,
         {"nasnetalarge": Alias("nasnet_large", TIMM)},
         dialect=Dialect(same_padding=True, norm_eps=1e-3),
+        normalization=HALVES,
     ),
     LibraryFamily(
         "keras",

@@ -49,7 +49,7 @@ def _numbered_blocks(network: Network) -> Iterator[tuple[str, int]]:
 
 
 RECORDS = (
-    LibraryFamily("timm", "xception", xception_timm, {"legacy_xception": Alias("xception")}),
+    LibraryFamily("timm", "xception", xception_timm, {"legacy_xception": Alias("xception")}, normalization=HALVES),
     LibraryFamily(
         "keras",
         "xception",

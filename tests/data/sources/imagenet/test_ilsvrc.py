@@ -17,8 +17,8 @@ from scipy.io import savemat
 from convsmith.data import open_dataset
 from convsmith.data.images import StoredImages
 from convsmith.data.sources.detect import read_source
-from convsmith.data.sources.devkit import leaf_synsets
-from convsmith.data.sources.ilsvrc import is_ilsvrc, read_ilsvrc
+from convsmith.data.sources.imagenet.devkit import leaf_synsets
+from convsmith.data.sources.imagenet.ilsvrc import is_ilsvrc, read_ilsvrc
 from convsmith.data.sources.shards import pack
 from convsmith.errors import DataError
 from convsmith.weights.imagenet import labels, synsets

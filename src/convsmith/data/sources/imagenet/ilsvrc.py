@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from convsmith.data.dataset import Finding
 from convsmith.data.images import FileImages, joined, packed
-from convsmith.data.sources.devkit import KIT, VAL_NAME, WORDNET_ID, validation_labels
-from convsmith.data.sources.folder import entries
+from convsmith.data.sources.imagenet.devkit import KIT, VAL_NAME, WORDNET_ID, validation_labels
 from convsmith.data.sources.listing import Listing
 from convsmith.data.sources.tar import read_tar, read_tar_of_tars
+from convsmith.data.sources.walk import entries
 from convsmith.errors import DataError
 
 TRAIN = "ILSVRC2012_img_train"
