@@ -18,6 +18,7 @@ from convsmith.errors import DataError, UsageError
 from convsmith.evaluation.inference import predict_logits
 from convsmith.evaluation.metrics import Metrics, measure
 from convsmith.evaluation.overlap import trained_on
+from convsmith.evaluation.training_data import TrainingData
 from convsmith.model import Model
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
@@ -119,14 +120,18 @@ def opened_for(model: Model, data: Dataset | str | Path, seed: int | None = None
     """
     if isinstance(data, Dataset):
         return data
+    training = TrainingData.known_to(model.provenance)
+
+    def opened(seed: int | None) -> Dataset:
+        return open_dataset(data, seed=seed, max_unusable=ANY_SHARE, decoding=training.decoding)
+
     if seed is not None:
-        return open_dataset(data, seed=seed, max_unusable=ANY_SHARE)
-    training = model.provenance.get("data") or {}
+        return opened(seed)
     with suppress(DataError):  # too few images to split are enough to measure on
-        dataset = open_dataset(data, seed=int(training.get("seed") or 0), max_unusable=ANY_SHARE)
-        if not dataset.made_splits or dataset.fingerprint == training.get("fingerprint"):
+        dataset = opened(training.seed)
+        if not dataset.made_splits or dataset.fingerprint == training.fingerprint:
             return dataset
-    dataset = open_dataset(data, seed=None, max_unusable=ANY_SHARE)
+    dataset = opened(None)
     if list(dataset.splits) != ["train"]:
         return dataset
     return replace(dataset, splits={WHOLE: dataset.splits["train"]})
@@ -174,8 +179,8 @@ def _measured(model: Model, network: Network, preprocess: Preprocess, images: Sp
 
 
 def _trained_on(model: Model, images: Split) -> int | None:
-    kept = (model.provenance.get("data") or {}).get("sketch")
-    return None if kept is None or images.content is None else trained_on(kept, images.content)
+    kept = TrainingData.known_to(model.provenance).sketch
+    return trained_on(kept, images.content) if kept and images.content is not None else None
 
 
 def _places(model: Model) -> dict[str, int]:

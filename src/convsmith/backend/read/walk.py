@@ -229,4 +229,3 @@ def _decomposed(node: fx.Node) -> fx.Graph | None:
     if any(n.op == "get_attr" for n in graph.graph.nodes) or any(n.target == node.target for n in steps):
         return None
     return graph.graph
-
