@@ -30,7 +30,7 @@ def fit(
     network: Annotated[
         str | None,
         typer.Option(
-            "--model", "--network", help="Network by name or file, or a model to go on from.", rich_help_panel=NETWORK
+            "--model", help="Network by name or file, or a model to go on from.", rich_help_panel=NETWORK
         ),
     ] = None,
     pretrained: Annotated[
