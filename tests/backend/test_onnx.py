@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import onnx
@@ -12,161 +10,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from runtime import arrays, assert_same, randomised, single
 
 import convsmith
 from convsmith.backend.onnx import emit, to_onnx
-from convsmith.backend.onnx.pool import averaging
 from convsmith.backend.preprocess import PreprocessModule
 from convsmith.errors import ExportError
-from convsmith.network import INPUT, Auxiliary, Network, Node, Preprocess
+from convsmith.network import Auxiliary, Network, Preprocess
 from convsmith.network import builder as b
-from convsmith.network.ops import OPS, AvgPool, MaxPool, Op, Pad
-from convsmith.network.ops.pointwise import Function
-
-FUNCTIONS: tuple[Function, ...] = (
-    "relu", "relu6", "sigmoid", "tanh", "scaled_tanh", "silu", "hard_sigmoid", "hard_swish", "gelu",
-)  # fmt: skip
-
-
-def run(model: onnx.ModelProto, feed: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The logits that ONNX Runtime computes, after the checker has found nothing wrong."""
-    onnx.checker.check_model(model, full_check=True)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    logits, _ = session.run(["logits", "probabilities"], {"input": feed})
-    return np.asarray(logits)
-
-
-def randomised(net: Network, seed: int = 0) -> torch.nn.Module:
-    """The built network in evaluation mode, with every parameter and running statistic away from 0 and 1."""
-    module = convsmith.build(net, seed).eval()
-    generator = torch.Generator().manual_seed(seed)
-    for name, tensor in module.state_dict().items():
-        if name.endswith(("running_var", "variance")):
-            tensor.uniform_(0.5, 2, generator=generator)
-        elif name.endswith(("bias", "mean", "gain")) or (name.endswith("weight") and tensor.ndim == 1):
-            tensor.uniform_(-0.5, 1.5, generator=generator)
-    return module
-
-
-def arrays(module: torch.nn.Module) -> dict[str, NDArray[np.float32]]:
-    return {name: tensor.numpy() for name, tensor in module.state_dict().items()}
-
-
-def assert_same(net: Network, batch: int = 2) -> None:
-    module = randomised(net)
-    images = torch.randn(batch, *net.input, generator=torch.Generator().manual_seed(1)) * 2
-    with torch.inference_mode():
-        expected = module(images).numpy()
-    logits = run(to_onnx(net, arrays(module)), images.numpy())
-    assert logits.shape == expected.shape
-    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5 * max(1.0, float(np.abs(expected).max())))
-
-
-def single(op: Op, shape: tuple[int, int, int]) -> Network:
-    return Network("single", shape, (Node("layer", op, (INPUT,)),), "layer")
-
-
-def test_every_op_has_a_rule() -> None:
-    assert [kind for kind, op in OPS.items() if emit.dispatch(op) is emit.dispatch(object)] == []
-
-
-ONE_LAYER: dict[str, Callable[[b.Tensor], b.Tensor]] = {
-    "conv": lambda x: b.conv(x, 6, 3),
-    "conv with uneven padding": lambda x: b.conv(x, 6, (3, 5), 2, padding=(0, 1, 2, 1), bias=False),
-    "conv with same padding": lambda x: b.conv(x, 6, 3, 2, padding="same"),
-    "dilated conv": lambda x: b.conv(x, 6, 3, padding=(2, 2, 2, 2), dilation=2),
-    "grouped conv": lambda x: b.conv(x, 8, 3, groups=2),
-    "depthwise conv": lambda x: b.conv(x, 4, 3, 2, groups=4),
-    "standardized conv": lambda x: b.standardized_conv(x, 6, 3, 2, groups=2),
-    "conv_transpose": lambda x: b.conv_transpose(x, 5, 3, 2),
-    "table_conv": lambda x: b.table_conv(x, ((0, 1), (3,), (0, 2, 3)), 3),
-    "linear": lambda x: b.linear(x, 7),
-    "linear without bias": lambda x: b.linear(x, 7, bias=False),
-    "radial_basis": lambda x: b.radial_basis(b.linear(x, 5), 6),
-    "batch_norm": lambda x: b.batch_norm(x),
-    "batch_norm without scale": lambda x: b.batch_norm(x, scale=False),
-    "fixed_norm": lambda x: b.fixed_norm(x),
-    "local_response_norm": lambda x: b.local_response_norm(x, 3, 0.5, 0.75, 2.0),
-    "local_response_norm of even size": lambda x: b.local_response_norm(x, 2, 0.5, 0.75, 1.0),
-    "affine": lambda x: b.affine(x),
-    "scale": lambda x: b.scale(x, 0.17),
-    "skip_init": lambda x: b.skip_init(x),
-    "dropout": lambda x: b.relu(b.dropout(x)),
-    "stochastic_depth": lambda x: b.relu(b.stochastic_depth(x, 0.5)),
-    "max_pool": lambda x: b.max_pool(x, 3, 2),
-    "max_pool with same padding": lambda x: b.max_pool(x, 3, 2, padding="same"),
-    "avg_pool": lambda x: b.avg_pool(x, 2),
-    "avg_pool with same padding": lambda x: b.avg_pool(x, 3, 2, padding="same"),
-    "adaptive_avg_pool to a grid": lambda x: b.adaptive_avg_pool(x, 4),
-    "adaptive_avg_pool to a larger grid": lambda x: b.adaptive_avg_pool(x, 13),
-    "adaptive_avg_pool of the same size": lambda x: b.adaptive_avg_pool(b.conv(x, 3, 3, padding=(0, 0, 0, 1)), 7),
-    "global_avg_pool": lambda x: b.global_avg_pool(x),
-    "add": lambda x: b.add(x, b.relu(x)),
-    "add of three": lambda x: b.add(x, b.relu(x), b.scale(x, 3.0)),
-    "multiply": lambda x: b.multiply(x, b.relu(x)),
-    "multiply by channel": lambda x: b.multiply(x, b.global_avg_pool(x)),
-    "concat": lambda x: b.concat(x, b.relu(x)),
-    "slice": lambda x: b.channel_slice(x, 1, 3),
-    "channel_shuffle": lambda x: b.channel_shuffle(x, 2),
-    "pad": lambda x: b.pad(x, (1, 0, 2, 3), channels=(1, 2)),
-    "pad that cuts": lambda x: b.pad(x, (-1, 2, -2, -1), channels=(-1, 1)),
-    "quantize": lambda x: b.quantize(x, 0.031, 117),
-    "quantize to 4 bits": lambda x: b.quantize(x, 0.31, 3, bits=4),
-    "upsample": lambda x: b.upsample(x, 3),
-    **{f"activation {name}": lambda x, name=name: b.activation(x, name) for name in FUNCTIONS},
-}
-
-
-@pytest.mark.parametrize("layer", ONE_LAYER)
-def test_a_layer_gives_the_same_in_onnx_runtime_and_torch(layer: str) -> None:
-    assert_same(b.write("single", (4, 9, 8), ONE_LAYER[layer]))
-
-
-def test_the_cases_cover_every_op() -> None:
-    nets = [b.write("single", (4, 9, 8), layer) for layer in ONE_LAYER.values()]
-    assert {node.op.kind for net in nets for node in net} == set(OPS)
-
-
-@st.composite
-def pools(draw: st.DrawFn) -> tuple[MaxPool | AvgPool, tuple[int, int, int]]:
-    kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
-    top, left = (draw(st.integers(0, k // 2)) for k in kernel)
-    stride = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
-    size = draw(st.tuples(st.integers(4, 11), st.integers(4, 11)))
-    geometry = (kernel, stride, (top, top, left, left), draw(st.booleans()))
-    kind = draw(st.sampled_from(["max", "avg", "avg with padding"]))
-    return MaxPool(*geometry) if kind == "max" else AvgPool(*geometry, kind != "avg"), (2, *size)
-
-
-@settings(max_examples=60, deadline=None)
-@given(pools())
-def test_pooling_of_any_geometry_is_as_in_torch_rounding_up_included(
-    case: tuple[MaxPool | AvgPool, tuple[int, int, int]],
-) -> None:
-    assert_same(single(*case))
-
-
-def test_uneven_padding_counts_in_a_mean_only_when_it_should() -> None:
-    image = np.ones((1, 1, 3, 3), np.float32)
-    for counted, corner in ((False, 1.0), (True, 0.25)):
-        net = single(AvgPool((2, 2), (2, 2), (1, 0, 1, 0), count_padding=counted), (1, 3, 3))
-        assert run(to_onnx(net, {}), image)[0, 0, 0, 0] == corner
-
-
-@pytest.mark.parametrize("ceil", [False, True])
-@pytest.mark.parametrize("pool", [MaxPool, partial(AvgPool, count_padding=True), partial(AvgPool, count_padding=False)])
-def test_uneven_padding_is_the_same_in_onnx_runtime_and_torch(pool: Callable[..., MaxPool], ceil: bool) -> None:
-    for padding in ((1, 0, 1, 0), (0, 1, 1, 0), "same"):
-        assert_same(single(pool((3, 3), (2, 2), padding, ceil=ceil), (2, 8, 7)))
-
-
-@given(st.integers(1, 12), st.integers(1, 12))
-def test_averaging_matrix_is_adaptive_pooling(size: int, cells: int) -> None:
-    row = torch.arange(size, dtype=torch.float32) ** 2
-    expected = torch.nn.functional.adaptive_avg_pool1d(row[None], cells)[0].numpy()
-    np.testing.assert_allclose(averaging(size, cells) @ row.numpy(), expected, rtol=1e-5)
+from convsmith.network.ops import Op, Pad
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from convsmith import build, cost_of, create
-from convsmith.network import Network
+from convsmith.network import Network, ops
 from convsmith.network import builder as nn
 
 SIDE = 48
@@ -111,3 +111,81 @@ def test_dense_layers_see_all_that_their_map_sees():
 def test_the_centre_of_a_centred_stack_is_on_the_first_pixel():
     net = nn.write("net", (1, SIDE, SIDE), lambda x: nn.conv(nn.conv(x, 1, 3, 2), 1, 5))
     assert cost_of(net).field.centre == (0, 0)
+
+
+def branch(x: nn.Tensor, *steps: ops.Op) -> nn.Tensor:
+    for step in steps:
+        x = nn.apply(step, x)
+    return x
+
+
+ALONG = {
+    "dense over the channels of a permuted map": [ops.Permute((1, 2, 0)), ops.Linear(2), ops.Permute((2, 0, 1))],
+    "flattened and unfolded again": [ops.Flatten(1), ops.Softplus(), ops.Reshape((1, SIDE, SIDE))],
+    "permuted, flattened and back": [
+        ops.Permute((1, 2, 0)),
+        ops.Reshape((SIDE * SIDE, 1)),
+        ops.Linear(1),
+        ops.Permute((1, 0)),
+        ops.Reshape((1, SIDE, SIDE)),
+    ],
+    "dilated pooling": [ops.LpPool((2, 2), (1, 1)), ops.AvgPool((3, 2), (2, 1))],
+    "every second row": [ops.Slice(2, SIDE, axis=1, step=2), ops.Slice(1, SIDE, axis=2, step=3)],
+    "padding": [ops.Pad((2, 0, 1, 3))],
+    "positions as channels": [ops.PixelUnshuffle(3)],
+    "sum of columns": [ops.Reduce("sum", (2,), keep=True)],
+    "dense over a row": [ops.Linear(SIDE, bias=False), ops.Slice(0, 1, axis=2)],
+    "softmax of rows": [ops.Reduce("sum", (0,), keep=True), ops.Reduce("l2", (1,), keep=True)],
+}
+
+
+@pytest.mark.parametrize("case", ALONG)
+def test_fields_follow_rows_and_columns_wherever_they_are(case):
+    net = nn.write("along", (1, SIDE, SIDE), lambda x: branch(nn.conv(x, 1, 3), *ALONG[case]))
+    clipped = tuple((max(a, 0), min(z, SIDE - 1)) for a, z in predicted(net, *middle(net)))
+    assert reached(net, *middle(net)) == clipped
+
+
+def attention(x: nn.Tensor) -> nn.Tensor:
+    """Non-local attention (Wang et al. 2018): each position from all."""
+    q, k = nn.apply(ops.Flatten(1), x), nn.apply(ops.Flatten(1), nn.conv(x, 1, 1))
+    weights = nn.softmax(nn.matmul(nn.permute(q, (1, 0)), k), 1)
+    return nn.reshape(nn.matmul(q, nn.permute(weights, (1, 0))), (1, SIDE, SIDE))
+
+
+def test_attention_sees_the_whole_map():
+    net = nn.write("attention", (1, SIDE, SIDE), attention)
+    first, last = predicted(net, 0, 0)
+    assert first[1] - first[0] == last[1] - last[0] == SIDE - 1
+
+
+def test_a_transposed_convolution_sees_all_that_its_kernels_reach():
+    """Positions between those of the input: no less than what gradients reach, and no more than one position more."""
+    for kernel, stride, cut in ((4, 2, 1), (3, 2, 1), (5, 3, 0), (2, 2, 0)):
+        op = ops.ConvTranspose(1, (kernel, kernel), (stride, stride), padding=(cut,) * 4)
+        net = nn.write("up", (1, SIDE, SIDE), lambda x, op=op: nn.apply(op, nn.conv(x, 1, 3)))
+        for row in (30, 31, 32):
+            (first, last), _ = reached(net, row, row)
+            (start, end), _ = predicted(net, row, row)
+            assert start - 1 < first + 1
+            assert abs(start - first) < 2
+            assert abs(end - last) < 2
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_interpolation_sees_its_taps(mode):
+    net = nn.write("up", (1, SIDE, SIDE), lambda x: nn.apply(ops.Upsample((2, 2), mode), nn.conv(x, 1, 3)))
+    (first, last), _ = reached(net, 40, 40)
+    (start, end), _ = predicted(net, 40, 40)
+    assert abs(start - first) < 1
+    assert abs(end - last) < 1
+
+
+def test_a_constant_sees_nothing_and_widens_no_field():
+    def family(x: nn.Tensor) -> nn.Tensor:
+        y = nn.conv(x, 1, 3, 2, padding=(0, 0, 0, 0))
+        return nn.layer_scale(y, 1.0, name="gamma")
+
+    fields = cost_of(nn.write("scaled", (1, SIDE, SIDE), family)).fields
+    assert fields["gamma"].size == (0, 0)
+    assert fields["multiply1"] == fields["conv1"]

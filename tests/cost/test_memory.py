@@ -78,3 +78,20 @@ def test_training_keeps_what_the_backward_pass_reads():
     saved = 4 * (2 * 16 + 8 * 16) + 8 * (8 * 4)
     assert cost_of(net).training_bytes() == 4 * 3 * params + saved
     assert cost_of(net).training_bytes(batch=3, optimizer_slots=2) == 4 * 4 * params + 3 * saved
+
+
+def test_views_and_constants_take_no_memory_of_their_own():
+    def family(x: nn.Tensor) -> nn.Tensor:
+        y = nn.reshape(nn.conv(x, 8, 1), (2, 4, 16))
+        return nn.layer_scale(y, 1.0)
+
+    net = nn.write("net", (2, 4, 4), family)
+    assert peak_live(net) == 2 * 8 * 16
+
+
+def test_training_keeps_the_input_of_functions_that_need_it():
+    """silu keeps its input, and so does the product by a constant, which itself is a weight."""
+    net = nn.write("net", (2, 4, 4), lambda x: nn.layer_scale(nn.activation(nn.conv(x, 8, 1), "silu"), 1.0))
+    params = 2 * 8 + 8 + 8
+    saved = 4 * (2 * 16 + 8 * 16 + 8 * 16)
+    assert cost_of(net).training_bytes() == 4 * 3 * params + saved

@@ -2,12 +2,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from convsmith.transform.commute import pool_before_rectifier
 
 import convsmith
 from convsmith.errors import WeightsError
 from convsmith.model import Model
 from convsmith.network.preprocess import Preprocess
-from convsmith.transform.commute import pool_before_rectifier
 from convsmith.transform.part import trunk_and_head
 
 

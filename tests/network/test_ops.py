@@ -168,7 +168,6 @@ MISFITS = {
     "depthwise output that is no multiple": (ops.Conv(6, (1, 1), groups=4), [(4, 5, 5)]),
     "no groups": (ops.Conv(6, (1, 1), groups=0), [(4, 5, 5)]),
     "convolution of a vector": (ops.Conv(6, (1, 1)), [(8,)]),
-    "dense layer over a map": (ops.Linear(6), [(8, 5, 5)]),
     "sum of different maps": (ops.Add(), [(8, 5, 5), (8, 4, 5)]),
     "concatenation of different sizes": (ops.Concat(), [(8, 5, 5), (8, 4, 5)]),
     "concatenation of map and vector": (ops.Concat(), [(8, 5, 5), (8,)]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -13,44 +14,89 @@ from convsmith.errors import ShapeError, UnknownNameError, UsageError
 from convsmith.network import Network, Node, ops
 from convsmith.network import builder as nn
 from convsmith.network.init import GLOROT, HE_FAN_IN, LECUN, Init
+from convsmith.network.ops.pointwise import Function
 
 small = st.integers(1, 5)
 pairs = st.tuples(small, small)
 paddings = st.one_of(st.just("same"), st.tuples(*[st.integers(0, 2)] * 4))
 inits = st.one_of(st.sampled_from([HE_FAN_IN, GLOROT, LECUN]), st.builds(Init, st.just("normal"), st.floats(0, 1)))
-functions = st.sampled_from(["relu", "relu6", "tanh", "silu", "hard_swish"])
+functions = st.sampled_from(get_args(Function))
 fractions = st.floats(0, 1)
+limits = st.one_of(st.none(), st.floats(-1, 1))
+edges = st.tuples(*[st.integers(-1, 2)] * 4)
+axes = st.sampled_from([(0,), (1,), (2,), (0, 1), (1, 2), (0, 1, 2)])
+sizes = st.lists(st.one_of(small, st.just(-1)), min_size=1, max_size=4).map(tuple)
+modes = st.sampled_from(["nearest", "nearest_exact", "bilinear", "bicubic"])
+axis = st.integers(0, 2)
+triples = st.tuples(small, small, small)
 
 OP_STRATEGIES: dict[str, st.SearchStrategy[ops.Op]] = {
     "activation": st.builds(ops.Activation, functions),
     "adaptive_avg_pool": st.builds(ops.AdaptiveAvgPool, pairs),
+    "adaptive_max_pool": st.builds(ops.AdaptiveMaxPool, pairs),
     "add": st.just(ops.Add()),
     "affine": st.just(ops.Affine()),
+    "alpha_dropout": st.builds(ops.AlphaDropout, fractions),
     "avg_pool": st.builds(ops.AvgPool, pairs, pairs, paddings, st.booleans(), st.booleans()),
-    "batch_norm": st.builds(ops.BatchNorm, st.floats(1e-9, 1), fractions, st.booleans(), inits),
+    "batch_norm": st.builds(ops.BatchNorm, st.floats(1e-9, 1), fractions, st.booleans(), inits, st.booleans()),
+    "celu": st.builds(ops.CELU, fractions),
     "channel_shuffle": st.builds(ops.ChannelShuffle, small),
-    "concat": st.just(ops.Concat()),
+    "clip": st.builds(ops.Clip, limits, limits),
+    "concat": st.builds(ops.Concat, axis),
+    "constant": st.builds(ops.Constant, triples, st.booleans(), inits),
     "conv": st.builds(ops.Conv, small, pairs, pairs, paddings, pairs, small, st.booleans(), inits, inits),
-    "conv_transpose": st.builds(ops.ConvTranspose, small, pairs, pairs, st.booleans(), inits),
-    "dropout": st.builds(ops.Dropout, fractions),
+    "conv_transpose": st.builds(
+        ops.ConvTranspose, small, pairs, pairs, st.booleans(), inits, st.tuples(*[small] * 4), pairs, pairs, small
+    ),
+    "divide": st.just(ops.Divide()),
+    "dropout": st.builds(ops.Dropout, fractions, st.sampled_from(["element", "channel"])),
+    "elu": st.builds(ops.ELU, fractions),
+    "expand": st.builds(ops.Expand, triples),
     "fixed_norm": st.just(ops.FixedNorm()),
-    "flatten": st.just(ops.Flatten()),
+    "flatten": st.builds(ops.Flatten, axis),
+    "group_norm": st.builds(ops.GroupNorm, small, fractions, st.booleans(), st.booleans(), inits),
+    "hardshrink": st.builds(ops.Hardshrink, fractions),
+    "instance_norm": st.builds(ops.InstanceNorm, fractions, fractions, *[st.booleans()] * 3),
+    "l2_norm": st.builds(ops.L2Norm, axes, fractions),
+    "layer_norm": st.builds(ops.LayerNorm, axes, fractions, st.booleans(), st.booleans()),
+    "leaky_relu": st.builds(ops.LeakyReLU, fractions),
     "linear": st.builds(ops.Linear, small, st.booleans(), inits, inits),
     "local_response_norm": st.builds(ops.LocalResponseNorm, small, fractions, fractions, fractions),
-    "max_pool": st.builds(ops.MaxPool, pairs, pairs, paddings, st.booleans()),
+    "log_softmax": st.builds(ops.LogSoftmax, axis),
+    "lp_pool": st.builds(ops.LpPool, pairs, pairs, paddings, st.booleans(), st.floats(1, 4)),
+    "matmul": st.just(ops.MatMul()),
+    "max_pool": st.builds(ops.MaxPool, pairs, pairs, paddings, st.booleans(), pairs),
+    "maximum": st.just(ops.Maximum()),
+    "minimum": st.just(ops.Minimum()),
     "multiply": st.just(ops.Multiply()),
-    "pad": st.builds(ops.Pad, st.tuples(*[st.integers(-1, 2)] * 4), pairs),
+    "pad": st.builds(
+        ops.Pad, edges, pairs, st.sampled_from(["constant", "reflect", "replicate", "circular"]), fractions
+    ),
+    "permute": st.builds(ops.Permute, st.permutations([0, 1, 2]).map(tuple)),
+    "pixel_shuffle": st.builds(ops.PixelShuffle, small),
+    "pixel_unshuffle": st.builds(ops.PixelUnshuffle, small),
+    "power": st.just(ops.Power()),
+    "prelu": st.builds(ops.PReLU, st.booleans(), inits),
     "quantize": st.builds(ops.Quantize, st.floats(1e-9, 1e9), st.integers(0, 7), st.integers(3, 8)),
     "radial_basis": st.builds(ops.RadialBasis, small),
-    "scale": st.builds(ops.Scale, fractions),
+    "reduce": st.builds(ops.Reduce, st.sampled_from(["mean", "sum", "max", "min", "l2"]), axes, st.booleans()),
+    "repeat": st.builds(ops.Repeat, triples),
+    "reshape": st.builds(ops.Reshape, sizes),
+    "resize": st.builds(ops.Resize, pairs, modes, st.booleans()),
+    "rms_norm": st.builds(ops.RMSNorm, axes, fractions, st.booleans()),
+    "scale": st.builds(ops.Scale, fractions, fractions),
     "skip_init": st.just(ops.SkipInit()),
-    "slice": st.builds(ops.Slice, st.just(0), small),
+    "slice": st.builds(ops.Slice, st.just(0), small, axis, small),
+    "softmax": st.builds(ops.Softmax, axis),
+    "softplus": st.builds(ops.Softplus, fractions),
+    "softshrink": st.builds(ops.Softshrink, fractions),
     "standardized_conv": st.builds(
         ops.StandardizedConv, small, pairs, pairs, paddings, pairs, small, st.just(True), inits, inits, fractions, inits
     ),
     "stochastic_depth": st.builds(ops.StochasticDepth, fractions),
+    "subtract": st.just(ops.Subtract()),
     "table_conv": st.builds(ops.TableConv, st.just(((0, 1), (1, 2))), pairs, inits),
-    "upsample": st.builds(ops.Upsample, pairs),
+    "upsample": st.builds(ops.Upsample, st.tuples(st.floats(0.25, 3), small), modes, st.booleans()),
 }
 
 
@@ -105,7 +151,7 @@ def test_a_network_reads_back_equal(net):
 def test_an_op_reads_back_equal_whatever_its_fields(op):
     from convsmith.network import serial
 
-    node = Node("layer", op, ("input",) * (op.arity or 2))
+    node = Node("layer", op, ("input",) * (2 if op.arity is None else op.arity))
     assert serial._node_from_json(json.loads(json.dumps(serial._node_to_json(node)))) == node
 
 

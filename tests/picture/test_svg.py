@@ -173,3 +173,22 @@ def test_everything_lies_inside_the_page():
         for rect in root.iter(f"{SVG}rect"):
             assert 0 <= float(rect.get("x", 0)) <= width - float(rect.get("width", 0))
             assert 0 <= float(rect.get("y", 0)) <= height - float(rect.get("height", 0))
+
+
+def scaled_branches(x: nn.Tensor) -> nn.Tensor:
+    """Residual branches times a trained constant, which has no inputs."""
+    x = nn.layer_norm(nn.conv(x, 8, 4, 4))
+    for i in range(3):
+        with nn.scope(f"blocks.{i}"):
+            x = nn.add(x, nn.layer_scale(nn.leaky_relu(nn.group_norm(nn.conv(x, 8, 3), 2)), 1e-6, name="gamma"))
+    return nn.linear(nn.global_avg_pool(x), 10)
+
+
+def test_constants_are_boxes_without_arrows_to_them():
+    net = nn.write("scaled", (3, 32, 32), scaled_branches)
+    drawing = outline(net)
+    box = next(i for i, box in enumerate(drawing.boxes) if box.lines == ("parameter 8x1x1",))
+    assert not [arrow for arrow in drawing.arrows if arrow[1] == box]
+    assert [arrow for arrow in drawing.arrows if arrow[0] == box]
+    assert ("conv 3x3, 8", "group norm · leaky relu") in [box.lines for box in drawing.boxes]
+    ElementTree.fromstring(svg(net))

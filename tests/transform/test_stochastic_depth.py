@@ -2,6 +2,7 @@ import pytest
 import torch
 
 import convsmith
+from convsmith.network import builder as nn
 from convsmith.network import ops
 from convsmith.transform.stochastic_depth import with_stochastic_depth
 
@@ -39,3 +40,12 @@ def test_weights_and_evaluation_are_the_plain_networks() -> None:
     module.load_state_dict(plain.state_dict())
     images = torch.rand(2, 3, 32, 32)
     assert torch.equal(plain.eval()(images), module.eval()(images))
+
+
+def test_the_sum_with_a_constant_has_no_branch_to_drop() -> None:
+    def family(x: nn.Tensor) -> nn.Tensor:
+        x = nn.conv(x, 4, 3)
+        return nn.linear(nn.add(x, nn.constant(x, (4, 1, 1))), 3)
+
+    net = nn.write("shifted", (3, 4, 4), family)
+    assert with_stochastic_depth(net, 0.5) == net

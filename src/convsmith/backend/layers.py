@@ -66,12 +66,32 @@ def standardized(weight: Tensor, gain: Tensor, eps: float) -> Tensor:
     return (weight - mean) * torch.rsqrt((variance + eps) * weight[0].numel()) * gain
 
 
+class UnevenConvTranspose2d(nn.ConvTranspose2d):
+    """Transposed convolution from whose result the sides (top, bottom, left, right) are cut, not alike."""
+
+    def __init__(
+        self,
+        inputs: int,
+        channels: int,
+        kernel: Pair,
+        stride: Pair,
+        uneven: tuple[int, int, int, int],
+        *geometry: Any,
+    ) -> None:
+        super().__init__(inputs, channels, kernel, stride, 0, *geometry)
+        self.uneven = uneven
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        top, bottom, left, right = self.uneven
+        return F.pad(super().forward(input, output_size), (-left, -right, -top, -bottom))
+
+
 class MaxPool2d(nn.MaxPool2d):
     """Max pooling whose usual window, 2x2 at stride 2, is fast in every memory format."""
 
     def forward(self, input: Tensor) -> Tensor:
         halves = self.kernel_size == self.stride == (2, 2) and self.padding == (0, 0) and not self.ceil_mode
-        if halves and pooling.is_slow(input):
+        if halves and self.dilation == (1, 1) and pooling.is_slow(input):
             return pooling.max_pool_2x2(input)
         largest: Tensor = super().forward(input)
         return largest
@@ -80,13 +100,13 @@ class MaxPool2d(nn.MaxPool2d):
 class UnevenMaxPool2d(nn.MaxPool2d):
     """Max pooling with uneven or "same" padding, which never wins."""
 
-    def __init__(self, kernel: Pair, stride: Pair, uneven: Padding, *, ceil: bool) -> None:
-        super().__init__(kernel, stride, ceil_mode=ceil)
+    def __init__(self, kernel: Pair, stride: Pair, uneven: Padding, *, dilation: Pair, ceil: bool) -> None:
+        super().__init__(kernel, stride, dilation=dilation, ceil_mode=ceil)
         self.uneven = uneven
 
     def forward(self, input: Tensor) -> Tensor:
-        kernel, stride = cast("tuple[Pair, Pair]", (self.kernel_size, self.stride))
-        largest: Tensor = super().forward(padded(input, self.uneven, kernel, stride, (1, 1), float("-inf")))
+        kernel, stride, dilation = cast("tuple[Pair, Pair, Pair]", (self.kernel_size, self.stride, self.dilation))
+        largest: Tensor = super().forward(padded(input, self.uneven, kernel, stride, dilation, float("-inf")))
         return largest
 
 
@@ -103,6 +123,19 @@ class UnevenAvgPool2d(nn.AvgPool2d):
         if self.count_padding:
             return mean
         return mean / super().forward(padded(torch.ones_like(input[:1, :1]), self.uneven, kernel, stride, (1, 1)))
+
+
+class PaddedLpPool2d(nn.LPPool2d):
+    """Power-average pooling with padding, whose zeros add nothing to the sum."""
+
+    def __init__(self, p: float, kernel: Pair, stride: Pair, uneven: Padding, *, ceil: bool) -> None:
+        super().__init__(p, kernel, stride, ceil)
+        self.uneven = uneven
+
+    def forward(self, input: Tensor) -> Tensor:
+        kernel, stride = cast("tuple[Pair, Pair]", (self.kernel_size, self.stride))
+        pooled: Tensor = super().forward(padded(input, self.uneven, kernel, stride, (1, 1)))
+        return pooled
 
 
 class TableConv2d(nn.Module):
@@ -160,21 +193,6 @@ class SkipInit(nn.Module):
         return x * self.skipinit_gain
 
 
-class FixedNorm2d(nn.Module):
-    """(x - mean) / sqrt(variance) by channel, with statistics that no training changes."""
-
-    mean: Tensor
-    variance: Tensor
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.empty(channels))
-        self.register_buffer("variance", torch.empty(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (x - self.mean[:, None, None]) / self.variance[:, None, None].sqrt()
-
-
 class ReLU6(nn.ReLU6):
     """Keeps its output for the backward pass, as the next convolution does; torch's keeps its input besides."""
 
@@ -214,13 +232,26 @@ class StochasticDepth(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return x
-        kept = torch.rand(x.shape[0], 1, 1, 1, device=x.device) >= self.p
+        kept = torch.rand(x.shape[0], *(1,) * (x.ndim - 1), device=x.device) >= self.p
         return x * kept.to(x.dtype) / (1 - self.p)
 
 
-class ScalelessBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm with a bias but no weight."""
+class Constant(nn.Module):
+    """A parameter or buffer as a tensor of its own: (N, *size), for as many images as there are in `x`."""
 
-    def __init__(self, channels: int, eps: float, momentum: float) -> None:
-        super().__init__(channels, eps=eps, momentum=momentum)
-        self.register_parameter("weight", None)
+    value: Tensor
+
+    def __init__(self, size: tuple[int, ...], *, trainable: bool) -> None:
+        super().__init__()
+        if trainable:
+            self.value = nn.Parameter(torch.empty(size))
+        else:
+            self.register_buffer("value", torch.empty(size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.value.expand(x.shape[0], *self.value.shape)
+
+
+def scale(x: Tensor, factor: float, shift: float) -> Tensor:
+    """x * factor + shift."""
+    return x * factor + shift

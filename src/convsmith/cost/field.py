@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from convsmith.cost.positions import COLUMNS, ROWS, Positions, positions_of
 from convsmith.network.dims import maximum
 from convsmith.network.network import INPUT, Network
-from convsmith.network.ops import Flatten, Linear, RadialBasis, Window
+from convsmith.network.ops import Window
+from convsmith.network.ops.base import UNIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,6 @@ class Axis:
 
     def through(self, window: Window) -> Axis:
         start = self.start - window.before * self.stride
-        if isinstance(window.stride, float) and window.stride < 1:  # several outputs for each input position
-            return Axis(start, self.end, self.stride * window.stride)
         return Axis(start, self.end + (window.extent - 1 - window.before) * self.stride, self.stride * window.stride)
 
     def joined(self, other: Axis) -> Axis:
@@ -64,21 +64,48 @@ class Field:
         return self.height.centre, self.width.centre
 
 
+NOTHING = Field(Axis(0, -1), Axis(0, -1))
+"""The field of a constant."""
+
+
 def fields_of(net: Network) -> dict[str, Field]:
-    """Receptive field by node name. Layers that read a whole map (flatten, dense) see all that the map sees."""
+    """Receptive field by node name. Layers that read a whole map (flatten, dense) see all that the map sees.
+
+    Statistics that a norm takes over the map are left aside, for they are no matter of place: group and layer norm see
+    one position. What does not depend on the image at all sees nothing.
+    """
     fields: dict[str, Field] = {INPUT: Field()}
+    positions, shapes = positions_of(net), net.shapes
     for node in net.nodes:
-        inputs = net.inputs_of(node)
-        vertical, horizontal = node.op.windows(net.shapes[node.name], *inputs)
-        if isinstance(node.op, (Flatten, Linear, RadialBasis)) and len(inputs[0]) == 3:
-            vertical, horizontal = Window(inputs[0][1]), Window(inputs[0][2])
+        inputs, output = [shapes[source] for source in node.inputs], shapes[node.name]
+        own = node.op.windows(output, *inputs) if inputs and len(inputs[0]) == 3 else (UNIT, UNIT)
         joined: Field | None = None
-        for source in node.inputs:
+        for index, source in enumerate(node.inputs):
             field = fields[source]
+            if field is NOTHING:
+                continue
+            vertical, horizontal = _windows(own, node.op.whole(index, *inputs), positions[source])
             through = Field(field.height.through(vertical), field.width.through(horizontal))
             joined = through if joined is None else _join(joined, through)
-        fields[node.name] = joined or Field()
+        fields[node.name] = joined or NOTHING
     return fields
+
+
+def _windows(own: tuple[Window, Window], whole: tuple[int, ...], positions: Positions) -> tuple[Window, Window]:
+    """What one output element sees by rows and columns, wherever they are.
+
+    `own` is what the op sees of rows in axis 1 and columns in axis 2, `whole` the axes that it sees as a whole.
+    """
+    vertical, horizontal = own
+    if not positions.rows.isdisjoint(whole):
+        vertical = Window(positions.size[0], positions.size[0])
+    elif positions.rows != ROWS:
+        vertical = UNIT
+    if not positions.columns.isdisjoint(whole):
+        horizontal = Window(positions.size[1], positions.size[1])
+    elif positions.columns != COLUMNS:
+        horizontal = UNIT
+    return vertical, horizontal
 
 
 def _join(a: Field, b: Field) -> Field:

@@ -14,6 +14,60 @@ from convsmith.errors import UsageError
 from convsmith.network import dialect, ops
 from convsmith.network.dims import Dim, Pair, Shape, pair
 from convsmith.network.init import HE_FAN_IN, HE_FAN_OUT, LECUN, ONES, ZEROS, Init
+from convsmith.network.layers import (
+    apply as apply,
+)
+from convsmith.network.layers import (
+    channel_max as channel_max,
+)
+from convsmith.network.layers import (
+    channel_mean as channel_mean,
+)
+from convsmith.network.layers import (
+    constant as constant,
+)
+from convsmith.network.layers import (
+    global_max_pool as global_max_pool,
+)
+from convsmith.network.layers import (
+    group_norm as group_norm,
+)
+from convsmith.network.layers import (
+    instance_norm as instance_norm,
+)
+from convsmith.network.layers import (
+    layer_norm as layer_norm,
+)
+from convsmith.network.layers import (
+    layer_scale as layer_scale,
+)
+from convsmith.network.layers import (
+    leaky_relu as leaky_relu,
+)
+from convsmith.network.layers import (
+    matmul as matmul,
+)
+from convsmith.network.layers import (
+    permute as permute,
+)
+from convsmith.network.layers import (
+    pixel_shuffle as pixel_shuffle,
+)
+from convsmith.network.layers import (
+    prelu as prelu,
+)
+from convsmith.network.layers import (
+    reshape as reshape,
+)
+from convsmith.network.layers import (
+    resize as resize,
+)
+from convsmith.network.layers import (
+    softmax as softmax,
+)
+from convsmith.network.layers import (
+    subtract as subtract,
+)
 from convsmith.network.network import INPUT, Auxiliary, Network, Node, infer
 from convsmith.network.ops.pointwise import Function
 from convsmith.network.ops.window import Padding, symmetric
@@ -145,7 +199,7 @@ def default_padding(kernel: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Padd
 
 
 def conv_transpose(x: Tensor, channels: Dim, kernel: int, stride: int, *, name: str | None = None) -> Tensor:
-    """Transposed convolution that enlarges by `stride`."""
+    """Transposed convolution that enlarges by `stride`, without padding."""
     return x.builder.add("up", ops.ConvTranspose(channels, pair(kernel), pair(stride)), (x,), name, None)
 
 

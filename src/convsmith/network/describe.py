@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import singledispatch
 
 from convsmith.network import ops
@@ -54,8 +55,56 @@ def _(op: ops.AvgPool) -> str:
 
 
 @describe.register
+def _(op: ops.LpPool) -> str:
+    return f"L{op.p:g} pool {_window(op.kernel, op.stride)}"
+
+
+@describe.register
 def _(op: ops.AdaptiveAvgPool) -> str:
-    return "global average pool" if op.size == (1, 1) else f"average pool to {op.size[0]}x{op.size[1]}"
+    return "global average pool" if op.size == (1, 1) else f"average pool to {_by(op.size)}"
+
+
+@describe.register
+def _(op: ops.AdaptiveMaxPool) -> str:
+    return "global max pool" if op.size == (1, 1) else f"max pool to {_by(op.size)}"
+
+
+@describe.register
+def _(op: ops.Reduce) -> str:
+    where = {(0,): "channels", (1, 2): "space", (1,): "rows", (2,): "columns"}.get(op.axes, f"axes {_list(op.axes)}")
+    return f"{op.function} over {where}"
+
+
+@describe.register
+def _(op: ops.GroupNorm) -> str:
+    return f"group norm {op.groups}"
+
+
+@describe.register
+def _(op: ops.Clip) -> str:
+    low, high = ("" if limit is None else f"{limit:g}" for limit in (op.low, op.high))
+    return f"clip {low}..{high}"
+
+
+@describe.register
+def _(op: ops.Constant) -> str:
+    return f"{'parameter' if op.trainable else 'constant'} {_by(op.size)}"
+
+
+@describe.register(ops.Reshape)
+@describe.register(ops.Expand)
+def _(op: ops.Reshape | ops.Expand) -> str:
+    return f"{op.kind} to {_by(op.size)}"
+
+
+@describe.register
+def _(op: ops.Permute) -> str:
+    return f"permute {_list(op.axes)}"
+
+
+@describe.register
+def _(op: ops.Pad) -> str:
+    return "pad" if op.mode == "constant" else f"{op.mode} pad"
 
 
 @describe.register
@@ -71,12 +120,15 @@ def _(op: ops.Dropout | ops.StochasticDepth) -> str:
 
 @describe.register
 def _(op: ops.Scale) -> str:
-    return f"scale {op.factor:g}"
+    shift = f" and shift {op.shift:g}" if op.shift else ""
+    return f"shift {op.shift:g}" if op.factor == 1 and op.shift else f"scale {op.factor:g}{shift}"
 
 
 @describe.register
 def _(op: ops.Slice) -> str:
-    return f"channels {op.start} to {op.stop}"
+    what = {0: "channels", 1: "rows", 2: "columns"}.get(op.axis, f"axis {op.axis},")
+    step = "" if op.step == 1 else f" by {op.step}"
+    return f"{what} {op.start} to {op.stop}{step}"
 
 
 @describe.register
@@ -84,9 +136,24 @@ def _(op: ops.ChannelShuffle) -> str:
     return f"shuffle {op.groups} groups"
 
 
+@describe.register(ops.PixelShuffle)
+@describe.register(ops.PixelUnshuffle)
+def _(op: ops.PixelShuffle | ops.PixelUnshuffle) -> str:
+    return f"{op.kind.replace('_', ' ')} {op.factor}"
+
+
 @describe.register
 def _(op: ops.Upsample) -> str:
-    return f"upsample {op.factor[0]}x{op.factor[1]}"
+    return f"{_resampled(op)}upsample {op.factor[0]:g}x{op.factor[1]:g}"
+
+
+@describe.register
+def _(op: ops.Resize) -> str:
+    return f"{_resampled(op)}resize to {_by(op.size)}"
+
+
+def _resampled(op: ops.Upsample | ops.Resize) -> str:
+    return "" if op.mode == "nearest" else f"{op.mode.replace('_', ' ')} "
 
 
 @describe.register
@@ -106,6 +173,14 @@ def short(count: float) -> str:
 def _window(kernel: Pair, stride: Pair = (1, 1)) -> str:
     size = f"{kernel[0]}x{kernel[1]}"
     return size if stride == (1, 1) else f"{size} / {_side(stride)}"
+
+
+def _by(sides: Sequence[int]) -> str:
+    return "x".join(map(str, sides))
+
+
+def _list(axes: Sequence[int]) -> str:
+    return ", ".join(map(str, axes))
 
 
 def _side(pair: Pair) -> str:

@@ -35,6 +35,7 @@ class Init:
 
 ZEROS = Init("constant", 0.0)
 ONES = Init("constant", 1.0)
+QUARTER = Init("constant", 0.25)
 HE_FAN_IN = Init("he_fan_in")
 HE_FAN_OUT = Init("he_fan_out")
 GLOROT = Init("glorot_uniform")

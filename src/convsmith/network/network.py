@@ -1,16 +1,17 @@
-"""The value that everything is a function of: a network without weights."""
+"""The value that everything else is a function of: a network without weights."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 
 from convsmith.errors import ShapeError, UsageError
 from convsmith.network.dims import Shape, always, equal, text
 from convsmith.network.ops import Op, Parameter
+from convsmith.network.origin import Origin
 from convsmith.network.storage import FLOAT32, Storage, Stored, settled
 
 INPUT = "input"
@@ -54,6 +55,10 @@ class Auxiliary:
 class Network:
     """Nodes in topological order from the input (C, H, W) to the output. Frozen, hashable, comparable, no weights.
 
+    `origin` says where the network comes from, if that is known. It is provenance, not part of the value: networks that
+    differ in nothing else are equal. `dataclasses.replace` keeps it, so a transform that makes another network of this
+    one sets it too.
+
     Raises UsageError for a graph that is not one (unknown input, repeated name); shapes are inferred on first use
     and raise ShapeError naming the node.
     """
@@ -63,6 +68,7 @@ class Network:
     nodes: tuple[Node, ...]
     output: str
     auxiliary: tuple[Auxiliary, ...] = ()
+    origin: Origin | None = field(default=None, compare=False)
     storage: tuple[Stored, ...] = ()
     """How parameters are kept in a file, where not in float32 (see `with_storage`)."""
 
@@ -189,8 +195,9 @@ class Network:
 
 def infer(name: str, op: Op, inputs: list[Shape]) -> Shape:
     """The op's output shape; a misfit is raised again under the node's name."""
-    if not inputs or (op.arity is not None and len(inputs) != op.arity):
-        raise ShapeError(f"{name}: {op.kind} takes {op.arity or 'one or more'} inputs, got {len(inputs)}")
+    if len(inputs) != op.arity if op.arity is not None else not inputs:
+        taken = "one or more" if op.arity is None else op.arity
+        raise ShapeError(f"{name}: {op.kind} takes {taken} inputs, got {len(inputs)}")
     try:
         shape = op.shape(*inputs)
     except ShapeError as error:

@@ -15,6 +15,7 @@ from convsmith.network.dims import Shape
 from convsmith.network.init import Init, Kind
 from convsmith.network.network import Auxiliary, Network, Node
 from convsmith.network.ops import OPS, Op
+from convsmith.network.origin import Origin
 from convsmith.network.storage import storage_from_json, storage_to_json, with_storage
 
 FORMAT = 1
@@ -33,6 +34,8 @@ def network_to_json(net: Network) -> dict[str, Any]:
     }
     if net.auxiliary:
         data["auxiliary"] = [{"node": head.node, "weight": head.weight} for head in net.auxiliary]
+    if net.origin:
+        data["origin"] = net.origin.to_json()
     if net.storage:
         data["storage"] = {key: storage_to_json(storage) for key, storage in net.storage}
     return data
@@ -49,6 +52,7 @@ def network_from_json(cls: type[SomeNetwork], data: Any) -> SomeNetwork:
             nodes=tuple(_node_from_json(node) for node in data["nodes"]),
             output=_text(data["output"]),
             auxiliary=tuple(Auxiliary(_text(h["node"]), float(h["weight"])) for h in data.get("auxiliary", ())),
+            origin=Origin.from_json(data["origin"]) if "origin" in data else None,
         )
         _ = net.shapes
         stored = {_text(key): storage_from_json(key, value) for key, value in data.get("storage", {}).items()}
@@ -134,7 +138,7 @@ def _value_to_json(value: Any) -> Any:
         return {"init": value.kind, "value": value.value}
     if isinstance(value, tuple):
         return [_value_to_json(item) for item in value]
-    return value if isinstance(value, (int, float, str)) else value.tolist()
+    return value if value is None or isinstance(value, (int, float, str)) else value.tolist()
 
 
 def _value_from_json(value: Any) -> Any:

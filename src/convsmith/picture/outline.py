@@ -24,6 +24,17 @@ FOLDED: dict[type[ops.Op], str] = {
     ops.BatchNorm: "norm",
     ops.Affine: "affine",
     ops.LocalResponseNorm: "LRN",
+    ops.GroupNorm: "group norm",
+    ops.InstanceNorm: "instance norm",
+    ops.LayerNorm: "layer norm",
+    ops.RMSNorm: "RMS norm",
+    ops.LeakyReLU: "leaky relu",
+    ops.PReLU: "prelu",
+    ops.ELU: "elu",
+    ops.CELU: "celu",
+    ops.Clip: "",
+    ops.Softmax: "softmax",
+    ops.LogSoftmax: "log softmax",
     ops.Scale: "scale",
     ops.SkipInit: "gain",
     ops.Dropout: "dropout",
@@ -36,12 +47,21 @@ KINDS: dict[type[ops.Op], Kind] = {
     ops.ConvTranspose: "convolution",
     ops.TableConv: "convolution",
     ops.Linear: "dense",
+    ops.MatMul: "dense",
     ops.RadialBasis: "dense",
     ops.MaxPool: "pooling",
     ops.AvgPool: "pooling",
     ops.AdaptiveAvgPool: "pooling",
+    ops.AdaptiveMaxPool: "pooling",
+    ops.LpPool: "pooling",
+    ops.Reduce: "pooling",
     ops.Add: "joining",
     ops.Multiply: "joining",
+    ops.Subtract: "joining",
+    ops.Divide: "joining",
+    ops.Maximum: "joining",
+    ops.Minimum: "joining",
+    ops.Power: "joining",
     ops.Concat: "joining",
 }
 
@@ -99,8 +119,8 @@ def _units(net: Network) -> list[Box]:
     units: list[list[Node]] = []
     ending: dict[str, list[Node]] = {}
     for node in net:
-        unit = ending.get(node.inputs[0])
-        alone = readers[node.inputs[0]] == 1 and type(node.op) in FOLDED
+        unit = ending.get(node.inputs[0]) if node.inputs else None
+        alone = bool(node.inputs) and readers[node.inputs[0]] == 1 and type(node.op) in FOLDED
         if unit and alone and unit[0].block == node.block:
             unit.append(node)
         else:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import singledispatch
+from math import gcd
 from typing import Any
 
 from convsmith.errors import UsageError
 from convsmith.network import ops
-from convsmith.network.dims import Shape, divisible
+from convsmith.network.dims import Shape, blocks, divisible, elements
 from convsmith.network.network import INPUT, Network, Node, infer
+from convsmith.network.origin import Origin
 
 
 def scale_width(net: Network, factor: float) -> Network:
-    """The same network with every layer's channels multiplied by `factor`, the output's excepted.
+    """The same network with every layer's channels multiplied by `factor`, except the output's.
 
-    Channels are rounded to a multiple of 8 (of a smaller power of two where the original is no multiple of 8), as
+    Channels are rounded to a multiple of 8 (of a smaller power of two where the original is not a multiple of 8), as
     MobileNet's width multiplier does (Howard et al. 2017, section 3.3). Equal widths stay equal, so that residual sums
-    still fit; depthwise layers follow their input. Connection tables keep their maps.
+    still fit; depthwise layers and constants follow what they are applied to. Connection tables keep their maps, and
+    dense layers over rows or columns their size.
 
     Raises UsageError for a factor that is not positive, ShapeError where the scaled layers do not fit.
     """
@@ -27,14 +30,37 @@ def scale_width(net: Network, factor: float) -> Network:
         return net
     fixed = {net.output, *(head.node for head in net.auxiliary)}
     shapes: dict[str, Shape] = {INPUT: net.input}
-    nodes = []
+    nodes: dict[str, Node] = {}
     for node in net.nodes:
-        before = net.inputs_of(node)[0][0]
-        after = shapes[node.inputs[0]][0]
-        op = node.op if node.name in fixed else widen(node.op, before, after, factor)
-        nodes.append(Node(node.name, op, node.inputs, node.shares))
+        op = node.op
+        if node.inputs:
+            _fit_constants(net, node, nodes, shapes)
+            if node.name not in fixed:
+                op = widen(op, net.inputs_of(node)[0], shapes[node.inputs[0]], factor)
+        nodes[node.name] = Node(node.name, op, node.inputs, node.shares)
         shapes[node.name] = infer(node.name, op, [shapes[source] for source in node.inputs])
-    return Network(net.name, net.input, tuple(nodes), net.output, net.auxiliary)
+    return replace(net, nodes=tuple(nodes.values()), origin=_origin(net.origin, factor))
+
+
+def _fit_constants(net: Network, node: Node, nodes: dict[str, Node], shapes: dict[str, Shape]) -> None:
+    """Brings the constants that a node reads to the new sides of what it reads beside them."""
+    for name in node.inputs:
+        others = [source for source in node.inputs if source != name]
+        if name == INPUT or not isinstance(net[name].op, ops.Constant) or not others:
+            continue
+        before, after, size = net.shapes[others[0]], shapes[others[0]], net.shapes[name]
+        if len(before) == len(size):
+            fitted = tuple(new if side == old else side for side, old, new in zip(size, before, after, strict=True))
+            nodes[name] = replace(nodes[name], op=replace(net[name].op, size=fitted))  # type: ignore[call-arg]
+            shapes[name] = fitted
+
+
+def _origin(origin: Origin | None, factor: float) -> Origin | None:
+    """Still of the same family, but no longer what its name says: its width was multiplied, perhaps more than once."""
+    if origin is None:
+        return None
+    before = origin.setting(scale_width.__name__)
+    return origin.with_setting(scale_width.__name__, factor * (before if isinstance(before, int | float) else 1))
 
 
 def scaled(channels: int, factor: float) -> int:
@@ -44,38 +70,75 @@ def scaled(channels: int, factor: float) -> int:
 
 
 @singledispatch
-def widen(op: ops.Op, before: int, after: int, factor: float) -> ops.Op:
-    """The op at the new width; its first input had `before` channels and now has `after`."""
+def widen(op: ops.Op, before: Shape, after: Shape, factor: float) -> ops.Op:
+    """The op at the new width; its first input had the shape `before` and now has `after`."""
     return op
 
 
 @widen.register
-def _(op: ops.Conv, before: int, after: int, factor: float) -> ops.Op:
+def _(op: ops.Conv, before: Shape, after: Shape, factor: float) -> ops.Op:
+    channels, groups = _convolution(op, before[0], after[0], factor)
+    return replace(op, channels=channels, groups=groups)
+
+
+@widen.register
+def _(op: ops.ConvTranspose, before: Shape, after: Shape, factor: float) -> ops.Op:
+    channels, groups = _convolution(op, before[0], after[0], factor)
+    return replace(op, channels=channels, groups=groups)
+
+
+def _convolution(op: ops.Conv | ops.ConvTranspose, before: int, after: int, factor: float) -> tuple[int, int]:
+    """(channels, groups): depthwise layers follow their input, others keep their groups."""
     if op.groups == before and op.groups > 1:
-        return replace(op, channels=op.channels // before * after, groups=after)
-    channels = scaled(op.channels, factor)
-    return replace(op, channels=max(1, round(channels / op.groups)) * op.groups)
-
-
-@widen.register(ops.ConvTranspose)
-def _(op: ops.ConvTranspose, before: int, after: int, factor: float) -> ops.Op:
-    return replace(op, channels=scaled(op.channels, factor))
+        return op.channels // before * after, after
+    return max(1, round(scaled(op.channels, factor) / op.groups)) * op.groups, op.groups
 
 
 @widen.register
-def _(op: ops.Linear, before: int, after: int, factor: float) -> ops.Op:
-    return replace(op, features=scaled(op.features, factor))
+def _(op: ops.Linear, before: Shape, after: Shape, factor: float) -> ops.Op:
+    # Over an axis that kept its length, it mixes positions and not channels.
+    mixes_positions = len(before) > 1 and before[-1] == after[-1]
+    return op if mixes_positions else replace(op, features=scaled(op.features, factor))
 
 
 @widen.register
-def _(op: ops.Slice, before: int, after: int, factor: float) -> ops.Op:
-    return replace(op, start=op.start * after // before, stop=op.stop * after // before)
+def _(op: ops.GroupNorm, before: Shape, after: Shape, factor: float) -> ops.Op:
+    # As many groups as divide the new channels; a group for each channel stays one.
+    return replace(op, groups=after[0] if op.groups == before[0] else gcd(op.groups, after[0]))
 
 
 @widen.register
-def _(op: ops.Pad, before: int, after: int, factor: float) -> ops.Op:
+def _(op: ops.Slice, before: Shape, after: Shape, factor: float) -> ops.Op:
+    old, new = before[op.axis], after[op.axis]
+    return replace(op, start=op.start * new // old, stop=op.stop * new // old)
+
+
+@widen.register
+def _(op: ops.Pad, before: Shape, after: Shape, factor: float) -> ops.Op:
     extra: Any = sum(op.channels)
     if not extra:
         return op
-    new = scaled(before + extra, factor) - after
+    new = scaled(before[0] + extra, factor) - after[0]
     return replace(op, channels=(new // 2, new - new // 2))
+
+
+@widen.register
+def _(op: ops.Expand, before: Shape, after: Shape, factor: float) -> ops.Op:
+    sides = [new if side == old else side for side, old, new in zip(op.size, before, after, strict=True)]
+    if before[0] == 1 and op.size[0] > 1:
+        sides[0] = scaled(op.size[0], factor)
+    return replace(op, size=tuple(sides))
+
+
+@widen.register
+def _(op: ops.Reshape, before: Shape, after: Shape, factor: float) -> ops.Op:
+    """Of the axes that hold the channels, the largest takes the change: the channels of a group, not their groups."""
+    size = list(op.size)
+    whole = op.shape(before)
+    for old, new in blocks(before, whole):
+        was, now = elements(tuple(before[i] for i in old)), elements(tuple(after[i] for i in old))
+        if was == now or any(size[i] == -1 for i in new):
+            continue
+        axis = max(new, key=lambda i: (whole[i], i))
+        size[axis] = whole[axis] * now // was
+    return replace(op, size=tuple(size))

@@ -61,7 +61,7 @@ def test_parquet_says_the_same(tmp_path: Path) -> None:
         ("path,class\na.png\n", "row 1 has 1 cells, the header 2"),
         ("path,class\na.png,\n", "row 1 has an empty cell"),
         ("path,class\na.png,x\na.png,y\n", "names a.png twice"),
-        ("path,class,split\na.png,x,dev\n", "unknown split 'dev'; known: train, val"),
+        ("path,class,split\na.png,x,odd\n", "unknown split 'odd'; known: train, val"),
         ('path,class\n"a.png,x\n', "cannot be read as CSV"),
         ("path,class\na\0.png,x\n", "cannot be read as CSV|zero byte"),
     ],

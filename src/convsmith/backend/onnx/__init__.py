@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from convsmith.backend.onnx import convolution, merge, pointwise, pool, quantize  # noqa: F401  (they add their rules)
+from convsmith.backend.onnx import (  # noqa: F401  (they add their rules)
+    arrange,
+    convolution,
+    merge,
+    norm,
+    pointwise,
+    pool,
+    quantize,
+    resample,
+)
 from convsmith.backend.onnx.emit import emit
 from convsmith.backend.onnx.model import OPSET, to_onnx
 

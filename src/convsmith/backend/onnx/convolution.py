@@ -1,4 +1,4 @@
-"""Rules for convolutions and dense layers."""
+"""Rules for convolutions, dense layers and matrix products."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from convsmith.backend.onnx.graph import Layer
 from convsmith.network.ops import (
     Conv,
     ConvTranspose,
-    Flatten,
     Linear,
+    MatMul,
     RadialBasis,
     StandardizedConv,
     TableConv,
@@ -50,7 +50,15 @@ def _convolve(op: Conv, layer: Layer, weight_and_bias: Sequence[str]) -> None:
 
 @emit.register
 def _(op: ConvTranspose, layer: Layer) -> None:
-    attributes = {"kernel_shape": op.kernel, "strides": op.stride}
+    top, bottom, left, right = op.padding
+    attributes = {
+        "kernel_shape": op.kernel,
+        "strides": op.stride,
+        "pads": (top, left, bottom, right),
+        "output_padding": op.output_padding,
+        "dilations": op.dilation,
+        "group": op.groups,
+    }
     layer.result("ConvTranspose", [layer.inputs[0], *_weight_and_bias(layer, op.bias)], attributes)
 
 
@@ -66,13 +74,20 @@ def _(op: TableConv, layer: Layer) -> None:
 
 
 @emit.register
-def _(op: Flatten, layer: Layer) -> None:
-    layer.result("Flatten", layer.inputs, {"axis": 1})
+def _(op: Linear, layer: Layer) -> None:
+    if len(layer.shape) == 1:
+        layer.result("Gemm", [layer.inputs[0], *_weight_and_bias(layer, op.bias)], {"transB": 1})
+        return
+    product = [layer.inputs[0], layer.parameter("weight/transposed", layer.array("weight").T)]
+    if op.bias:
+        layer.result("Add", [layer.step("MatMul", product), layer.parameter("bias")])
+    else:
+        layer.result("MatMul", product)
 
 
 @emit.register
-def _(op: Linear, layer: Layer) -> None:
-    layer.result("Gemm", [layer.inputs[0], *_weight_and_bias(layer, op.bias)], {"transB": 1})
+def _(op: MatMul, layer: Layer) -> None:
+    layer.result("MatMul", layer.inputs)
 
 
 @emit.register

@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 
 from convsmith.backend.onnx.grids import Grids, Integers
 from convsmith.errors import ExportError
-from convsmith.network import Network, Node
+from convsmith.network import INPUT, Network, Node
 
 Attributes: TypeAlias = Mapping[str, int | float | str | Sequence[int]]
 Array: TypeAlias = NDArray[np.float32] | NDArray[np.integer[Any]]
@@ -107,6 +107,8 @@ class Layer(Scope):
         self.inputs = inputs
         self.shapes = network.inputs_of(node)
         self.shape = network.shapes[node.name]
+        self._network = network
+        self._node = node
         self._output = output
         self._owner = node.shares or node.name
         self._weights = weights
@@ -114,6 +116,17 @@ class Layer(Scope):
     def result(self, kind: str, inputs: Sequence[str], attributes: Attributes | None = None) -> None:
         """Adds the ONNX node that gives this layer's output; it has the layer's name."""
         self.graph.add(kind, self.name, inputs, self._output, attributes or {})
+
+    def constant_inputs(self) -> list[bool]:
+        """Of each input, whether it does not depend on the image: its batch axis is 1."""
+        net = self._network
+        if all(node.inputs for node in net):
+            return [False] * len(self.inputs)
+        seen = {INPUT}
+        for node in net:
+            if any(source in seen for source in node.inputs):
+                seen.add(node.name)
+        return [source not in seen for source in self._node.inputs]
 
     def array(self, name: str) -> NDArray[np.float32]:
         """The value of a parameter, of the layer that owns it. Raises ExportError if there is none."""

@@ -39,10 +39,10 @@ class Op:
 
     kind: ClassVar[str]
     arity: ClassVar[int | None] = 1
-    """How many inputs it takes; None for one or more."""
+    """How many inputs it takes: 0 for a constant, None for one or more."""
     training_only: ClassVar[bool] = False
     saved: ClassVar[Saved] = "nothing"
-    """Which feature maps the backward pass needs."""
+    """Which feature maps the backward pass needs, if all of this op's kind need the same."""
 
     def shape(self, *inputs: Shape) -> Shape:
         """The output's shape. Raises ShapeError when the inputs do not fit."""
@@ -51,6 +51,10 @@ class Op:
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
         return ()
 
+    def kept(self) -> Saved:
+        """Which feature maps the backward pass needs."""
+        return self.saved
+
     def macs(self, output: Shape, *inputs: Shape) -> Dim:
         """Multiply-adds of convolutions and matrix products for one image."""
         raise UsageError(f"op {type(self).__name__} has no rule for its multiply-adds")
@@ -58,6 +62,10 @@ class Op:
     def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
         """Arithmetic other than the multiply-adds, for one image: one for each addition, comparison, function."""
         raise UsageError(f"op {type(self).__name__} has no rule for its elementwise operations")
+
+    def whole(self, index: int, *inputs: Shape) -> tuple[int, ...]:
+        """Axes of input `index` along which each output element sees everything."""
+        return ()
 
     def windows(self, output: Shape, *inputs: Shape) -> tuple[Window, Window]:
         """Receptive-field geometry along height and width."""

@@ -35,10 +35,7 @@ class Conv(Op):
 
     def shape(self, *inputs: Shape) -> Shape:
         channels, height, width = feature_map(inputs[0])
-        if not always(self.groups > 0):
-            raise ShapeError(f"{self.groups} groups: must be at least 1")
-        if not always((channels % self.groups == 0) & (self.channels % self.groups == 0)):
-            raise ShapeError(f"{channels} -> {self.channels} channels do not divide into {self.groups} groups")
+        _check_groups(channels, self.channels, self.groups)
         size = window.slide((height, width), self.kernel, self.stride, self.padding, self.dilation)
         return (self.channels, *size)
 
@@ -75,9 +72,11 @@ class StandardizedConv(Conv):
 
 @dataclass(frozen=True, slots=True)
 class ConvTranspose(Op):
-    """Transposed convolution without padding: each input position spreads a kernel (U-Net's up-convolution).
+    """Transposed convolution: each input position spreads a kernel (U-Net's up-convolution).
 
-    weight (C, channels, *kernel), bias (channels,). Output side = (input side - 1) * stride + kernel.
+    weight (C, channels / groups, *kernel), bias (channels,). `padding` (top, bottom, left, right) is cut off the
+    result, `output_padding` adds to its bottom and right:
+    output side = (input side - 1) * stride + dilation * (kernel - 1) + 1 - padding of both sides + output_padding.
     """
 
     kind: ClassVar[str] = "conv_transpose"
@@ -88,30 +87,46 @@ class ConvTranspose(Op):
     stride: Pair
     bias: bool = True
     init: Init = HE_FAN_IN
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    output_padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: Dim = 1
 
     def shape(self, *inputs: Shape) -> Shape:
-        _, height, width = feature_map(inputs[0])
-        if min(*self.kernel, *self.stride) < 1:
-            raise ShapeError(f"kernel {self.kernel} and stride {self.stride} must be at least 1")
-        return (
-            self.channels,
-            (height - 1) * self.stride[0] + self.kernel[0],
-            (width - 1) * self.stride[1] + self.kernel[1],
-        )
+        channels, height, width = feature_map(inputs[0])
+        if min(*self.kernel, *self.stride, *self.dilation) < 1:
+            raise ShapeError(
+                f"kernel {self.kernel}, stride {self.stride} and dilation {self.dilation} must be at least 1"
+            )
+        _check_groups(channels, self.channels, self.groups)
+        top, bottom, left, right = self.padding
+        if min(*self.padding, *self.output_padding) < 0:
+            raise ShapeError(f"padding {self.padding} and output padding {self.output_padding} must not be negative")
+        if any(more >= max(s, d) for more, s, d in zip(self.output_padding, self.stride, self.dilation, strict=True)):
+            raise ShapeError(f"output padding {self.output_padding} must be smaller than the stride or the dilation")
+        return (self.channels, self._side(0, height, top + bottom), self._side(1, width, left + right))
+
+    def _side(self, axis: int, side: Dim, padding: int) -> Dim:
+        spread = (side - 1) * self.stride[axis] + self.dilation[axis] * (self.kernel[axis] - 1) + 1
+        return spread - padding + self.output_padding[axis]
 
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
-        weight = Parameter("weight", (inputs[0][0], self.channels, *self.kernel), self.init)
+        weight = Parameter("weight", (inputs[0][0], self.channels // self.groups, *self.kernel), self.init)
         return (weight, Parameter("bias", (self.channels,), ZEROS)) if self.bias else (weight,)
 
     def macs(self, output: Shape, *inputs: Shape) -> Dim:
-        return elements(inputs[0]) * self.channels * self.kernel[0] * self.kernel[1]
+        return elements(inputs[0]) * (self.channels // self.groups) * self.kernel[0] * self.kernel[1]
 
     def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
         return elements(output) if self.bias else 0
 
     def windows(self, output: Shape, *inputs: Shape) -> tuple[Window, Window]:
+        return self._window(0, self.padding[0]), self._window(1, self.padding[2])
+
+    def _window(self, axis: int, cut: int) -> Window:
         # A fractional stride: neighbouring outputs are 1/stride of an input position apart.
-        return Window(1, 1 / self.stride[0]), Window(1, 1 / self.stride[1])
+        reach, stride = self.dilation[axis] * (self.kernel[axis] - 1), self.stride[axis]
+        return Window(-(-(reach + 1) // stride), 1 / stride, (reach - cut) // stride)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,3 +170,10 @@ class TableConv(Op):
 
     def windows(self, output: Shape, *inputs: Shape) -> tuple[Window, Window]:
         return window.windows((inputs[0][1], inputs[0][2]), self.kernel, (1, 1), NONE)
+
+
+def _check_groups(before: Dim, after: Dim, groups: Dim) -> None:
+    if not always(groups > 0):
+        raise ShapeError(f"{groups} groups: must be at least 1")
+    if not always((before % groups == 0) & (after % groups == 0)):
+        raise ShapeError(f"{before} -> {after} channels do not divide into {groups} groups")

@@ -1,28 +1,22 @@
-"""Fully connected layers."""
+"""Fully connected layers and matrix products."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from convsmith.network.dims import Dim, Shape, elements
+from convsmith.errors import ShapeError
+from convsmith.network.dims import Dim, Shape, broadcast, elements, equal, text
 from convsmith.network.init import LECUN, ZEROS, Init
-from convsmith.network.ops.base import Op, Parameter, Rearrangement, Saved, vector
-
-
-@dataclass(frozen=True, slots=True)
-class Flatten(Rearrangement):
-    """(C, H, W) -> (C * H * W,), channels slowest."""
-
-    kind: ClassVar[str] = "flatten"
-
-    def shape(self, *inputs: Shape) -> Shape:
-        return (elements(inputs[0]),)
+from convsmith.network.ops.base import Op, Parameter, Saved, vector
 
 
 @dataclass(frozen=True, slots=True)
 class Linear(Op):
-    """Dense layer: weight (features, F), bias (features,)."""
+    """Dense layer over the last axis: weight (features, F), bias (features,).
+
+    The input is a vector (F,), or any shape (..., F) whose other axes it treats alike (ConvNeXt: (H, W, C)).
+    """
 
     kind: ClassVar[str] = "linear"
     saved: ClassVar[Saved] = "inputs"
@@ -33,18 +27,20 @@ class Linear(Op):
     bias_init: Init = ZEROS
 
     def shape(self, *inputs: Shape) -> Shape:
-        vector(inputs[0])
-        return (self.features,)
+        return (*inputs[0][:-1], self.features)
 
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
-        weight = Parameter("weight", (self.features, inputs[0][0]), self.init)
+        weight = Parameter("weight", (self.features, inputs[0][-1]), self.init)
         return (weight, Parameter("bias", (self.features,), self.bias_init)) if self.bias else (weight,)
 
     def macs(self, output: Shape, *inputs: Shape) -> Dim:
-        return self.features * inputs[0][0]
+        return elements(output) * inputs[0][-1]
 
     def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
-        return self.features if self.bias else 0
+        return elements(output) if self.bias else 0
+
+    def whole(self, index: int, *inputs: Shape) -> tuple[int, ...]:
+        return (len(inputs[0]) - 1,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +68,31 @@ class RadialBasis(Op):
 
     def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
         return self.classes * inputs[0][0]
+
+    def whole(self, index: int, *inputs: Shape) -> tuple[int, ...]:
+        return (0,)
+
+
+@dataclass(frozen=True, slots=True)
+class MatMul(Op):
+    """The matrix product of two branches, (..., M, K) by (..., K, N), as attention has it."""
+
+    kind: ClassVar[str] = "matmul"
+    arity: ClassVar[int | None] = 2
+    saved: ClassVar[Saved] = "inputs"
+
+    def shape(self, *inputs: Shape) -> Shape:
+        first, second = inputs
+        leading = broadcast(first[:-2], second[:-2]) if min(len(first), len(second)) > 1 else None
+        if leading is None or not equal(first[-1:], second[-2:-1]):
+            raise ShapeError(f"cannot multiply the matrices {text(first)} and {text(second)}")
+        return (*leading, first[-2], second[-1])
+
+    def macs(self, output: Shape, *inputs: Shape) -> Dim:
+        return elements(output) * inputs[0][-1]
+
+    def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
+        return 0
+
+    def whole(self, index: int, *inputs: Shape) -> tuple[int, ...]:
+        return (len(inputs[index]) - (2 if index else 1),)

@@ -1,4 +1,4 @@
-"""Ops that join branches or take a part of one."""
+"""Ops that join branches, and the constant that a branch may be."""
 
 from __future__ import annotations
 
@@ -7,121 +7,138 @@ from typing import ClassVar
 
 from convsmith.errors import ShapeError
 from convsmith.network import dims
-from convsmith.network.dims import Dim, Pair, Shape
-from convsmith.network.ops.base import Elementwise, Rearrangement, Saved, Window, feature_map
+from convsmith.network.dims import Dim, Shape
+from convsmith.network.init import ZEROS, Init
+from convsmith.network.ops.base import Elementwise, Op, Parameter, Rearrangement, Saved
+
+
+class _Joint(Elementwise):
+    """Base of elementwise ops on several inputs. A side of 1 is repeated to fit: (C, 1, 1) or (1, H, W) are gates."""
+
+    __slots__ = ()
+    misfit: ClassVar[str]
+    arity: ClassVar[int | None] = 2
+
+    def shape(self, *inputs: Shape) -> Shape:
+        whole = inputs[0]
+        for other in inputs[1:]:
+            joined = whole if dims.equal(whole, other) else dims.broadcast(whole, other)
+            if joined is None:
+                raise ShapeError(self.misfit.format(dims.text(whole), dims.text(other)))
+            whole = joined
+        return whole
 
 
 @dataclass(frozen=True, slots=True)
-class Add(Elementwise):
-    """The sum of branches of one shape."""
+class Add(_Joint):
+    """The sum of branches."""
 
     kind: ClassVar[str] = "add"
+    misfit: ClassVar[str] = "cannot add {} and {}"
     arity: ClassVar[int | None] = None
-
-    def shape(self, *inputs: Shape) -> Shape:
-        for other in inputs[1:]:
-            if not dims.equal(inputs[0], other):
-                raise ShapeError(f"cannot add {dims.text(inputs[0])} and {dims.text(other)}")
-        return inputs[0]
 
     def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
         return (len(inputs) - 1) * dims.elements(output)
 
 
 @dataclass(frozen=True, slots=True)
-class Multiply(Elementwise):
-    """A feature map times a weight for each channel, (C, 1, 1) (squeeze-and-excitation), or for each element."""
+class Subtract(_Joint):
+    """The first input minus the second."""
+
+    kind: ClassVar[str] = "subtract"
+    misfit: ClassVar[str] = "cannot subtract {1} from {0}"
+
+
+@dataclass(frozen=True, slots=True)
+class Multiply(_Joint):
+    """The product: a feature map times a weight for each element, channel (squeeze-and-excitation) or position."""
 
     kind: ClassVar[str] = "multiply"
-    arity: ClassVar[int | None] = 2
+    misfit: ClassVar[str] = "cannot multiply {} by {}"
     saved: ClassVar[Saved] = "inputs"
 
-    def shape(self, *inputs: Shape) -> Shape:
-        first, second = inputs
-        if dims.equal(first, second) or (dims.equal(first[:1], second[:1]) and second[1:] == (1, 1)):
-            return first
-        raise ShapeError(f"cannot multiply {dims.text(first)} by {dims.text(second)}")
+
+@dataclass(frozen=True, slots=True)
+class Divide(_Joint):
+    """The first input divided by the second."""
+
+    kind: ClassVar[str] = "divide"
+    misfit: ClassVar[str] = "cannot divide {} by {}"
+    saved: ClassVar[Saved] = "inputs"
+
+
+@dataclass(frozen=True, slots=True)
+class Maximum(_Joint):
+    """The larger of two inputs, element by element (maxout)."""
+
+    kind: ClassVar[str] = "maximum"
+    misfit: ClassVar[str] = "cannot compare {} and {}"
+    saved: ClassVar[Saved] = "inputs"
+
+
+@dataclass(frozen=True, slots=True)
+class Minimum(_Joint):
+    """The smaller of two inputs, element by element."""
+
+    kind: ClassVar[str] = "minimum"
+    misfit: ClassVar[str] = "cannot compare {} and {}"
+    saved: ClassVar[Saved] = "inputs"
+
+
+@dataclass(frozen=True, slots=True)
+class Power(_Joint):
+    """The first input to the power of the second: generalised-mean pooling has a trained exponent."""
+
+    kind: ClassVar[str] = "power"
+    misfit: ClassVar[str] = "cannot raise {} to the power of {}"
+    saved: ClassVar[Saved] = "inputs"
 
 
 @dataclass(frozen=True, slots=True)
 class Concat(Rearrangement):
-    """Channels of the branches, one after the other."""
+    """The branches one after the other along an axis, counted from 0 without the batch: 0 is channels."""
 
     kind: ClassVar[str] = "concat"
     arity: ClassVar[int | None] = None
 
+    axis: int = 0
+
     def shape(self, *inputs: Shape) -> Shape:
-        channels: Dim = 0
+        first, axis = inputs[0], self.axis
+        dims.check_axes((axis,), first)
+        length: Dim = 0
         for shape in inputs:
-            if len(shape) != len(inputs[0]) or not dims.equal(shape[1:], inputs[0][1:]):
+            others = shape[:axis] + shape[axis + 1 :]
+            if len(shape) != len(first) or not dims.equal(others, first[:axis] + first[axis + 1 :]):
                 raise ShapeError(f"cannot concatenate {' and '.join(dims.text(s) for s in inputs)}: sizes differ")
-            channels = channels + shape[0]
-        return (channels, *inputs[0][1:])
+            length = length + shape[axis]
+        return (*first[:axis], length, *first[axis + 1 :])
 
 
 @dataclass(frozen=True, slots=True)
-class Slice(Rearrangement):
-    """Channels from `start` up to, not including, `stop`."""
+class Constant(Op):
+    """A parameter, or a buffer if it is not `trainable`, as a node without inputs: value, of this `size`.
 
-    kind: ClassVar[str] = "slice"
+    ConvNeXt's layer scale is (C, 1, 1) multiplied into a branch; a learned position is (1, H, W) added to a map.
+    """
 
-    start: Dim
-    stop: Dim
+    kind: ClassVar[str] = "constant"
+    arity: ClassVar[int | None] = 0
 
-    def shape(self, *inputs: Shape) -> Shape:
-        channels = inputs[0][0]
-        if not dims.always((self.start >= 0) & (self.start < self.stop) & (self.stop <= channels)):
-            raise ShapeError(f"no channels {self.start} to {self.stop} in {dims.text(inputs[0])}")
-        return (self.stop - self.start, *inputs[0][1:])
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelShuffle(Rearrangement):
-    """Channel g * n + i moves to i * groups + g, so that groups mix (ShuffleNet)."""
-
-    kind: ClassVar[str] = "channel_shuffle"
-
-    groups: int
+    size: tuple[Dim, ...]
+    trainable: bool = True
+    init: Init = ZEROS
 
     def shape(self, *inputs: Shape) -> Shape:
-        if self.groups < 1 or not dims.always(feature_map(inputs[0])[0] % self.groups == 0):
-            raise ShapeError(f"{inputs[0][0]} channels do not divide into {self.groups} groups")
-        return inputs[0]
+        if not self.size:
+            raise ShapeError("a constant needs at least one axis")
+        return self.size
 
+    def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
+        return (Parameter("value", self.size, self.init, self.trainable),)
 
-@dataclass(frozen=True, slots=True)
-class Pad(Rearrangement):
-    """Zeros added at (top, bottom, left, right), and as further `channels`; negative numbers cut away."""
+    def macs(self, output: Shape, *inputs: Shape) -> Dim:
+        return 0
 
-    kind: ClassVar[str] = "pad"
-
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
-    channels: tuple[Dim, Dim] = (0, 0)
-    """Zero maps put before and after the input's (the parameter-free shortcut A of He et al. 2015)."""
-
-    def shape(self, *inputs: Shape) -> Shape:
-        channels, height, width = feature_map(inputs[0])
-        top, bottom, left, right = self.padding
-        size = (height + top + bottom, width + left + right)
-        if not dims.always((size[0] > 0) & (size[1] > 0)):
-            raise ShapeError(f"nothing is left of {dims.text(inputs[0])} after padding by {self.padding}")
-        return (channels + self.channels[0] + self.channels[1], *size)
-
-    def windows(self, output: Shape, *inputs: Shape) -> tuple[Window, Window]:
-        return Window(before=self.padding[0]), Window(before=self.padding[2])
-
-
-@dataclass(frozen=True, slots=True)
-class Upsample(Rearrangement):
-    """Each position repeated `factor` (vertical, horizontal) times: nearest-neighbour enlargement."""
-
-    kind: ClassVar[str] = "upsample"
-
-    factor: Pair = (2, 2)
-
-    def shape(self, *inputs: Shape) -> Shape:
-        channels, height, width = feature_map(inputs[0])
-        return (channels, height * self.factor[0], width * self.factor[1])
-
-    def windows(self, output: Shape, *inputs: Shape) -> tuple[Window, Window]:
-        return Window(1, 1 / self.factor[0]), Window(1, 1 / self.factor[1])
+    def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
+        return 0

@@ -1,109 +1,35 @@
-"""Ops that keep the shape: normalisation, activation, regularisation."""
+"""Functions of each element, and scales."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from convsmith.errors import ShapeError
+from convsmith.network import dims
 from convsmith.network.dims import Dim, Shape, elements
-from convsmith.network.init import ONES, ZEROS, Init
-from convsmith.network.ops.base import Elementwise, Op, Parameter, Rearrangement, Saved, feature_map
+from convsmith.network.init import ONES, QUARTER, ZEROS, Init
+from convsmith.network.ops.base import Elementwise, Op, Parameter, Saved, feature_map
 
-Function = Literal["relu", "relu6", "sigmoid", "tanh", "scaled_tanh", "silu", "hard_sigmoid", "hard_swish", "gelu"]
+Function = Literal[
+    "relu", "relu6", "sigmoid", "tanh", "scaled_tanh", "silu", "hard_sigmoid", "hard_swish", "gelu",
+    "gelu_tanh", "selu", "mish", "softsign", "log_sigmoid", "tanhshrink",
+    "exp", "log", "sqrt", "rsqrt", "square", "reciprocal", "abs", "neg", "sign", "erf", "sin", "cos",
+]  # fmt: skip
 
-
-@dataclass(frozen=True, slots=True)
-class BatchNorm(Op):
-    """Normalisation by channel with running statistics (Ioffe and Szegedy 2015): weight, bias, mean, variance (C,).
-
-    `momentum` is the weight of a new batch in the running statistics (TensorFlow states one minus it).
-    """
-
-    kind: ClassVar[str] = "batch_norm"
-    saved: ClassVar[Saved] = "inputs"
-
-    eps: float = 1e-5
-    momentum: float = 0.1
-    scale: bool = True
-    """Whether there is a weight (gamma); Keras' Inception leaves it out before a rectifier."""
-    init: Init = ONES
-
-    def shape(self, *inputs: Shape) -> Shape:
-        feature_map(inputs[0])
-        return inputs[0]
-
-    def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
-        shape = inputs[0][:1]
-        parameters = (
-            Parameter("bias", shape, ZEROS),
-            Parameter("running_mean", shape, ZEROS, trainable=False),
-            Parameter("running_var", shape, ONES, trainable=False),
-        )
-        return (Parameter("weight", shape, self.init), *parameters) if self.scale else parameters
-
-    def macs(self, output: Shape, *inputs: Shape) -> Dim:
-        return 0
-
-    def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
-        return 2 * elements(output)
-
-
-@dataclass(frozen=True, slots=True)
-class FixedNorm(Op):
-    """(x - mean) / sqrt(variance) by channel, with statistics that are given and never change: mean, variance (C,).
-
-    Keras' `Normalization` layer, by which its EfficientNets normalise the pixels themselves.
-    """
-
-    kind: ClassVar[str] = "fixed_norm"
-
-    def shape(self, *inputs: Shape) -> Shape:
-        feature_map(inputs[0])
-        return inputs[0]
-
-    def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
-        shape = inputs[0][:1]
-        return (
-            Parameter("mean", shape, ZEROS, trainable=False),
-            Parameter("variance", shape, ONES, trainable=False),
-        )
-
-    def macs(self, output: Shape, *inputs: Shape) -> Dim:
-        return 0
-
-    def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
-        return 2 * elements(output)
-
-
-@dataclass(frozen=True, slots=True)
-class LocalResponseNorm(Op):
-    """x / (k + alpha / size * sum of squares over `size` neighbouring channels) ^ beta (AlexNet, section 3.3).
-
-    `alpha` is divided by `size`, as Caffe and PyTorch do; the paper's 1e-4 is not divided.
-    """
-
-    kind: ClassVar[str] = "local_response_norm"
-    saved: ClassVar[Saved] = "inputs"
-
-    size: int = 5
-    alpha: float = 5e-4
-    beta: float = 0.75
-    k: float = 2.0
-
-    def shape(self, *inputs: Shape) -> Shape:
-        feature_map(inputs[0])
-        return inputs[0]
-
-    def macs(self, output: Shape, *inputs: Shape) -> Dim:
-        return 0
-
-    def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
-        return (2 * self.size + 3) * elements(output)
+FROM_OUTPUT: tuple[Function, ...] = (
+    "relu", "relu6", "sigmoid", "tanh", "scaled_tanh", "exp", "sqrt", "rsqrt", "reciprocal",
+)  # fmt: skip
+"""Functions whose derivative the backward pass computes from the output; for the others it keeps the input."""
 
 
 @dataclass(frozen=True, slots=True)
 class Activation(Elementwise):
-    """A function of each element. `scaled_tanh` is LeNet-5's 1.7159 tanh(2x/3) (LeCun et al. 1998, appendix A)."""
+    """A function of each element.
+
+    `scaled_tanh` is LeNet-5's 1.7159 tanh(2x/3) (LeCun et al. 1998, appendix A), `hard_sigmoid` is relu6(x + 3) / 6,
+    `gelu_tanh` is GELU's approximation by tanh. Functions with numbers of their own are ops of their own.
+    """
 
     kind: ClassVar[str] = "activation"
     saved: ClassVar[Saved] = "output"
@@ -112,6 +38,128 @@ class Activation(Elementwise):
 
     def shape(self, *inputs: Shape) -> Shape:
         return inputs[0]
+
+    def kept(self) -> Saved:
+        return "output" if self.function in FROM_OUTPUT else "inputs"
+
+
+class _Curve(Elementwise):
+    """Base of functions of each element that have numbers of their own."""
+
+    __slots__ = ()
+    saved: ClassVar[Saved] = "inputs"
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return inputs[0]
+
+
+@dataclass(frozen=True, slots=True)
+class LeakyReLU(_Curve):
+    """x where it is positive, `slope` times x elsewhere."""
+
+    kind: ClassVar[str] = "leaky_relu"
+
+    slope: float = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class ELU(_Curve):
+    """x where it is positive, `alpha` (exp(x) - 1) elsewhere (Clevert et al. 2015)."""
+
+    kind: ClassVar[str] = "elu"
+
+    alpha: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class CELU(_Curve):
+    """x where it is positive, `alpha` (exp(x / alpha) - 1) elsewhere (Barron 2017)."""
+
+    kind: ClassVar[str] = "celu"
+
+    alpha: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Softplus(_Curve):
+    """log(1 + exp(`beta` x)) / `beta`."""
+
+    kind: ClassVar[str] = "softplus"
+
+    beta: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hardshrink(_Curve):
+    """x, and 0 between -`threshold` and `threshold`."""
+
+    kind: ClassVar[str] = "hardshrink"
+
+    threshold: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Softshrink(_Curve):
+    """x moved towards 0 by `threshold`, and 0 where it would pass it."""
+
+    kind: ClassVar[str] = "softshrink"
+
+    threshold: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Clip(_Curve):
+    """x cut to `low` and `high`; None does not cut. Hardtanh is Clip(-1, 1)."""
+
+    kind: ClassVar[str] = "clip"
+
+    low: float | None = None
+    high: float | None = None
+
+    def shape(self, *inputs: Shape) -> Shape:
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ShapeError(f"cannot clip to {self.low:g} at least and {self.high:g} at most")
+        return inputs[0]
+
+
+@dataclass(frozen=True, slots=True)
+class PReLU(_Curve):
+    """x where it is positive, a trained slope times x elsewhere (He et al. 2015): weight (C,), or (1,) for all."""
+
+    kind: ClassVar[str] = "prelu"
+
+    per_channel: bool = True
+    init: Init = QUARTER
+
+    def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
+        return (Parameter("weight", inputs[0][:1] if self.per_channel else (1,), self.init),)
+
+
+@dataclass(frozen=True, slots=True)
+class Softmax(Elementwise):
+    """Exponentials divided by their sum over one axis, counted from 0 without the batch: 0 is classes or channels."""
+
+    kind: ClassVar[str] = "softmax"
+    saved: ClassVar[Saved] = "output"
+
+    axis: int = 0
+
+    def shape(self, *inputs: Shape) -> Shape:
+        dims.check_axes((self.axis,), inputs[0])
+        return inputs[0]
+
+    def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
+        return 3 * elements(output)  # exponential, sum, quotient
+
+    def whole(self, index: int, *inputs: Shape) -> tuple[int, ...]:
+        return (self.axis,)
+
+
+@dataclass(frozen=True, slots=True)
+class LogSoftmax(Softmax):
+    """The logarithm of softmax over one axis."""
+
+    kind: ClassVar[str] = "log_softmax"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +185,18 @@ class Affine(Op):
 
 @dataclass(frozen=True, slots=True)
 class Scale(Elementwise):
-    """Multiplication by a constant (Inception-ResNet's residual scaling)."""
+    """x * `factor` + `shift`, numbers that are not trained (Inception-ResNet's residual scaling; 1 - x)."""
 
     kind: ClassVar[str] = "scale"
 
     factor: float
+    shift: float = 0.0
 
     def shape(self, *inputs: Shape) -> Shape:
         return inputs[0]
+
+    def elementwise(self, output: Shape, *inputs: Shape) -> Dim:
+        return elements(output) * max(1, (self.factor != 1) + (self.shift != 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,30 +214,3 @@ class SkipInit(Elementwise):
 
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
         return (Parameter("skipinit_gain", (), ZEROS),)
-
-
-@dataclass(frozen=True, slots=True)
-class Dropout(Rearrangement):
-    """Zeros elements with probability `p` in training, by element; nothing in evaluation."""
-
-    kind: ClassVar[str] = "dropout"
-    training_only: ClassVar[bool] = True
-    saved: ClassVar[Saved] = "output"
-
-    p: float = 0.5
-
-    def shape(self, *inputs: Shape) -> Shape:
-        return inputs[0]
-
-
-@dataclass(frozen=True, slots=True)
-class StochasticDepth(Rearrangement):
-    """Zeros a residual branch with probability `p` in training, by image (Huang et al. 2016)."""
-
-    kind: ClassVar[str] = "stochastic_depth"
-    training_only: ClassVar[bool] = True
-
-    p: float
-
-    def shape(self, *inputs: Shape) -> Shape:
-        return inputs[0]
