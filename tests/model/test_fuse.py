@@ -7,8 +7,7 @@ import torch
 
 import convsmith
 from convsmith.model import Model, fuse_norm
-from convsmith.network import Network, Preprocess, ops
-from convsmith.network import builder as nn
+from convsmith.network import Network, Preprocess, builder as nn, ops
 from convsmith.network.storage import IntegerStorage, with_storage
 from convsmith.transform import fuse_norm as transform
 
@@ -38,7 +37,7 @@ def family(x: nn.Tensor) -> nn.Tensor:
     x = nn.add(nn.batch_norm(read_twice, name="after_read_twice"), read_twice)
     x = nn.batch_norm(nn.relu(x), name="after_relu")
     first = nn.conv(x, 4, 1, name="owner")
-    x = nn.batch_norm(nn.conv(first, 4, 1, shares=first), name="after_shared")
+    x = nn.batch_norm(nn.again(first, first), name="after_shared")
     return nn.linear(nn.global_avg_pool(x), 5)
 
 

@@ -101,10 +101,10 @@ def fit(
         objective = None if extras.objective is None else as_objective(extras.objective)
         plan, tuned = measure(request, chosen, dataset, deadline, objective)
         folder = begun_run(out, plan, request, dataset, chosen.start)  # type: ignore[assignment]
-    for line in (*_left_out(dataset), f"network: {plan.reason}; input {text(plan.network.input)}",
-                 f"recipe: {plan.recipe}", *plan.notes, *unused_gpus(request)):  # fmt: skip
-        _tell(observers, Noticed(line))
     with folder, running(out):
+        about = (f"network: {plan.reason}; input {text(plan.network.input)}", f"recipe: {plan.recipe}", *plan.notes)
+        for line in (*_left_out(dataset), *about, *unused_gpus(request)):
+            _tell(observers, Noticed(line))
         work = _Work(replace(chosen, plan=plan), request, dataset, out, tuple(observers), extras)
         module, result = work.train_head() if plan.head_only else work.train(tuned)
         made = deliver(plan, request, dataset, module, result, out)

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from convsmith.model.model import Model
 from convsmith.network import Network, ops
-from convsmith.transform.fuse_norm import fuse_norm as fused_network
-from convsmith.transform.fuse_norm import norms_to_fuse
+from convsmith.transform.fuse_norm import fuse_norm as fused_network, norms_to_fuse
 
 
 def fuse_norm(model: Model) -> Model:

@@ -48,7 +48,7 @@ def page(record: RunRecord) -> str:
         hardest=record.hardest,
         images=mapping(record.data.get("images")),
         skipped=list(record.data.get("skipped") or ()),
-        plan="" if record.started is None else record.started.arithmetic,
+        arithmetic="" if record.started is None else record.started.arithmetic,
         settings={name: _text(value) for name, value in settings(record).items() if value not in (None, "")},
     )
 

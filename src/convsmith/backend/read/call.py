@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import torch
-from torch import Tensor, fx
+from torch import fx
 
 from convsmith.backend.read.axes import Axes
 from convsmith.backend.read.draft import Draft, Value
@@ -93,9 +93,7 @@ class Call:
         """An argument that does not depend on the image, None if it is not given. Raises ReadError for any other."""
         argument = self.get(name)
         if isinstance(argument, Laid):
-            self.refuse(
-                f"{self.packet} whose {name} is computed from the image", "compute it from parameters only"
-            )
+            self.refuse(f"{self.packet} whose {name} is computed from the image", "compute it from parameters only")
         return argument if argument is None or isinstance(argument, Known) else Known(torch.as_tensor(argument))
 
     def settle(self, laid: Laid) -> Value:

@@ -40,7 +40,7 @@ def show(
     cost = cost_of(net)
     if svg is not None:
         from convsmith.files import write_bytes
-        from convsmith.picture.svg import svg as draw
+        from convsmith.picture.drawing import svg as draw
 
         write_bytes(svg, draw(net).encode())
         typer.echo(f"picture: {svg}", err=True)

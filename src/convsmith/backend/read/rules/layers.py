@@ -127,9 +127,7 @@ def _renumbered(axes: Axes, numbers: dict[int, int], rank: int) -> Axes:
     if rank < len(numbers):
         numbers = dict.fromkeys(numbers, 0)  # only the features are left
     return Axes(
-        tuple(
-            tuple(p if p.axis < 0 else Piece(numbers[p.axis], p.size, p.step) for p in dim) for dim in axes.dims
-        )
+        tuple(tuple(p if p.axis < 0 else Piece(numbers[p.axis], p.size, p.step) for p in dim) for dim in axes.dims)
     )
 
 
@@ -194,4 +192,3 @@ def product(call: Call, first: Laid, second: Laid) -> Laid:
     dims = [tuple(piece if piece.axis == BATCH else axes[piece] for piece in dim) for dim in lead.dims]
     result = Axes.of(value.shape, call.layouts.batch).dims[-2:]
     return Laid(value, Axes((*dims, *result)))
-

@@ -185,7 +185,9 @@ def pad(call: Call) -> Symbol:
     for i in range(len(sides) // 2):
         edges[-1 - i] = (int(sides[2 * i]), int(sides[2 * i + 1]))
     modes = {"reflection_pad2d": "reflect", "replication_pad2d": "replicate", "_pad_circular": "circular"}
-    return _pad(call, laid, edges, modes.get(call.packet, call.get("mode", "constant")), float(call.get("value") or 0.0))
+    return _pad(
+        call, laid, edges, modes.get(call.packet, call.get("mode", "constant")), float(call.get("value") or 0.0)
+    )
 
 
 def _pad(call: Call, laid: Laid, edges: Sequence[tuple[int, int]], mode: str, value: float) -> Laid:
@@ -224,9 +226,7 @@ def repeat(call: Call) -> Symbol:
     dims = ((),) * (len(times) - len(laid.sizes)) + laid.axes.dims
     if times[0] != 1:
         call.refuse("images that are repeated in the batch", "repeat channels")
-    repeated = [
-        ((Piece(REPEAT, count),) if count > 1 else ()) + dim for count, dim in zip(times, dims, strict=True)
-    ]
+    repeated = [((Piece(REPEAT, count),) if count > 1 else ()) + dim for count, dim in zip(times, dims, strict=True)]
     return Laid(laid.value, Axes(tuple(repeated)))
 
 
@@ -340,4 +340,3 @@ def _part(call: Call, symbol: Symbol, dim: int, start: int, stop: int) -> Symbol
     if isinstance(symbol, Known):
         return symbol.like(symbol.tensor.narrow(dim, start, stop - start))
     return cut(call, symbol, dim, start, stop)
-
