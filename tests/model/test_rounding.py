@@ -19,7 +19,7 @@ from trained import prepared, trained
 
 import convsmith
 from convsmith.backend.onnx import to_onnx
-from convsmith.deploy.export import to_bytes
+from convsmith.deploy.export import export, to_bytes
 from convsmith.errors import UsageError
 from convsmith.model import Model, load_model, observe, round_to_int8, round_weights, save_model
 from convsmith.model.codecs.integers import nearest, on_grid
@@ -112,6 +112,13 @@ def test_onnx_runtime_computes_in_integers(name, tmp_path):
     assert kernels["QGemm"] == wanted["linear"]
     assert kernels["QLinearAdd"] == wanted["add"]
     assert not {"Conv", "FusedConv", "Gemm", "Add", "Relu"} & kernels.keys()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_export_is_verified_on_real_pictures(name, tmp_path):
+    found = export(rounded(name), tmp_path / "m.onnx", "fashion-mini", split="test", limit=300)
+    assert found.passed
+    assert (tmp_path / "m.onnx").stat().st_size < 0.5 * len(to_bytes(trained(name)))
 
 
 def test_preprocessing_stays_in_front_of_the_integers():
