@@ -167,7 +167,7 @@ TWO = "g (float[N,3,8,8] x) => (float[N,4] one, float[N,4] two) { f = Flatten (x
 
 def test_several_outputs_are_named(tmp_path: Path) -> None:
     path = save(tmp_path, TWO, w=numbers(192, 4), v=numbers(192, 4))
-    assert "'one', 'two'; say which of them is the logits" in refusal(path)
+    assert "the outputs 'one', 'two'; export the logits alone, or call them 'logits'" in refusal(path)
     assert "has no output 'three'" in refusal(path, output="three")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from convsmith.backend.onnx.model import LOGITS
 from convsmith.backend.read.onnx.graph import FLOATS, Entry, OnnxGraph, OnnxNode
 from convsmith.backend.read.onnx.reader import OPEN_BATCH
 from convsmith.backend.read.onnx.told import Told, after_preprocessing
@@ -99,12 +100,20 @@ def output_of(graph: OnnxGraph, wanted: str | None) -> str:
         if wanted not in graph.outputs:
             raise ReadError(f"the file has no output {wanted!r}; it has {', '.join(map(repr, graph.outputs))}")
         return wanted
-    first = [name for name in graph.outputs if not _derives(graph, name)]
+    first = independent_outputs(graph)
+    if LOGITS in first:
+        return LOGITS
     if len(first) != 1:
         raise ReadError(
-            f"the file has the outputs {', '.join(map(repr, graph.outputs))}", advice="say which of them is the logits"
+            f"the file has the outputs {', '.join(map(repr, graph.outputs))}",
+            advice="export the logits alone, or call them 'logits'",
         )
     return first[0]
+
+
+def independent_outputs(graph: OnnxGraph) -> list[str]:
+    """The outputs that are not made of other ones."""
+    return [name for name in graph.outputs if not _derives(graph, name)]
 
 
 def _derives(graph: OnnxGraph, output: str) -> bool:
