@@ -184,6 +184,13 @@ def test_tensorflows_order_of_axes_is_turned_round(middle: str, size: int, layer
     assert_same(path, read, axes=(0, 2, 3, 1))
 
 
+def test_channels_last_may_be_flattened_at_once(tmp_path: Path) -> None:
+    path = save(
+        tmp_path, "g (float[N,5,6,3] x) => (float[N,4] y) { f = Flatten (x) y = Gemm (f, w) }", w=numbers(90, 4)
+    )
+    assert_same(path, read_onnx(path), axes=(0, 2, 3, 1))
+
+
 def test_open_sides_are_settled_by_the_shape(tmp_path: Path) -> None:
     path = save(tmp_path, body("h = Conv (x, k)", sides="H,W"), k=numbers(5, 3, 3, 3), w=numbers(4, 5))
     read = read_onnx(path, (3, 11, 9))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 from convsmith.backend.onnx.model import LOGITS
 from convsmith.backend.read.onnx.graph import FLOATS, Entry, OnnxGraph, OnnxNode
-from convsmith.backend.read.onnx.reader import OPEN_BATCH
+from convsmith.backend.read.onnx.reader import LARGEST_MAP, OPEN_BATCH
 from convsmith.backend.read.onnx.told import Told, after_preprocessing
 from convsmith.backend.read.onnx.values import NETWORK_INPUT, Feature
 from convsmith.errors import ReadError
@@ -64,7 +65,7 @@ def _pictures(entry: Entry, shape: Shape | None) -> Start:
             f"the input {entry.name!r} leaves sizes open: {_text(seen)}",
             advice="give its shape (channels, height, width)",
         )
-    if max(known) > LARGEST_SIDE:
+    if max(known) > LARGEST_SIDE or prod(known) > LARGEST_MAP:
         raise ReadError(f"the input {entry.name!r} is {_text(known)}: no picture is as large")
     return Start(entry.name, Feature(NETWORK_INPUT, tuple(known), axes), sizes[0], entry.data_type)
 

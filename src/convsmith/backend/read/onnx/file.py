@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,27 @@ def parse(data: bytes, place: str) -> onnx.ModelProto:
             place=place,
             advice="convert it with onnx.version_converter",
         )
-    return inliner.inline_local_functions(model) if model.functions else model
+    return _inlined(model, place) if model.functions else model
+
+
+def _inlined(model: onnx.ModelProto, place: str) -> onnx.ModelProto:
+    """The model with its own functions written out where they are called."""
+    calls = {
+        (text(function.domain), text(function.name)): {
+            (text(node.domain), text(node.op_type)) for node in function.node
+        }
+        for function in model.functions
+    }
+    try:
+        tuple(TopologicalSorter(calls).static_order())
+    except CycleError:
+        raise ReadError("has functions that call themselves", place=place) from None
+    try:
+        return inliner.inline_local_functions(model)
+    except Exception as error:  # onnx raises its C++ library's errors as they come
+        raise ReadError(
+            f"has functions that cannot be written out: {str(error).splitlines()[0]}", place=place
+        ) from None
 
 
 def opset_of(model: onnx.ModelProto) -> int:

@@ -45,7 +45,7 @@ def _resized(node: OnnxNode, reader: Reader, scales: Array | None, sizes: Array 
     target: dict[int, int] = dict(zip((x.axes[axis] for axis in axes), whole, strict=True))
     if len(x.shape) != 3 or target.get(1, x.shape[0]) != x.shape[0]:
         raise ReadError("resizes what is no feature map, or its channels")
-    height, width = (target.get(axis + 1, x.shape[axis]) for axis in (1, 2))
+    height, width = (int(target.get(axis + 1) or x.shape[axis]) for axis in (1, 2))
     if (height, width) == x.shape[1:]:
         return x
     return _placed(node, reader, x, (height / x.shape[1], width / x.shape[2]), (height, width))
