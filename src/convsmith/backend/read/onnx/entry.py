@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 
 from convsmith.backend.onnx.model import LOGITS
-from convsmith.backend.read.onnx.graph import FLOATS, Entry, OnnxGraph, OnnxNode
+from convsmith.backend.read.onnx.graph import Entry, OnnxGraph, OnnxNode
 from convsmith.backend.read.onnx.reader import LARGEST_MAP, OPEN_BATCH
 from convsmith.backend.read.onnx.told import Told, after_preprocessing
 from convsmith.backend.read.onnx.values import NETWORK_INPUT, Feature
@@ -43,6 +43,8 @@ def start_of(graph: OnnxGraph, told: Told, shape: Shape | None) -> Start:
     """
     handed = after_preprocessing(graph)
     if handed is not None and told.network is not None:
+        if shape is not None and tuple(shape) != told.network.input:
+            raise ReadError(f"the network takes {_text(told.network.input)}, not the given {_text(shape)}")
         return Start(handed, Feature.plain(NETWORK_INPUT, told.network.input), None, 1, inside=True)
     used = [entry for entry in graph.inputs if graph.uses.get(entry.name)]
     if len(used) != 1:
@@ -141,7 +143,3 @@ def needed(graph: OnnxGraph, start: str, output: str) -> list[OnnxNode]:
 def batches(start: Start) -> tuple[int, ...]:
     """Batch sizes to read the graph for: one that the file leaves open may prove to be 1 all the same."""
     return (OPEN_BATCH, 1) if start.batch is None else (start.batch,)
-
-
-def is_float(start: Start) -> bool:
-    return start.data_type in FLOATS

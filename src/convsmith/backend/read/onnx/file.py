@@ -23,6 +23,7 @@ OLDEST_OPSET = 7
 LARGEST_BYTES = 2**31
 """A protocol buffer ends here; tensors that need more lie in files beside it."""
 
+HALVES = frozenset((TensorProto.FLOAT16, TensorProto.BFLOAT16))
 LOW_PRECISION = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16), np.dtype(np.float64))
 
 
@@ -81,6 +82,15 @@ def opset_of(model: onnx.ModelProto) -> int:
 def properties(model: onnx.ModelProto) -> Mapping[str, str]:
     """What the exporter noted: `network` and `classes` in convsmith's own files."""
     return {text(entry.key): text(entry.value) for entry in model.metadata_props}
+
+
+def is_half(model: onnx.ModelProto) -> bool:
+    """Whether some of the model computes with fewer bits than float32 has."""
+    kinds = {tensor.data_type for tensor in model.graph.initializer}
+    kinds.update(value.type.tensor_type.elem_type for value in model.graph.input)
+    for attribute in (attribute for node in model.graph.node for attribute in node.attribute):
+        kinds.add(attribute.i if attribute.name == "to" else attribute.t.data_type)
+    return bool(kinds & HALVES)
 
 
 def text(value: str | bytes) -> str:
