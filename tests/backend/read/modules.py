@@ -27,8 +27,12 @@ def sequential() -> nn.Module:
 
 
 def named_sequential() -> nn.Module:
-    stem = nn.Sequential(OrderedDict(conv=nn.Conv2d(3, 8, 5, 2, 2), norm=nn.InstanceNorm2d(8, affine=True), act=nn.ELU()))
-    head = nn.Sequential(OrderedDict(pool=nn.AvgPool2d(4, ceil_mode=True), flat=nn.Flatten(1), fc=nn.LazyLinear(CLASSES)))
+    stem = nn.Sequential(
+        OrderedDict(conv=nn.Conv2d(3, 8, 5, 2, 2), norm=nn.InstanceNorm2d(8, affine=True), act=nn.ELU())
+    )
+    head = nn.Sequential(
+        OrderedDict(pool=nn.AvgPool2d(4, ceil_mode=True), flat=nn.Flatten(1), fc=nn.LazyLinear(CLASSES))
+    )
     model = nn.Sequential(OrderedDict(stem=stem, head=head))
     model(torch.zeros(1, 3, 32, 32))
     return model
@@ -157,7 +161,9 @@ class CBAM(nn.Module):
 
     def __init__(self, channels):
         super().__init__()
-        self.mlp = nn.Sequential(nn.Conv2d(channels, channels // 4, 1), nn.ReLU(), nn.Conv2d(channels // 4, channels, 1))
+        self.mlp = nn.Sequential(
+            nn.Conv2d(channels, channels // 4, 1), nn.ReLU(), nn.Conv2d(channels // 4, channels, 1)
+        )
         self.conv = nn.Conv2d(2, 1, 7, padding=3, bias=False)
 
     def forward(self, x):
@@ -476,7 +482,12 @@ class WeightStandardized(nn.Conv2d):
 
 def weight_standardized() -> nn.Module:
     return nn.Sequential(
-        WeightStandardized(3, 8, 3, 2), nn.GroupNorm(2, 8), nn.CELU(), nn.LPPool2d(2, 3), nn.Flatten(), nn.Linear(200, CLASSES)
+        WeightStandardized(3, 8, 3, 2),
+        nn.GroupNorm(2, 8),
+        nn.CELU(),
+        nn.LPPool2d(2, 3),
+        nn.Flatten(),
+        nn.Linear(200, CLASSES),
     )
 
 

@@ -131,7 +131,7 @@ def is_mutation(node: fx.Node) -> bool:
 
 
 def packet_of(node: fx.Node) -> str:
-    """"conv2d" of aten.conv2d.default; other namespaces keep theirs: "torchvision.nms"."""
+    """ "conv2d" of aten.conv2d.default; other namespaces keep theirs: "torchvision.nms"."""
     schema = getattr(node.target, "_schema", None)
     if schema is None:
         return str(getattr(node.target, "__name__", node.target))
@@ -157,5 +157,3 @@ def _capture(program: ExportedProgram, module: nn.Module) -> Capture:
     named = {node.name: node for node in program.graph.nodes}
     results = tuple(named[name] for name in program.graph_signature.user_outputs if isinstance(name, str))
     return Capture(program.graph, images[0], constants, results)
-
-

@@ -13,7 +13,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from convsmith.backend.read.arrange import Step, arrangement, enlargement, named, reshape_to
+from convsmith.backend.read.arrange import Step, arrangement, enlargement, named, repetition, reshape_to
 from convsmith.backend.read.axes import BATCH, REPEAT, Axes, Piece, aligned
 from convsmith.backend.read.draft import Draft, Value
 from convsmith.errors import ReadError
@@ -47,6 +47,15 @@ class Known:
     def like(self, tensor: Tensor) -> Known:
         """The same numbers in another shape."""
         return replace(self, tensor=tensor)
+
+    @property
+    def once(self) -> Known:
+        """Without the repetition of `expand`: such dims have size 1."""
+        t = self.tensor
+        for dim in range(t.ndim):
+            if t.stride(dim) == 0 and t.shape[dim] > 1:
+                t = t.narrow(dim, 0, 1)
+        return self.like(t)
 
     @property
     def number(self) -> float | None:
@@ -188,7 +197,7 @@ class Layouts:
 
     def _repeated(self, laid: Laid, spot: Spot) -> Value:
         """A value that is repeated along some dims (`expand`), which `reshape` may have joined to others."""
-        enlarged = enlargement(laid.value.shape, laid.axes)
+        enlarged = enlargement(laid.value.shape, laid.axes) or repetition(laid.value.shape, laid.axes)
         if enlarged is not None:
             return self._apply(laid.value, [enlarged], spot)
         batch, *dims = laid.axes.dims
@@ -214,6 +223,17 @@ class Layouts:
         for step in steps:
             value = self.draft.add(step.op, value, name=spot.named(step.word), place=spot.place)
         return value
+
+
+def resized(laid: Laid, value: Value, axis: int) -> Laid:
+    """The same dims over a value whose `axis` has another size; the dim that is this axis has it too."""
+    size = value.shape[axis]
+    dims = list(laid.axes.dims)
+    at = [i for i, dim in enumerate(dims) if any(piece.axis == axis for piece in dim)]
+    if not at:  # it was 1
+        at = [len(dims) - 1]
+    dims[at[0]] = (Piece(axis, size),) if size > 1 else ()
+    return Laid(value, Axes(tuple(dims)))
 
 
 def _of_rank(first: Laid, second: Laid) -> tuple[Laid, Laid]:

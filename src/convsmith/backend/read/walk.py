@@ -25,7 +25,7 @@ LAYER_HOMES = ("torch.nn.modules.", "torch.ao.nn.", "convsmith.backend.", "keras
 SAME = frozenset("alias clone contiguous detach lift_fresh lift_fresh_copy to _to_copy type_as".split())
 """Operations that give the same tensor again, as far as weights go."""
 MOVES = SAME | frozenset(
-    "expand flatten movedim permute reshape squeeze t transpose unflatten unsqueeze view view_as _unsafe_view".split()
+    "expand expand_as flatten movedim permute reshape squeeze t transpose unflatten unsqueeze view view_as _unsafe_view".split()
 )
 """Operations after which a parameter is still that parameter, seen otherwise."""
 NO_RESULT = ("_assert_tensor_metadata", "_assert_async", "sym_constrain_range", "sym_constrain_range_for_size")
@@ -136,8 +136,8 @@ class Walk:
         with torch.no_grad():
             result = node.target(*tensors[0], **tensors[1])
         sources = frozenset().union(*(known.sources for known in knowns))
-        moved = packet_of(node) in MOVES and len(knowns) == 1 and isinstance(result, Tensor)
-        name = knowns[0].name if moved and result.numel() == knowns[0].tensor.numel() else None
+        moved = packet_of(node) in MOVES and isinstance(result, Tensor) and bool(knowns)
+        name = knowns[0].name if moved else None
         trainable = name is not None and knowns[0].trainable
         if name and packet_of(node) in SAME:
             result = knowns[0].tensor  # still the very same parameter
@@ -229,4 +229,3 @@ def _decomposed(node: fx.Node) -> fx.Graph | None:
     if any(n.op == "get_attr" for n in graph.graph.nodes) or any(n.target == node.target for n in steps):
         return None
     return graph.graph
-
