@@ -12,9 +12,9 @@ from convsmith.network import Network
 
 CLASSES = 10
 QUICK = (
-    "alexnet", "densenet40_k12", "efficientnet_b0", "googlenet", "lenet5", "lenet5_1998",
-    "lenet5_caffe", "lenet_300_100", "plain18", "resnet20", "resnet50_v1_5", "se_resnet18", "mnasnet_a1", "nfnet_l0",
-    "shufflenet_v2_x0_5", "squeezenet1_0_complex_bypass", "vgg11_lrn", "wrn_16_4", "keras/MobileNetV2",
+    "densenet40_k12", "efficientnet_b0", "googlenet", "lenet5", "lenet5_1998",
+    "lenet5_caffe", "lenet_300_100", "plain18", "resnet20", "resnet50_v1_5", "se_resnet18", "mnasnet_a1",
+    "shufflenet_v2_x0_5", "squeezenet1_0_complex_bypass", "wrn_16_4", "keras/MobileNetV2",
     "timm/tf_efficientnet_lite0",
 )  # fmt: skip
 """One network for each family, and for each dialect's peculiarities."""
