@@ -118,11 +118,30 @@ class Layouts:
     def settled(self, laid: Laid, spot: Spot) -> Laid:
         return self.lay(self.settle(laid, spot))
 
+    def split(self, laid: Laid, spot: Spot) -> Laid:
+        """The same tensor over a value that has an axis for each of its pieces, in the value's own order.
+
+        Unchanged where a dim is made of several pieces, which this would not bring together.
+        """
+        dims = laid.axes.dims
+        pieces = sorted({p for dim in dims for p in dim if p.axis >= 0}, key=lambda piece: (piece.axis, -piece.step))
+        whole = prod(piece.size for piece in pieces) == prod(laid.value.shape)
+        if not whole or any(len(dim) > 1 for dim in dims) or len(pieces) < 2:
+            return laid
+        batch = Axes.of((), self.batch).dims
+        value = self.settle(Laid(laid.value, Axes((*batch, *((piece,) for piece in pieces)))), spot)
+        moved = {piece: Piece(axis, piece.size) for axis, piece in enumerate(pieces)}
+        return Laid(value, Axes(tuple(tuple(moved.get(piece, piece) for piece in dim) for dim in dims)))
+
     def with_axis(self, laid: Laid, dim: int, spot: Spot) -> tuple[Laid, int]:
         """The same tensor over a value of which `dim` is one whole axis, and that axis.
 
         If it is not so already, the value becomes (everything else, this dim).
         """
+        axis = laid.axes.axis_of(dim, laid.value.shape)
+        if axis is not None:
+            return laid, axis
+        laid = self.split(laid, spot)
         axis = laid.axes.axis_of(dim, laid.value.shape)
         if axis is not None:
             return laid, axis

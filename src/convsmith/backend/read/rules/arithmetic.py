@@ -296,6 +296,9 @@ def reduce(call: Call, laid: Laid, function: Reduction, dims: Sequence[int], kee
             "reduce over channels, height and width only",
         )
     axes = [laid.axes.axis_of(dim, laid.value.shape) for dim in dims]
+    if None in axes:
+        laid = call.layouts.split(laid, call.spot)
+        axes = [laid.axes.axis_of(dim, laid.value.shape) for dim in dims]
     if laid.axes.is_(laid.value.shape) or None in axes:
         laid = call.layouts.settled(laid, call.spot)
         found = sorted(dim - 1 for dim in dims)
