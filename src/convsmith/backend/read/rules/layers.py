@@ -135,6 +135,9 @@ def _renumbered(axes: Axes, numbers: dict[int, int], rank: int) -> Axes:
 @rule("matmul", "mm", "bmm", "mv")
 def matmul(call: Call) -> Symbol:
     first, second = (call.get(name) for name in _operands(call))
+    if isinstance(second, Known) and isinstance(first, Laid) and not first.axes.has_images_first():
+        leading = second.tensor.shape[:-2]
+        second = second.like(second.tensor.reshape(second.tensor.shape[-2:])) if set(leading) <= {1} else second
     if isinstance(second, Known) and isinstance(first, Laid) and second.tensor.ndim <= 2:
         weight = second.tensor.t() if second.tensor.ndim == 2 else second.tensor[None]
         found = dense(call, first, second.like(weight), None)

@@ -271,6 +271,11 @@ def index(call: Call) -> Symbol:
     return _gather(call, laid, dim % len(laid.sizes), [int(i) % laid.sizes[dim] for i in where])
 
 
+@rule("im2col", "col2im")
+def unfold(call: Call) -> Symbol:
+    call.refuse("unfold, whose windows become channels", "use a convolution")
+
+
 @rule("flip")
 def flip(call: Call) -> Symbol:
     laid = call.laid("self")
