@@ -2,8 +2,7 @@ import json
 from dataclasses import fields
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from convsmith import create
 from convsmith.cluster import Cluster

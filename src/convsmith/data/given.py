@@ -23,7 +23,7 @@ GivenImages: TypeAlias = GivenImage | Sequence[GivenImage] | Images | Split
 
 
 def images_of(source: GivenImages, decoding: Decoding = USUAL) -> Images:
-    """The images that are meant, in the order given, as a model sees them that was trained on data of this `decoding`.
+    """The images that are meant, in the order given; files are decoded by `decoding`.
 
     Paths are files, folders and shards, of which every image counts (see `gather`); no file is opened yet. An array is
     one image, uint8 (H, W) or (H, W, C), or many, (N, H, W) or (N, H, W, C), C being 1 (grey) or 3 (RGB); a list holds
@@ -37,7 +37,7 @@ def images_of(source: GivenImages, decoding: Decoding = USUAL) -> Images:
     if isinstance(source, (str, Path)):
         return gather([Path(source)], decoding)
     if isinstance(source, Image.Image) or _is_one_image(source):
-        return images_from_arrays([source], decoding=decoding)
+        return images_from_arrays([source])
     if hasattr(source, "ndim"):
         return images_from_arrays(source)
     if isinstance(source, Images):
@@ -49,7 +49,7 @@ def images_of(source: GivenImages, decoding: Decoding = USUAL) -> Images:
         return gather(paths, decoding)
     if paths:
         raise UsageError("images are either all paths or all in memory, not some of each", settings="images")
-    return images_from_arrays(source, decoding=decoding)
+    return images_from_arrays(source)
 
 
 def is_data(source: object) -> bool:

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from convsmith.backend.onnx.model import IMAGE, PROBABILITIES
 from convsmith.backend.preprocess import PreprocessModule
-from convsmith.data.decode.decoding import USUAL, Decoding, decoding_of
+from convsmith.data.decode.decoding import USUAL, Decoding
 from convsmith.deploy.session import THREADS, Session
 from convsmith.download import Progress
 from convsmith.errors import ModelFileError
+from convsmith.evaluation.training_data import TrainingData
 from convsmith.model import Model
 from convsmith.resolve import model_of
 
@@ -30,7 +31,7 @@ class Classifier(Protocol):
 
     @property
     def decoding(self) -> Decoding:
-        """How files become the pixels that the model was trained on."""
+        """How image files are to be decoded for it: as those were that it was trained on."""
         ...
 
     def probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -43,7 +44,7 @@ class TorchClassifier:
 
     def __init__(self, model: Model, device: torch.device | None = None) -> None:
         self.classes = model.classes
-        self.decoding = decoding_of(model.provenance)
+        self.decoding = TrainingData.known_to(model.provenance).decoding
         self.preprocess = model.preprocess
         self.device = device or torch.device("cpu")
         self._preprocess = PreprocessModule(model.preprocess)
@@ -83,14 +84,6 @@ class OnnxClassifier:
         return probabilities
 
 
-def _decoding(session: Session) -> Decoding:
-    try:
-        provenance = json.loads(session.metadata.get("provenance", "{}"))
-    except ValueError:
-        return USUAL
-    return decoding_of(provenance) if isinstance(provenance, dict) else USUAL
-
-
 def _class_names(path: Path, session: Session) -> tuple[str, ...]:
     try:
         names = json.loads(session.metadata["classes"])
@@ -100,6 +93,14 @@ def _class_names(path: Path, session: Session) -> tuple[str, ...]:
     if not isinstance(names, list) or len(names) != outputs:
         raise ModelFileError(f"{path}: its metadata does not name its {outputs} classes")
     return tuple(str(name) for name in names)
+
+
+def _decoding(session: Session) -> Decoding:
+    try:
+        provenance = json.loads(session.metadata.get("provenance", "{}"))
+    except ValueError:
+        return USUAL
+    return TrainingData.known_to(provenance).decoding if isinstance(provenance, dict) else USUAL
 
 
 def open_classifier(

@@ -117,7 +117,7 @@ def find_runs(folders: Iterable[Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for folder in folders:
         if not folder.is_dir():
-            raise UsageError(f"{folder} is not a folder; runs are where `fit --out` puts them")
+            raise UsageError(f"{folder} is not a folder; that is where runs are looked for")
         for place, below, files in os.walk(folder):
             if PLAN_FILE in files:
                 found[Path(place)] = None

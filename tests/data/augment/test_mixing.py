@@ -1,7 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from convsmith.data.augment.mixing import Mixing, mix_batch
 from convsmith.errors import UsageError

@@ -27,6 +27,7 @@ SAME = frozenset(
 )
 """Operations that give the same tensor again, as far as weights go."""
 MOVES = SAME | frozenset(
+<<<<<<< HEAD
     [
         "expand",
         "flatten",
@@ -42,6 +43,9 @@ MOVES = SAME | frozenset(
         "view_as",
         "_unsafe_view",
     ]
+=======
+    "expand expand_as flatten movedim permute reshape squeeze t transpose unflatten unsqueeze view view_as _unsafe_view".split()
+>>>>>>> read
 )
 """Operations after which a parameter is still that parameter, seen otherwise."""
 NO_RESULT = ("_assert_tensor_metadata", "_assert_async", "sym_constrain_range", "sym_constrain_range_for_size")
@@ -152,8 +156,8 @@ class Walk:
         with torch.no_grad():
             result = node.target(*tensors[0], **tensors[1])
         sources = frozenset().union(*(known.sources for known in knowns))
-        moved = packet_of(node) in MOVES and len(knowns) == 1 and isinstance(result, Tensor)
-        name = knowns[0].name if moved and result.numel() == knowns[0].tensor.numel() else None
+        moved = packet_of(node) in MOVES and isinstance(result, Tensor) and bool(knowns)
+        name = knowns[0].name if moved else None
         trainable = name is not None and knowns[0].trainable
         if name and packet_of(node) in SAME:
             result = knowns[0].tensor  # still the very same parameter

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import msgspec
 
 from convsmith.errors import UsageError
 
@@ -39,12 +35,3 @@ class Decoding:
 
 
 USUAL = Decoding()
-
-
-def decoding_of(provenance: Mapping[str, Any]) -> Decoding:
-    """The decoding of the data that a model was trained on, by the model's provenance; the usual one if it has none."""
-    data = provenance.get("data")
-    try:
-        return msgspec.convert(data["decoding"], Decoding) if isinstance(data, Mapping) else USUAL
-    except (KeyError, msgspec.ValidationError, UsageError):
-        return USUAL

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from onnx_graphs import assert_same, model, numbers, save
 
@@ -99,6 +98,7 @@ def test_an_old_opset_is_refused(tmp_path: Path) -> None:
         ("h = Split <axis=1, split=[1,1]> (x)", "splits 3"),
         ("z = Constant <value_float=0.0> () h = Div (x, z)", "divides by zero"),
         ("h = Dropout (x, w, w)", "Dropout"),
+        ("i = Cast <to=6> (x) h = Cast <to=1> (i)", "whole numbers"),
         ("h = Einsum <equation=\"nchw->nhwc\"> (x)", "Einsum"),
         ("n = Constant <value_int=3> () c = Constant <value_int=1> () h = Loop (n, c, x)", "control flow"),
     ],
@@ -167,7 +167,7 @@ TWO = "g (float[N,3,8,8] x) => (float[N,4] one, float[N,4] two) { f = Flatten (x
 
 def test_several_outputs_are_named(tmp_path: Path) -> None:
     path = save(tmp_path, TWO, w=numbers(192, 4), v=numbers(192, 4))
-    assert "'one', 'two'; say which of them is the logits" in refusal(path)
+    assert "the outputs 'one', 'two'; export the logits alone, or call them 'logits'" in refusal(path)
     assert "has no output 'three'" in refusal(path, output="three")
 
 
@@ -238,6 +238,29 @@ def test_a_tensor_that_does_not_hold_its_numbers_is_refused(dims: tuple[int, ...
     path = tmp_path / "model.onnx"
     path.write_bytes(whole.SerializeToString())
     refusal(path)
+
+
+def with_function(path: Path, *nodes: onnx.NodeProto) -> Path:
+    """A model that calls a function of its own, which has these nodes."""
+    whole = model(body("h = Relu (x)"), w=numbers(3, 4))
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+    whole.functions.append(helper.make_function("own", "Block", ["a"], ["b"], nodes, opsets))
+    whole.opset_import.append(opsets[1])
+    whole.graph.node[0].CopyFrom(helper.make_node("Block", ["x"], ["h"], domain="own"))
+    path.write_bytes(whole.SerializeToString())
+    return path
+
+
+def test_functions_of_the_model_are_written_out(tmp_path: Path) -> None:
+    steps = helper.make_node("Sigmoid", ["a"], ["s"]), helper.make_node("Mul", ["a", "s"], ["b"])
+    path = with_function(tmp_path / "model.onnx", *steps)
+    assert [node.op.kind for node in read_onnx(path).network][:1] == ["activation"]
+    assert_same(path, read_onnx(path))
+
+
+def test_a_function_that_calls_itself_is_refused(tmp_path: Path) -> None:
+    path = with_function(tmp_path / "model.onnx", helper.make_node("Block", ["a"], ["b"], domain="own"))
+    assert "call themselves" in refusal(path)
 
 
 def test_sparse_weights_are_refused(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ TOLERANCE = 1e-4
 """Of the largest answer, where the file computes in float32."""
 HALF_TOLERANCE = 2e-2
 """Where it computes in float16 or bfloat16."""
+SMALLEST = 1e-4
+"""Answers below this are compared as if they were as large: they may be what is left of large numbers."""
 PICTURES = 2
 INPUT_TYPES = {
     TensorProto.FLOAT: np.float32, TensorProto.FLOAT16: np.float16, TensorProto.DOUBLE: np.float64,
@@ -49,11 +51,13 @@ def verify(read: Read, source: Answers, endings: Sequence[torch.nn.Module], *, h
     """
     pictures = _pictures(source.start, source.batch or PICTURES)
     expected = _answers(source, pictures)
-    actual = _module_answers(read, source.start, pictures, endings).reshape(expected.shape)
-    scale = max(1.0 if not endings else 1e-6, float(np.abs(expected).max(initial=0)))
-    difference = float(np.abs(actual - expected).max(initial=0))
+    actual = _module_answers(read, source.start, pictures, endings)
     if not np.isfinite(expected).all():
         raise ReadError("the file's own answers to random pictures are not finite, so they cannot be compared")
+    if actual.size != expected.size or len(actual) != len(expected):
+        raise ReadError(f"the network that was read answers {actual.shape}, the file {expected.shape}")
+    scale = max(SMALLEST, float(np.abs(expected).max(initial=0)))
+    difference = float(np.abs(actual.reshape(expected.shape) - expected).max(initial=0))
     if not difference <= (HALF_TOLERANCE if half else TOLERANCE) * scale:
         raise ReadError(
             f"the network that was read answers otherwise than the file does in ONNX Runtime (by {difference:.3g} of "
