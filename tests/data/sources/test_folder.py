@@ -139,6 +139,29 @@ def test_a_folder_that_only_wraps_the_data_is_looked_into(tmp_path: Path, wrappe
     assert "is read in its place" in listing.notes[0].reason
 
 
+def test_splits_that_are_wrapped_once_more_are_looked_into(tmp_path: Path) -> None:
+    listing = read_folder(class_folders(tmp_path, {f"{s}/{s}/{label}": 2 for s in ("train", "test") for label in "ab"}))
+    assert listing.classes == ("a", "b")
+    assert {name: len(rows) for name, rows in listing.rows.items()} == {"train": 4, "test": 4}
+
+
+def test_splits_beside_annotations_are_found(tmp_path: Path) -> None:
+    class_folders(tmp_path, {f"images/{s}/{label}": 2 for s in ("train", "val") for label in "ab"})
+    (tmp_path / "annotations/x").mkdir(parents=True)
+    listing = read_folder(tmp_path)
+    assert listing.classes == ("a", "b")
+    assert [str(finding) for finding in listing.findings] == [
+        f"{tmp_path / 'annotations'}: beside the splits; not used"
+    ]
+
+
+def test_a_table_beside_loose_images_is_pointed_at(tmp_path: Path) -> None:
+    class_folders(tmp_path, {".": 3})
+    (tmp_path / "labels.csv").write_text("path,class\n")
+    with pytest.raises(DataError, match=r"holds files but no folders; .*, or give .*/labels.csv if it names"):
+        read_folder(tmp_path)
+
+
 def test_classes_beside_a_test_folder_are_the_training_images(tmp_path: Path) -> None:
     listing = read_folder(class_folders(tmp_path, {"a": 3, "b": 3, "test/a": 1, "test/b": 2}))
     assert {name: len(rows) for name, rows in listing.rows.items()} == {"train": 6, "test": 3}

@@ -26,8 +26,11 @@ READERS: dict[str, Reader] = {
     ".tsv": lambda path, _: read_manifest(path),
     ".parquet": read_parquet,
     ".npz": lambda path, _: read_npz(path),
+    ".tar": lambda path, _: read_shards(path),
 }
 """Readers of single files, by suffix."""
+
+ARCHIVES = (".zip", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 
 
 def read_source(data: str | Path, progress: Progress = lambda done, total: None) -> Listing:
@@ -55,6 +58,8 @@ def _read_path(path: Path, data: str | Path, progress: Progress) -> Listing:
     if not path.exists():
         raise UnknownNameError("data set or path", str(data), NAMED)
     if path.suffix.lower() not in READERS:
+        if path.name.lower().endswith(ARCHIVES):
+            raise DataError(f"{path} is an archive; unpack it, and give its folder")
         raise DataError(
             f"{path} is not a data set; expected a folder of class folders, of shards, of ImageNet's archives or of "
             f"Parquet files; IDX files or {', '.join(READERS)}"

@@ -12,12 +12,16 @@ from convsmith.data.images import FileImages, packed
 from convsmith.data.sources.listing import Listing, rows_by_split
 from convsmith.data.sources.naming.class_names import name_classes
 from convsmith.data.sources.naming.split_names import split_and_rest, split_of
-from convsmith.data.sources.walk import Walk
+from convsmith.data.sources.walk import Walk, entries
 from convsmith.errors import DataError
 
 MAX_WRAPPERS = 4
 """Folders that are looked into one below another, as archives are unpacked: `data/data/train`."""
 
+MAX_BESIDE = 3
+"""Folders of which one may hold the splits and the others annotations or the like."""
+
+TABLES = (".csv", ".tsv", ".parquet")
 SHOWN_LOOSE = 3
 """Images in no class folder that are named one by one."""
 
@@ -72,7 +76,9 @@ def _places(root: Path, walk: Walk, wrappers: int = 0) -> list[_Place]:
         return _split_places(root, folders, chosen, walk)
     inner = _wrapped(root, folders, walk) if wrappers < MAX_WRAPPERS else None
     if inner is not None:
-        walk.notes.append(Finding(str(root), f"its only folder, {inner.name}, is read in its place"))
+        walk.notes.append(Finding(str(root), f"{inner.name} is read in its place"))
+        others = [name for name in folders if name != inner.name]
+        walk.findings += [Finding(str(root / name), "beside the splits; not used") for name in others]
         return _places(inner, walk, wrappers + 1)
     return [_Place("train", root, _without_unlabelled(root, folders, _class_folders(root, folders, walk), walk))]
 
@@ -93,10 +99,10 @@ def _split_places(root: Path, folders: list[str], chosen: list[str], walk: Walk)
     for same in by_split.values():
         if len(same) > 1:
             raise DataError(f"{root} holds {', '.join(same)}, which mean the same split; keep one of them")
-    places = [
-        _Place(split, root / name, _class_folders(root / name, walk.folders(root / name), walk))
-        for split, (name,) in by_split.items()
-    ]
+    places = []
+    for split, (name,) in by_split.items():
+        folder = _unwrapped_split(root / name, walk)
+        places.append(_Place(split, folder, _class_folders(folder, walk.folders(folder), walk)))
     others = [name for name in folders if name not in chosen]
     unlabelled = [name for name in others if split_of(name)]
     for name in unlabelled:
@@ -141,20 +147,39 @@ def _leave_unlabelled(folder: Path, walk: Walk) -> None:
     walk.findings.append(Finding(str(folder), reason))
 
 
+def _unwrapped_split(folder: Path, walk: Walk) -> Path:
+    """The folder of a split, or the only one in it that is called alike, as Kaggle has it: `train/train/cat`."""
+    inner = walk.folders(folder)
+    if len(inner) == 1 and split_of(inner[0]) == split_and_rest(folder.name)[0] and walk.folders(folder / inner[0]):
+        walk.notes.append(Finding(str(folder), f"{inner[0]} is read in its place"))
+        return folder / inner[0]
+    return folder
+
+
 def _wrapped(root: Path, folders: list[str], walk: Walk) -> Path | None:
-    """The only folder in another, if its name says nothing and it holds folders."""
-    if len(folders) != 1:
+    """The folder to read in the place of another: the only one in it, if its name says nothing and it holds folders, or
+    of a few, the only one that holds splits."""
+    if len(folders) == 1:
+        name = folders[0]
+        says_nothing = split_and_rest(name) == (None, ()) or name == root.resolve().name
+        return root / name if says_nothing and walk.folders(root / name) else None
+    if len(folders) > MAX_BESIDE:
         return None
-    name = folders[0]
-    says_nothing = split_and_rest(name) == (None, ()) or name == root.resolve().name
-    return root / name if says_nothing and walk.folders(root / name) else None
+    with_splits = [
+        name for name in folders if len({split_of(inner) for inner in walk.folders(root / name)} - {None}) > 1
+    ]
+    return root / with_splits[0] if len(with_splits) == 1 else None
 
 
 def _class_folders(folder: Path, names: list[str], walk: Walk) -> list[str]:
     """Those of the folders that lead to images of a class; what else is there is found or noted."""
     loose = walk.images(folder)
     if loose and not names:
-        raise DataError(f"{folder} holds files but no folders; put the images of each class into a folder of its own")
+        tables = [name for name in entries(folder, folders=False) if name.lower().endswith(TABLES)]
+        hint = f", or give {folder / tables[0]} if it names their classes" if tables else ""
+        raise DataError(
+            f"{folder} holds files but no folders; put the images of each class into a folder of its own{hint}"
+        )
     if len(loose) <= SHOWN_LOOSE:
         walk.findings += [Finding(str(folder / name), "in no class folder; not used") for name in loose]
     else:
