@@ -38,7 +38,7 @@ def test_a_set_of_nothing_but_damage_names_the_first(tmp_path: Path) -> None:
     for label in "ab":
         (tmp_path / label).mkdir()
         (tmp_path / label / "x.png").write_bytes(b"damage")
-    with pytest.raises(DataError, match=r"none of its 2 files is a usable image; the first: .*a/x.png"):
+    with pytest.raises(DataError, match=r"none of its 2 files is a usable image; the first is .*a/x.png"):
         open_dataset(tmp_path)
 
 
@@ -197,9 +197,7 @@ def test_a_folder_that_is_called_like_a_known_set_is_read_and_that_is_said(
     monkeypatch.chdir(tmp_path)
     dataset = open_dataset(name)
     assert dataset.classes == ("a", "b")
-    assert [str(note) for note in dataset.notes] == [
-        f"{name}: read from here; from another folder, {name} is the known data set"
-    ]
+    assert [str(note) for note in dataset.notes] == [f"{name}: this path was read, not the known data set {name}"]
 
 
 def test_the_bundled_set_has_ten_classes_of_1200(cache: Path) -> None:
@@ -232,7 +230,7 @@ def test_images_of_train_among_those_that_are_measured_are_said(tmp_path: Path) 
     shutil.copy(root / "train/a/000.png", root / "test/a/copy.png")
     shutil.copy(root / "train/b/000.png", root / "test/b/copy.png")
     (note,) = open_dataset(root).notes
-    assert note.reason.startswith("2 images of test also in train, so that figures flatter: ")
+    assert note.reason.startswith("2 images of test are also in train, so accuracy on it is too high: ")
 
 
 def test_one_class_is_enough_to_measure_on(tmp_path: Path) -> None:

@@ -146,9 +146,11 @@ def shared_images(where: str, splits: Mapping[str, Split]) -> tuple[Finding, ...
     for name, split in splits.items():
         shared = np.flatnonzero(np.isin(split.content, train.content)) if name != "train" else []
         if split.content is not None and len(shared):
-            images = "1 image" if len(shared) == 1 else f"{len(shared):,} images"
+            images, verb = ("1 image", "is") if len(shared) == 1 else (f"{len(shared):,} images", "are")
             first = split.images.name(int(shared[0]))
-            notes.append(Finding(where, f"{images} of {name} also in train, so that figures flatter: {first}"))
+            notes.append(
+                Finding(where, f"{images} of {name} {verb} also in train, so accuracy on it is too high: {first}")
+            )
     return tuple(notes)
 
 
@@ -186,7 +188,7 @@ def _check_share(listing: Listing, found: Examination, most: float) -> None:
     if count == total:
         row, reason = min(found.reasons.items())
         first = Finding(listing.images.name(row), reason)
-        raise DataError(f"{listing.name}: none of its {total:,} files is a usable image; the first: {first}")
+        raise DataError(f"{listing.name}: none of its {total:,} files is a usable image; the first is {first}")
     if count > most * total:
         raise DataError(
             f"{listing.name}: {count:,} of its {total:,} files ({count / total:.0%}) cannot be used, more than "

@@ -37,14 +37,14 @@ def read_source(data: str | Path, progress: Progress = lambda done, total: None)
     """Lists a data set: a path, else a known name. A file or folder that is called like a known data set is read in its
     place, with a note.
 
-    `progress` is told how many images of how many have been copied, where a source is copied once to the cache.
+    `progress` gets the images copied so far and all images, where a source is copied once to the cache.
     Raises UnknownNameError where neither is found, DataError where it cannot be read as a data set.
     """
     path = Path(data).expanduser()
     if str(data) in NAMED:
         if not path.exists():
             return read_named(str(data))
-        note = Finding(str(path), f"read from here; from another folder, {data} is the known data set")
+        note = Finding(str(path), f"this path was read, not the known data set {data}")
         listing = _read_path(path, data, progress)
         return replace(listing, notes=(*listing.notes, note))
     return _read_path(path, data, progress)

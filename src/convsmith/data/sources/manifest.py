@@ -105,7 +105,7 @@ def _rows(path: Path, columns: Columns, findings: list[Finding]) -> list[_Row]:
                 f"{path}: row {number} has an empty cell; each needs a path, a class and, if given, a split"
             )
         if "\0" in file:
-            raise DataError(f"{path}: row {number} has a path with a zero byte, which no file has")
+            raise DataError(f"{path}: row {number} has a path with a zero byte")
         if ADDRESS.match(file):
             raise DataError(f"{path}: row {number} has the address {file}; download the images and give their paths")
         rows.append(_Row(_local(path.parent, file), label, part))

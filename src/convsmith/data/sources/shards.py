@@ -142,12 +142,12 @@ def verify_shards(folder: Path, progress: Callable[[str], None] = lambda file: N
     """
     _, shards = _read_index(folder)
     if shards is None:
-        raise DataError(f"{folder} has no {INDEX}, and so no checksums")
+        raise DataError(f"{folder} has no {INDEX} with checksums")
     for shard in shards:
         progress(shard.file)
         with _sound(folder, shard).open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != shard.sha256:
-                raise DataError(f"{folder / shard.file} is damaged: its SHA-256 is not the index's")
+                raise DataError(f"{folder / shard.file} is damaged: its SHA-256 is not that of {INDEX}")
     return len(shards)
 
 
@@ -253,7 +253,7 @@ def _check_usable(listing: Listing) -> None:
     if reasons:
         named = [f"{listing.images.name(row)}: {reason}" for row, reason in sorted(reasons.items())]
         more = f"; and {len(named) - SHOWN:,} more" if len(named) > SHOWN else ""
-        files = "1 file is no usable image" if len(named) == 1 else f"{len(named):,} files are no usable images"
+        files = "1 file is not a usable image" if len(named) == 1 else f"{len(named):,} files are not usable images"
         raise DataError(f"{listing.name}: {files}: {'; '.join(named[:SHOWN])}{more}")
 
 
