@@ -10,9 +10,9 @@ from typing import Any
 from torch import fx, nn
 
 from convsmith.backend import layers, norms
-from convsmith.backend.read.call import Call, Symbol, pair_of
-from convsmith.backend.read.capture import packet_of
-from convsmith.backend.read.keras import is_keras
+from convsmith.backend.read.module.call import Call, Symbol, pair_of
+from convsmith.backend.read.module.capture import packet_of
+from convsmith.backend.read.module.keras import is_keras
 from convsmith.backend.read.laid import Known
 from convsmith.network import ops
 
@@ -128,7 +128,9 @@ def _keras_weights(layer: Any, call: Call, names: Mapping[str, str]) -> dict[str
     """A layer's variables by our names, those that it has."""
     found = {ours: getattr(layer, theirs, None) for ours, theirs in names.items()}
     return {
-        ours: Known(variable.value.detach(), frozenset([f"{call.spot.scope}.{names[ours]}"]), f"{call.spot.scope}.{names[ours]}")
+        ours: Known(
+            variable.value.detach(), frozenset([f"{call.spot.scope}.{names[ours]}"]), f"{call.spot.scope}.{names[ours]}"
+        )
         for ours, variable in found.items()
         if variable is not None
     }
