@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader, Dataset
 from convsmith.data import open_dataset
 from convsmith.data.augment.augment import Augment
 from convsmith.data.load.loader import Loader
-from convsmith.data.load.workers import Training
+from convsmith.data.load.workers import EpochOrder
 from convsmith.network.preprocess import Preprocess
 from row import Row, show
 
@@ -88,7 +88,7 @@ def rows() -> Iterator[Row]:
         plain = DataLoader(Plain(sorted(Path(folder).rglob("*.jpg"))), BATCH, shuffle=True, num_workers=workers)
         train = open_dataset(folder).split("train")
         preprocess = Preprocess(3, crop=(224, 224), resize=256, mean=MEAN, std=STD)
-        training = Training(0, Augment(resized_crop=0.08, flip=True))
+        training = EpochOrder(0, Augment(resized_crop=0.08, flip=True))
         loader = Loader(train, preprocess, BATCH, training=training, workers=workers)
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # the cores are the workers'

@@ -18,7 +18,7 @@ from torch import nn
 
 import convsmith
 from convsmith.weights import from_library, to_library
-from convsmith.zoo.registry import ALIASES
+from convsmith.zoo.libraries import NAMES
 
 SIDES = (96, 129)
 """Of square inputs, one odd, for paddings differ there; a network that bears neither is run at its own."""
@@ -88,7 +88,7 @@ def _bears(alias: str, sides: tuple[int, ...]) -> bool:
 def main() -> None:
     library, *patterns = sys.argv[1:]
     failed = False
-    for alias in ALIASES:
+    for alias in NAMES:
         if any(fnmatchcase(alias, f"{library}/{pattern}") for pattern in patterns or ["*"]):
             found = list(differences(alias))
             print(alias, "; ".join(found) or "equal", flush=True)

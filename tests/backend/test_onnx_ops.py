@@ -9,14 +9,12 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from runtime import assert_same, run, single
 
 from convsmith.backend.onnx import emit, to_onnx
 from convsmith.backend.onnx.pool import averaging
-from convsmith.network import builder as b
-from convsmith.network import ops
+from convsmith.network import builder as b, ops
 from convsmith.network.init import Init
 from convsmith.network.ops import OPS, AvgPool, MaxPool
 from convsmith.network.ops.pointwise import Function
@@ -199,6 +197,8 @@ MORE_LAYERS: dict[str, Callable[[b.Tensor], b.Tensor]] = {
     "sum with a gate": two(ops.Add(), ops.AdaptiveMaxPool()),
     "gate first": lambda x: b.add(b.channel_mean(x), b.global_max_pool(x), x),
     "layer scale": lambda x: b.layer_scale(x, 0.1),
+    "quantize": lambda x: b.quantize(x, 0.031, 117),
+    "quantize to 4 bits": lambda x: b.quantize(x, 0.31, 3, bits=4),
     "constant added by position": with_constant(ops.Add(), 1, 9, 8),
     "constant minus the input": with_constant(ops.Subtract(), 4, 9, 8, first=True),
     "constant of one number": with_constant(ops.Multiply(), 1, 1, 1),

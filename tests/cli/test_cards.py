@@ -18,7 +18,7 @@ def test_certify_as_json(convsmith: Command) -> None:
 def test_certify_of_an_unknown_name_is_bad_usage(convsmith: Command) -> None:
     done = convsmith("certify", "resnot")
     assert done.code == 2
-    assert "no model is named like 'resnot'" in done.err
+    assert "no network matches 'resnot'" in done.err
 
 
 def test_show_prints_the_paper_card(convsmith: Command) -> None:

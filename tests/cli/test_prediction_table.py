@@ -76,6 +76,6 @@ def test_a_table_that_cannot_be_written(
 
 def test_a_cluster_that_is_not_there(convsmith: Command, photo_folder: Path, model: Path, tmp_path: Path) -> None:
     words = ("predict", photo_folder, "--model", model, "--out", tmp_path / "out.csv", "--cluster")
-    assert_one_line(convsmith(*words, "somewhere"), 2, "--cluster is auto, HOST:PORT or ray://HOST:PORT")
-    assert_one_line(convsmith(*words, "127.0.0.1:1"), 1, "--cluster 127.0.0.1:1: nobody answers there")
+    assert_one_line(convsmith(*words, "somewhere"), 2, "--cluster: must be auto, HOST:PORT or ray://HOST:PORT")
+    assert_one_line(convsmith(*words, "127.0.0.1:1"), 1, "--cluster: 127.0.0.1:1 does not answer")
     assert list(tmp_path.iterdir()) == []

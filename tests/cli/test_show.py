@@ -13,11 +13,11 @@ import typer
 from typer.testing import CliRunner
 
 import convsmith
-from convsmith.cli import compare, models, show
+from convsmith.cli.network import compare, models, show
 from convsmith.cli.source import network_of
 from convsmith.errors import ModelFileError, UsageError
 from convsmith.network import Preprocess
-from convsmith.weights import Header, Model, save_model
+from convsmith.weights import Header, save_model
 
 app = typer.Typer()
 app.command()(show.show)
@@ -54,11 +54,32 @@ def test_show_reads_a_networks_json(tmp_path):
     assert run("show", str(file)) == run("show", "lenet5")
 
 
+def test_show_reads_what_it_printed(tmp_path):
+    file = tmp_path / "net.json"
+    file.write_text(run("show", "lenet5", "--json"))
+    assert run("show", str(file)) == run("show", "lenet5")
+
+
 def test_show_reads_a_model_file(tmp_path):
     net = convsmith.create("lenet5")
     header = Header(net, tuple("0123456789"), Preprocess(1, (32, 32), (32, 32), (0.5,), (0.5,)))
-    save_model(Model(header, convsmith.build(net).state_dict()), tmp_path / "model.safetensors")
+    save_model(header.with_weights(convsmith.build(net).state_dict()), tmp_path / "model.safetensors")
     assert run("show", str(tmp_path / "model.safetensors")) == run("show", "lenet5")
+
+
+def test_show_verifies_a_model_file(tmp_path):
+    net, path = convsmith.create("lenet5"), tmp_path / "model.safetensors"
+    header = Header(net, tuple("0123456789"), Preprocess(1, (32, 32), (32, 32), (0.5,), (0.5,)))
+    save_model(header.with_weights(convsmith.build(net).state_dict()), path)
+    assert "as they were written" in run("show", str(path), "--verify")
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(ModelFileError, match="do not match their checksum"):
+        run("show", str(path), "--verify")
+
+
+def test_only_a_file_is_verified():
+    with pytest.raises(UsageError, match="there is no file lenet5"):
+        run("show", "lenet5", "--verify")
 
 
 def test_a_pickle_is_never_loaded(tmp_path):
@@ -84,7 +105,7 @@ def test_models_lists_what_create_knows():
 
 
 def test_models_says_when_nothing_matches():
-    with pytest.raises(UsageError, match=r"no model is named like 'zz\*'"):
+    with pytest.raises(UsageError, match=r"no network matches 'zz\*'"):
         run("models", "zz*")
 
 
@@ -104,8 +125,18 @@ def test_compare_shows_the_papers_accuracy_for_the_papers_network_only():
 
 @pytest.mark.parametrize("words", ["3x10", "3x0x10", "axbxc", "3,224,224", "3x-1x4", "²x2x2"])
 def test_an_input_that_is_not_three_sizes_is_refused(words):
-    with pytest.raises(UsageError, match="--input is channels x height x width"):
+    with pytest.raises(UsageError, match="input: must be channels x height x width"):
         network_of("resnet50", input=words)
+
+
+@pytest.mark.parametrize(("words", "meant"), [("224x224x3", "3x224x224"), ("28x28x1", "1x28x28")])
+def test_sizes_in_the_order_of_arrays_are_told_from_ours(words, meant):
+    with pytest.raises(UsageError, match=f"input: channels come first: {meant}, not {words}"):
+        network_of("resnet50", input=words)
+
+
+def test_a_network_of_many_channels_is_still_one():
+    assert network_of("resnet50", input="64x8x8").input == (64, 8, 8)
 
 
 def test_a_file_that_is_missing_or_no_network_is_named(tmp_path):
@@ -118,13 +149,13 @@ def test_a_file_that_is_missing_or_no_network_is_named(tmp_path):
     file.write_text("{}")
     with pytest.raises(UsageError, match=r"bad\.json: not a network in format 1"):
         network_of(str(file))
-    with pytest.raises(UsageError, match="change a network by name"):
+    with pytest.raises(UsageError, match="classes: only a network by name can be changed"):
         network_of(str(file), classes=10)
 
 
 def test_showing_imports_neither_torch_nor_numpy_nor_rich():
     code = (
-        "import sys, typer; from convsmith.cli import compare, models, show; show.show('resnet50');"
+        "import sys, typer; from convsmith.cli.network import compare, models, show; show.show('resnet50');"
         "print([m for m in ('torch', 'numpy', 'rich') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -17,7 +17,7 @@ from pyarrow import parquet
 from scipy.io import savemat
 
 import convsmith as library
-from convsmith.weights import Header, Model, save_model
+from convsmith.weights import Model, save_model
 
 WNIDS = ("n01440764", "n01443537")
 KIT = "ILSVRC2012_devkit_t12"
@@ -98,7 +98,7 @@ def test_a_published_classifier_is_measured_on_val_alone(convsmith: Command, val
 
     net = library.create("lenet5", classes=1000, input=(3, 32, 32))
     preprocess = library.Preprocess(3, (32, 32), 32, (0.5,) * 3, (0.5,) * 3)
-    save_model(Model(Header(net, labels(), preprocess), library.build(net).state_dict()), tmp_path / "m.safetensors")
+    save_model(Model(net, library.build(net).state_dict(), labels(), preprocess), tmp_path / "m.safetensors")
     outcome = convsmith("evaluate", tmp_path / "m.safetensors", val, "--split", "val", "--json")
     assert outcome.code == 0, outcome.err
     measured = json.loads(outcome.out)

@@ -38,7 +38,10 @@ def test_a_link_to_a_folder_is_told_and_not_followed(folder: Path, tmp_path: Pat
     (folder / "again").symlink_to(folder)
     images = gather([folder])
     assert len(images) == 4
-    assert [finding.subject for finding in images.findings] == [str(folder / "again")]
+    assert [str(finding) for finding in images.findings] == [
+        f"{folder / 'again'}: a link to a folder; not followed",
+        f"{folder}: 1 file is no image and was passed over (1 .txt)",
+    ]
 
 
 def test_the_order_is_that_of_the_sources(folder: Path, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def model() -> Model:
     network = convsmith.create("lenet5", classes=3, input=(1, 28, 28))
     header = Header(network, ("ant", "bee", "Käfer"), Preprocess(1, (28, 28), 28, (0.5,), (0.25,)), {"seed": 1})
     # Strong outputs, so that the classes' probabilities differ from image to image.
-    return Model(header, {name: 2 * tensor for name, tensor in convsmith.build(network, 1).state_dict().items()})
+    return header.with_weights({name: 2 * tensor for name, tensor in convsmith.build(network, 1).state_dict().items()})
 
 
 @pytest.fixture

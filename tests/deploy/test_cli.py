@@ -8,7 +8,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from convsmith.cli import export, predict
+from convsmith.cli.model import export, predict
 from convsmith.data.dataset import Images
 
 RUNNER = CliRunner()

@@ -100,7 +100,12 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("out.txt", r"\.csv, \.jsonl, \.parquet"), ("out", r"\.parquet"), ("no/out.csv", "No such"), ("d.csv", "folder")],
+    [
+        ("out.txt", r"\.csv, \.jsonl, \.parquet"),
+        ("out", r"\.parquet"),
+        ("no/out.csv", "no folder"),
+        ("d.csv", "folder"),
+    ],
 )
 def test_a_place_that_cannot_be_written_is_refused_at_once(tmp_path: Path, name: str, words: str) -> None:
     (tmp_path / "d.csv").mkdir()

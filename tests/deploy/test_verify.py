@@ -4,8 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as arrays
 
 from convsmith.data.dataset import Images
@@ -42,7 +41,7 @@ def test_a_disagreement_is_reported_with_both_classes_and_the_margin() -> None:
     (one,) = result.disagreements
     assert (one.image, one.torch, one.onnx) == ("b.png", "ant", "bee")
     assert one.margin == pytest.approx(0.02, abs=1e-6)
-    assert result.worst == "b.png"
+    assert result.differs_most == "b.png"
 
 
 def test_not_a_number_never_passes() -> None:

@@ -9,7 +9,7 @@ from convsmith.design.choose import Choice, Limits, choose, families, file_bytes
 from convsmith.errors import LimitError, ShapeError, UnknownNameError
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
-from convsmith.weights import Header, Model, save_model
+from convsmith.weights import Header, save_model
 
 GREY, COLOUR, PHOTO = (1, 28, 28), (3, 32, 32), (3, 96, 96)
 SHAPES = (GREY, COLOUR, PHOTO)
@@ -122,5 +122,5 @@ def test_the_model_file_is_never_larger_than_was_counted(shape: tuple[int, int, 
         {},
     )
     path = tmp_path / "model.safetensors"
-    save_model(Model(header, build(net).state_dict()), path)
+    save_model(header.with_weights(build(net).state_dict()), path)
     assert file_bytes(cost_of(net)) - 40_000 < path.stat().st_size <= file_bytes(cost_of(net))

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
+from convsmith.data import open_dataset
 from convsmith.data.dataset import Dataset, Split
 from convsmith.data.images import ArrayImages, packed
+from convsmith.data.load.loader import Loader
 from convsmith.design.evidence import own_side, preprocess_for
 from convsmith.errors import UnknownNameError
 
@@ -20,7 +25,7 @@ def dataset(size: tuple[int, int], channels: int = 3) -> Dataset:
     ("size", "side", "crop", "resize"),
     [
         ((28, 28), None, (28, 28), 28),
-        ((40, 30), None, (40, 30), 30),
+        ((40, 30), None, (40, 30), (40, 30)),
         ((100, 140), None, (96, 96), 110),
         ((600, 400), None, (128, 128), 146),
         ((600, 400), 224, (224, 224), 256),
@@ -28,10 +33,44 @@ def dataset(size: tuple[int, int], channels: int = 3) -> Dataset:
     ],
 )
 def test_small_images_keep_their_size_and_large_ones_are_cropped(
-    size: tuple[int, int], side: int | None, crop: tuple[int, int], resize: int
+    size: tuple[int, int], side: int | None, crop: tuple[int, int], resize: int | tuple[int, int]
 ) -> None:
     preprocess = preprocess_for(dataset(size), side)
     assert (preprocess.crop, preprocess.resize) == (crop, resize)
+
+
+def small(sizes: list[tuple[int, int]]) -> list[np.ndarray]:
+    generator = np.random.default_rng(0)
+    return [generator.integers(0, 256, (*sizes[number // 2 % len(sizes)], 3), np.uint8) for number in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "crop"),
+    [
+        ([(40, 30)], (40, 30)),
+        ([(30, 40)], (30, 40)),
+        ([(40, 30), (30, 40)], (30, 30)),
+        ([(40, 30), (30, 40), (20, 31)], (30, 30)),
+        ([(48, 300), (48, 200)], (48, 48)),
+        ([(3, 300)], (3, 300)),
+    ],
+)
+@pytest.mark.parametrize("source", ["arrays", "files"])
+def test_small_images_that_are_not_square_can_be_preprocessed(
+    sizes: list[tuple[int, int]], crop: tuple[int, int], source: str, tmp_path: Path
+) -> None:
+    images, labels = small(sizes), np.arange(40) % 2
+    if source == "files":
+        for number, image in enumerate(images):
+            (tmp_path / "ab"[labels[number]]).mkdir(exist_ok=True)
+            Image.fromarray(image).save(tmp_path / "ab"[labels[number]] / f"{number:02}.png")
+        made = open_dataset(tmp_path)
+    else:
+        made = Dataset.from_arrays(images, labels, ("a", "b"))
+    preprocess = preprocess_for(made)
+    assert preprocess.crop == crop
+    batch = next(Loader(made.split("train"), preprocess, 8, workers=0).epoch())
+    assert batch.images.shape == (8, 3, *crop)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

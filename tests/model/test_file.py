@@ -1,18 +1,17 @@
-import contextlib
-import json
-import struct
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
+from resealed import as_format_1, redescribe, rewrite
 
 import convsmith
-from convsmith.errors import ModelFileError, OutputError
-from convsmith.model.file import Header, Model, load_model, read_header, save_model
+from convsmith.errors import ModelFileError, OutputError, WeightsError
+from convsmith.model import Header, load_model, read_header, save_model, verify
 from convsmith.network.preprocess import Preprocess
+from convsmith.network.storage import FloatStorage, with_storage
 
 PREPROCESS = Preprocess(1, (28, 28), 28, (0.286,), (0.353,))
 
@@ -20,17 +19,7 @@ PREPROCESS = Preprocess(1, (28, 28), 28, (0.286,), (0.353,))
 def model(classes=("a", "b", "c"), provenance=None):
     net = convsmith.create("lenet5", classes=len(classes), input=(1, 28, 28))
     header = Header(net, tuple(classes), PREPROCESS, provenance or {"seed": 0}, {"top1": {"value": 0.5}})
-    return Model(header, convsmith.build(net).state_dict())
-
-
-def rewrite(path, change):
-    """The file with its JSON header changed."""
-    data = path.read_bytes()
-    length = struct.unpack("<Q", data[:8])[0]
-    header = json.loads(data[8 : 8 + length])
-    change(header)
-    text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + length :])
+    return header.with_weights(convsmith.build(net).state_dict())
 
 
 def test_a_model_comes_back_whole(tmp_path):
@@ -102,8 +91,8 @@ def test_a_file_cut_within_its_tensors_is_refused(tmp_path):
 def test_a_shape_that_differs_from_the_network_is_named(tmp_path):
     path = tmp_path / "m"
     save_model(model(), path)
-    rewrite(path, lambda header: header["fc3.bias"].update(shape=[4]))
-    with pytest.raises(ModelFileError, match=r"tensor fc3.bias has shape \[4\], its network needs \[3\]"):
+    rewrite(path, lambda header: header["fc3.weight"].update(shape=[84, 3]))
+    with pytest.raises(ModelFileError, match=r"tensor fc3.weight has shape \[84, 3\], its network needs \[3, 84\]"):
         load_model(path)
 
 
@@ -126,27 +115,166 @@ def test_a_tensor_file_of_other_origin_is_refused(tmp_path):
 def test_a_wrong_number_of_class_names_is_refused(tmp_path):
     path = tmp_path / "m"
     save_model(model(), path)
-
-    def change(header):
-        data = json.loads(header["__metadata__"]["convsmith"])
-        data["classes"].append("d")
-        header["__metadata__"]["convsmith"] = json.dumps(data)
-
-    rewrite(path, change)
+    redescribe(path, lambda described: described["classes"].append("d"))
     with pytest.raises(ModelFileError, match="4 class names for 3 outputs"):
         read_header(path)
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 3000), st.integers(1, 255))
-def test_a_flipped_byte_is_refused_or_harmless_but_never_a_crash(tmp_path_factory, position, change):
+DAMAGED_INDEX = {
+    "an overlap": lambda index: index["fc3.bias"].update(data_offsets=[0, 12]),
+    "a shape of absurd size": lambda index: index["fc3.bias"].update(shape=[2**62]),
+    "a negative size": lambda index: index["fc3.bias"].update(shape=[-3]),
+    "sizes that are no integers": lambda index: index["fc3.bias"].update(shape=[3.0]),
+    "a type that there is not": lambda index: index["fc3.bias"].update(dtype="F8_E4M3"),
+    "no shape": lambda index: index["fc3.bias"].pop("shape"),
+    "a list for a tensor": lambda index: index.update({"fc3.bias": []}),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED_INDEX)
+def test_an_index_that_contradicts_itself_is_refused(tmp_path, case):
+    path = tmp_path / "m"
+    save_model(model(), path)
+    rewrite(path, DAMAGED_INDEX[case])
+    with pytest.raises(ModelFileError, match=r"/m(: tensor fc3| is not a safetensors file)"):
+        read_header(path)
+
+
+DAMAGED_DESCRIPTION = {
+    "another format": (lambda d: d.update(format=3), "is of format 3; this convsmith reads 2"),
+    "no network": (lambda d: d.pop("network"), "description is damaged .*`network`"),
+    "classes that are no words": (lambda d: d.update(classes=[1, 2, 3]), "description is damaged .*classes"),
+    "a storage of an unknown parameter": (
+        lambda d: d["network"].update(storage={"fc9.weight": {"kind": "integer"}}),
+        "unknown parameter of lenet5 'fc9.weight'; nearest: fc3.weight",
+    ),
+    "a storage of an unknown kind": (
+        lambda d: d["network"].update(storage={"fc3.weight": {"kind": "integral"}}),
+        "unknown storage of fc3.weight 'integral'; nearest: integer",
+    ),
+    "a storage of 1 bit": (
+        lambda d: d["network"].update(storage={"fc3.weight": {"kind": "integer", "bits": 1}}),
+        "fc3.weight: integers are stored in 2 to 8 bits, not in 1",
+    ),
+    "a storage along an axis that is not there": (
+        lambda d: d["network"].update(storage={"fc3.weight": {"kind": "integer", "axis": 2}}),
+        "fc3.weight: a parameter of shape 3x84 has no axis 2",
+    ),
+    "bits that are words": (
+        lambda d: d["network"].update(storage={"fc3.weight": {"kind": "integer", "bits": "8"}}),
+        "fc3.weight: integer storage: Expected `int`, got `str`",
+    ),
+    "a storage that the tensors contradict": (
+        lambda d: d["network"].update(storage={"fc3.weight": {"kind": "integer"}}),
+        "tensor fc3.weight:values of its network is missing",
+    ),
+    "a float type that the tensors contradict": (
+        lambda d: d["network"].update(storage={"fc3.weight": {"kind": "float", "dtype": "float16"}}),
+        "tensor fc3.weight is F32, its network stores it as F16",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED_DESCRIPTION)
+def test_a_description_that_contradicts_the_file_is_refused(tmp_path, case):
+    path = tmp_path / "m"
+    save_model(model(), path)
+    change, message = DAMAGED_DESCRIPTION[case]
+    redescribe(path, change)
+    with pytest.raises(ModelFileError, match=message):
+        read_header(path)
+
+
+@settings(max_examples=150)
+@given(st.floats(0, 1, exclude_max=True), st.integers(0, 7))
+def test_any_flipped_bit_is_refused(tmp_path_factory, place, bit):
     path = tmp_path_factory.mktemp("model") / "m"
     save_model(model(), path)
-    data = bytearray(path.read_bytes())
-    data[position] ^= change
-    path.write_bytes(data)
-    with contextlib.suppress(ModelFileError):
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 1 << bit
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError, match=r"/m"):
         load_model(path)
+
+
+def test_a_flipped_bit_in_a_tensor_is_named_as_damage(tmp_path):
+    path = tmp_path / "m"
+    save_model(model(), path)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 128
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError, match="damaged: its tensors do not match their checksum"):
+        load_model(path)
+    with pytest.raises(ModelFileError, match="damaged: its tensors do not match their checksum"):
+        verify(path)
+
+
+def test_a_header_is_held_against_its_checksum_without_the_tensors(tmp_path):
+    path = tmp_path / "m"
+    save_model(model(classes=("cat", "dog", "owl")), path)
+    path.write_bytes(path.read_bytes().replace(b"owl", b"cow"))
+    with pytest.raises(ModelFileError, match="damaged: its header does not match its checksum"):
+        read_header(path)
+
+
+def test_a_seal_that_is_taken_out_is_missed(tmp_path):
+    path = tmp_path / "m"
+    save_model(model(), path)
+    path.write_bytes(path.read_bytes().replace(b"convsmith_seal", b"convsmith_sale", 1))
+    with pytest.raises(ModelFileError, match="seal is missing"):
+        read_header(path)
+
+
+def test_verifying_says_what_is_there(tmp_path):
+    path = tmp_path / "m"
+    saved = model()
+    save_model(saved, path)
+    found = verify(path)
+    assert (found.tensors, found.bytes) == (len(saved.weights), 4 * sum(w.numel() for w in saved.weights.values()))
+    assert found.checksum in str(found)
+
+
+def test_a_file_of_format_1_loads_and_has_no_seal(tmp_path):
+    path = tmp_path / "m"
+    saved = model()
+    save_model(saved, path)
+    as_format_1(path)
+    loaded = load_model(path)
+    assert loaded.header == saved.header
+    assert all(torch.equal(loaded.weights[key], saved.weights[key]) for key in saved.weights)
+    assert verify(path).checksum is None
+    assert "save it again" in str(verify(path))
+
+
+def test_half_precision_in_a_file_of_format_1_is_how_it_is_stored(tmp_path):
+    path = tmp_path / "m"
+    saved = model()
+    halved = {key: weight.to(torch.bfloat16).float() for key, weight in saved.weights.items()}
+    net = with_storage(saved.network, dict.fromkeys(saved.weights, FloatStorage("bfloat16")))
+    save_model(replace(saved, network=net, weights=halved), path)
+    redescribe(path, lambda described: described["network"].pop("storage"))
+    as_format_1(path)
+    loaded = load_model(path)
+    assert {dtype for _, dtype in loaded.network.storage} == {FloatStorage("bfloat16")}
+    assert all(torch.equal(loaded.weights[key], halved[key]) for key in halved)
+
+
+def test_weights_that_lose_by_their_storage_are_not_saved(tmp_path):
+    saved = model()
+    net = with_storage(saved.network, {"fc3.weight": FloatStorage("float16")})
+    with pytest.raises(WeightsError, match=r"fc3\.weight: values that .*float16.* cannot hold exactly"):
+        save_model(replace(saved, network=net), tmp_path / "m")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_programs_read_the_file_as_safetensors(tmp_path):
+    from safetensors import safe_open
+
+    saved = model()
+    save_model(saved, tmp_path / "m")
+    with safe_open(tmp_path / "m", "pt") as file:
+        assert set(file.keys()) == set(saved.weights)
+        assert torch.equal(file.get_tensor("fc3.bias"), saved.weights["fc3.bias"])
 
 
 def test_a_folder_that_cannot_be_written_leaves_nothing(tmp_path):

@@ -10,13 +10,13 @@ import pytest
 
 import convsmith
 from convsmith.errors import UsageError
-from convsmith.evaluate.metrics import measure
-from convsmith.model.file import Header, Model, save_model
+from convsmith.evaluation.metrics import measure
+from convsmith.model import Header, save_model
 from convsmith.report.page import page, write_page
 from convsmith.report.record import find_runs, read_run
 from convsmith.report.side_by_side import differences
-from convsmith.train.run.folder import LOG_FILE, MODEL_FILE, PLAN_FILE, WORST_FILE, running
-from convsmith.train.run.hardest_images import WorstImage, write_worst
+from convsmith.train.run.folder import HARDEST_FILE, LOG_FILE, MODEL_FILE, PLAN_FILE, running
+from convsmith.train.run.hardest_images import HardImage, write_hardest
 
 STARTED = {
     **{"event": "started", "epochs": 3, "steps_per_epoch": 2, "batch_size": 8, "train_images": 16},
@@ -70,7 +70,7 @@ def test_worst_images_are_on_the_page_itself_and_their_names_are_text(tmp_path: 
     png = base64.b64decode(
         "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
     )
-    write_worst(folder, [WorstImage('"><script>.png', "<i>cat", "dog", 3.14159, png)])
+    write_hardest(folder, [HardImage('"><script>.png', "<i>cat", "dog", 3.14159, png)])
     text = page(read_run(folder))
     assert f'src="data:image/png;base64,{base64.b64encode(png).decode()}"' in text
     assert "&lt;i&gt;cat" in text
@@ -81,10 +81,10 @@ def test_worst_images_are_on_the_page_itself_and_their_names_are_text(tmp_path: 
 
 def test_damaged_worst_images_are_named_and_the_rest_shown(tmp_path: Path) -> None:
     folder = run_folder(tmp_path, [STARTED, ended(1)])
-    (folder / WORST_FILE).write_text("[0]")
+    (folder / HARDEST_FILE).write_text("[0]")
     record = read_run(folder)
     assert record.state == "damaged"
-    assert WORST_FILE in page(record)
+    assert HARDEST_FILE in page(record)
 
 
 def test_confusions_have_the_names_of_their_classes_in_the_networks_order(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_confusions_have_the_names_of_their_classes_in_the_networks_order(tmp_pa
     preprocess = convsmith.Preprocess(1, (32, 32), 32, (0.5,), (0.5,))
     labels, logits = np.array([0, 0, 0, 1]), np.array([[9.0, 0], [9, 0], [0, 9], [0, 9]])
     header = Header(net, classes, preprocess, {}, measure(logits, labels, classes, split="test").to_json())
-    save_model(Model(header, convsmith.build(net).state_dict()), folder / MODEL_FILE)
+    save_model(header.with_weights(convsmith.build(net).state_dict()), folder / MODEL_FILE)
     rows = re.findall(r"<tr><td>(\w+)</td><td style=[^>]*>(\d*)</td><td style=[^>]*>(\d*)</td>", page(read_run(folder)))
     assert rows == [("zebra", "2", "1"), ("ant", "", "1")]
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,8 +28,11 @@ from convsmith.network.preprocess import Preprocess
 from convsmith.train.recipes.recipe import Recipe
 from convsmith.train.run import checkpoint
 from convsmith.train.run.checkpoint import CheckpointFolder, read_checkpoint
-from convsmith.train.run.events import Event, Noticed
-from convsmith.train.run.loop import TrainResult, fit_module
+from convsmith.train.run.events import Event, Noticed, StepEnded
+from convsmith.train.run.interrupt import Interruption
+from convsmith.train.run.loop import Observer, Training, TrainResult
+from convsmith.train.run.store import RunStore
+from convsmith.train.run.tensorboard import TensorBoard
 
 # More threads do nothing for images of 12x12, and on a busy machine they wait for each other.
 torch.set_num_threads(1)
@@ -124,9 +128,34 @@ def _dataset(splits: dict[str, Split]) -> Dataset:
     return Dataset("tiny", ("red", "green", "blue"), splits, channels=3, size=(12, 12), fingerprint="tiny")
 
 
+def train(
+    module: nn.Module,
+    dataset: Dataset,
+    recipe: Recipe,
+    run_dir: Path,
+    on_event: Callable[[Event], None] = lambda event: None,
+    **settings: Any,
+) -> TrainResult:
+    """A run in a folder, as `convsmith fit` has it: resumed where it was begun, with log, TensorBoard and signals."""
+
+    def tell(event: Event, training: Training) -> None:
+        if not isinstance(event, StepEnded):
+            on_event(event)
+
+    store, interruption = RunStore(run_dir), Interruption()
+    with store.log, TensorBoard(run_dir) as board, interruption:
+        observers: tuple[Observer, ...] = (store.log, board, tell, interruption)
+        training = Training(module, dataset, PREPROCESS, recipe, store=store, observers=observers, **settings)
+        training.advance()
+    result = training.result()
+    module.load_state_dict(result.weights)
+    module.eval()
+    return result
+
+
 def fit(run_dir: Path, dataset: Dataset | None = None, **changes: object) -> TrainResult:
     """A run without a hitch, by the recipe with these changes."""
-    return fit_module(module(), dataset or in_memory(), PREPROCESS, replace(recipe(), **changes), run_dir)
+    return train(module(), dataset or in_memory(), replace(recipe(), **changes), run_dir)
 
 
 def last_tensors(run_dir: Path) -> Mapping[str, Tensor]:
@@ -190,7 +219,7 @@ def main(source: str, epochs: str, folder: str, run_dir: str, death: str = "") -
     if death:
         place, _, times = death.partition(":")
         kill_at(place, int(times), network)
-    fit_module(network, dataset, PREPROCESS, recipe(int(epochs)), Path(run_dir), decoders=1, resume=True)
+    train(network, dataset, recipe(int(epochs)), Path(run_dir), decoders=1)
 
 
 if __name__ == "__main__":

@@ -69,3 +69,17 @@ def test_an_unknown_layer_is_answered_with_the_nearest():
 def test_a_network_without_a_learned_classifier_cannot_get_another():
     with pytest.raises(UsageError, match="lenet5_1998 does not end in a dense layer"):
         with_classes(create("lenet5_1998"), 7)
+
+
+def test_parts_are_no_longer_the_network_that_they_come_from():
+    net = create("resnet18", input=(3, 64, 64))
+    trunk, head = trunk_and_head(net)
+    assert trunk.origin is None
+    assert head.origin is None
+    assert up_to(net, "layer2.1.relu2").origin is None
+
+
+def test_another_classifier_leaves_the_origin():
+    net = create("torchvision/googlenet")
+    assert with_classes(net, 7).origin == net.origin
+    assert net.inference.origin == net.origin

@@ -28,5 +28,5 @@ def test_sides_keep_their_proportion() -> None:
 
 def test_a_side_that_the_weights_do_not_fit_is_refused() -> None:
     grey = Preprocess(1, (32, 32), 32, (0.5,), (0.5,))
-    with pytest.raises(UsageError, match="lenet5 takes no images of 48x48 with the weights it has for 32x32"):
+    with pytest.raises(UsageError, match="lenet5 cannot take images of 48x48 with its weights for 32x32"):
         at_side(convsmith.create("lenet5"), grey, 48)

@@ -1,9 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from convsmith import build, cost_of, create, models
 from convsmith.errors import ShapeError, UsageError
-from convsmith.network import builder as nn
-from convsmith.network import ops
+from convsmith.network import builder as nn, ops
 from convsmith.network.init import Init
 from convsmith.transform.width import scale_width
 
@@ -107,3 +108,16 @@ def test_what_cannot_be_scaled_says_why():
         scale_width(create("nasnet_mobile"), 0.5)
     with pytest.raises(UsageError, match="above 0"):
         scale_width(create("resnet18"), 0)
+
+
+def test_a_scaled_network_says_that_it_is_no_longer_what_its_name_says():
+    net = create("torchvision/mobilenet_v2")
+    half = scale_width(net, 0.5)
+    assert net.origin.as_named
+    assert not half.origin.as_named
+    assert (half.origin.family, half.origin.setting("scale_width")) == ("mobilenet_v2", 0.5)
+    assert scale_width(half, 0.5).origin.setting("scale_width") == 0.25
+
+
+def test_a_network_of_unknown_origin_is_scaled_too():
+    assert scale_width(replace(create("resnet18"), origin=None), 0.5).origin is None

@@ -27,6 +27,6 @@ def states(resnet: Network, mobilenet: Network) -> dict[str, dict[str, Tensor]]:
     from convsmith.weights import to_library
 
     return {
-        net.name.partition("/")[0]: to_library(net, convsmith.build(net, 1).state_dict(), net.name.partition("/")[0])
-        for net in (resnet, mobilenet)
+        library: to_library(net, convsmith.build(net, 1).state_dict(), library)
+        for library, net in (("torchvision", resnet), ("keras", mobilenet))
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,18 +10,18 @@ import torch
 
 import convsmith
 from convsmith.errors import ModelFileError, OutputError, UsageError
-from convsmith.model.file import Header
 from convsmith.network import Network, Preprocess
+from convsmith.transform.width import scale_width
 from convsmith.weights import Model, match, save_model
 from convsmith.weights.exporting import counterpart, export_weights
-from convsmith.weights.reading import read
+from convsmith.weights.formats.checkpoints import read
 
 PREPROCESS = Preprocess(3, (64, 64), 64, (0.5,) * 3, (0.5,) * 3)
 
 
 def model(name: str) -> Model:
     net = convsmith.create(name, classes=2, input=(3, 64, 64))
-    return Model(Header(net, ("cat", "dog"), PREPROCESS), convsmith.build(net).state_dict())
+    return Model(net, convsmith.build(net).state_dict(), ("cat", "dog"), PREPROCESS)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,7 @@ def test_a_pth_holds_a_plain_state_dict_with_every_buffer_that_torch_expects(tmp
         ("torchvision/resnet50", "timm", "timm/resnet50"),
         ("mobilenet_v1:1.25", "timm", "timm/mobilenetv1_125"),
         ("keras/MobileNet:0.25", "keras", "keras/MobileNet:0.25"),
+        ("keras/MobileNet:0.5-128", "keras", "keras/MobileNet:0.5"),
     ],
 )
 def test_the_librarys_own_name_of_the_network_is_found(name: str, library: str, theirs: str) -> None:
@@ -69,8 +71,8 @@ def test_the_librarys_own_name_of_the_network_is_found(name: str, library: str, 
 @pytest.mark.parametrize(
     ("name", "library", "hint"),
     [
-        ("resnet50", "keras", "made as keras/ResNet50 could"),
-        ("mobilenet_v1", "keras", "made as keras/MobileNet could"),
+        ("resnet50", "keras", "created as keras/ResNet50 can"),
+        ("mobilenet_v1", "keras", "created as keras/MobileNet can"),
         ("resnet50", "torchvision", "has no network"),
         ("lenet5", "timm", "has no network"),
     ],
@@ -80,10 +82,25 @@ def test_a_network_that_computes_otherwise_there_is_refused(name: str, library: 
         counterpart(convsmith.create(name), library)
 
 
+def test_a_width_that_was_set_by_keyword_is_found_too() -> None:
+    assert counterpart(convsmith.create("keras/MobileNet", width=0.25), "keras").name == "keras/MobileNet:0.25"
+
+
+def test_a_model_of_an_older_file_is_known_by_being_the_same() -> None:
+    net = replace(convsmith.create("resnet50_v1_5", classes=5), origin=None)
+    assert counterpart(net, "torchvision").name == "torchvision/resnet50"
+
+
+def test_a_scaled_network_is_not_passed_off_as_the_librarys() -> None:
+    for net in (convsmith.create("torchvision/mobilenet_v2"), convsmith.create("resnet18")):
+        with pytest.raises(UsageError, match="torchvision has no network that computes the same as"):
+            counterpart(scale_width(net, 0.5), "torchvision")
+
+
 def test_a_changed_network_is_not_passed_off_as_the_librarys() -> None:
     net = convsmith.create("torchvision/resnet18")
     shorter = Network(net.name, net.input, net.nodes[:-1], net.nodes[-2].name)
-    with pytest.raises(UsageError, match="no network that computes as torchvision/resnet18"):
+    with pytest.raises(UsageError, match="no network that computes the same as torchvision/resnet18"):
         counterpart(shorter, "torchvision")
 
 
@@ -105,5 +122,5 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
 def test_a_model_file_is_not_imported_again(tmp_path: Path) -> None:
     made = model("torchvision/squeezenet1_1")
     save_model(made, tmp_path / "model.safetensors")
-    with pytest.raises(ModelFileError, match="is a model file of convsmith already"):
+    with pytest.raises(ModelFileError, match="is already a model file of convsmith"):
         read(tmp_path / "model.safetensors", made.network).complete()

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 import convsmith
-from convsmith.download import Published, sha256
+from convsmith.download import sha256
 from convsmith.errors import ModelFileError, UsageError
 from convsmith.network import Preprocess
+from convsmith.transform.width import scale_width
 from convsmith.weights import imagenet, load_model, save_model, to_library
 from convsmith.weights.importing import import_weights
-from convsmith.weights.registry import PublishedWeights, find_published
-from convsmith.weights.usual import usual_preprocess
+from convsmith.weights.preprocessing import usual_preprocess
+from convsmith.weights.published_weights import PublishedWeights, find_published
 
 NAME = "torchvision/squeezenet1_1"
 
@@ -32,10 +33,9 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def known(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> PublishedWeights:
     """The checkpoint as published weights, with a preprocessing of its own."""
-    file = Published("https://example.org/x.pth", None, sha256(checkpoint)[:8])
     preprocess = replace(find_published(NAME).preprocess, resize=231)
-    row = replace(find_published(NAME), name="the published", file=file, preprocess=preprocess)
-    monkeypatch.setattr("convsmith.weights.registry._registry", lambda: (row,))
+    row = replace(find_published(NAME), name="the published", sha256=sha256(checkpoint)[:8], preprocess=preprocess)
+    monkeypatch.setattr("convsmith.weights.published_weights._registry", lambda: (row,))
     return row
 
 
@@ -52,7 +52,7 @@ def test_a_published_file_brings_network_classes_and_preprocessing(checkpoint: P
 
 def test_another_file_needs_a_network_and_assumes_what_is_usual(checkpoint: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"none of the published weights; say whose.*`convsmith weights import .* --model "
+        UsageError, match=r"mine.pth is none of the published weights: name its network \(model\), .*resnet50"
     ):
         import_weights(checkpoint)
     imported = import_weights(checkpoint, NAME)
@@ -107,10 +107,13 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ("keras/ResNet50", 103.939 / 255, "BGR"),
         ("keras/EfficientNetB0", 0.0, "RGB"),
         ("keras/VGG16", 103.939 / 255, "BGR"),
+        ("timm/inception_v4", 0.5, "RGB"),
+        ("timm/nasnetalarge", 0.5, "RGB"),
+        ("torchvision/googlenet", 0.5, "RGB"),
     ],
 )
 def test_what_is_usual_differs_from_library_to_library(name: str, mean: float, order: str) -> None:
-    preprocess = usual_preprocess(convsmith.create(name))
+    preprocess = usual_preprocess(convsmith.create(name, input=(3, 224, 224)))
     assert (preprocess.mean[0], preprocess.order) == (mean, order)
     assert (preprocess.resize, preprocess.crop) == (256, (224, 224))
 
@@ -118,3 +121,25 @@ def test_what_is_usual_differs_from_library_to_library(name: str, mean: float, o
 def test_what_is_usual_follows_the_networks_input() -> None:
     grey = usual_preprocess(convsmith.create("timm/resnet18", input=(1, 112, 112)))
     assert (grey.channels, grey.crop, grey.resize, grey.mean) == (1, (112, 112), 128, (0.5,))
+
+
+def test_what_was_published_for_a_network_is_not_taken_for_a_scaled_one() -> None:
+    net = convsmith.create("torchvision/efficientnet_b0")
+    assert usual_preprocess(net).interpolation == "bicubic"
+    narrow = scale_width(net, 0.5)
+    assert narrow.name == net.name
+    assert usual_preprocess(narrow).interpolation == "bilinear"
+    assert usual_preprocess(convsmith.create("torchvision/efficientnet_b0", width=0.5)).interpolation == "bilinear"
+
+
+def test_what_is_usual_for_a_family_holds_at_any_width() -> None:
+    assert usual_preprocess(scale_width(convsmith.create("keras/ResNet50"), 0.5)).order == "BGR"
+
+
+def test_a_change_of_the_normalization_inside_a_model_holds_at_any_side() -> None:
+    assert usual_preprocess(convsmith.create("torchvision/googlenet", input=(3, 160, 160))).mean == (0.5, 0.5, 0.5)
+
+
+def test_a_network_of_unknown_origin_is_prepared_as_most_are() -> None:
+    net = replace(convsmith.create("lenet5", input=(3, 32, 32)), name="mine", origin=None)
+    assert usual_preprocess(net).mean == (0.485, 0.456, 0.406)

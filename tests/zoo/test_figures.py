@@ -162,11 +162,11 @@ MOBILENET_TABLES = [
 
 EXPLAINED = {
     "GoogleNet": "units of 1024",
-    "AlexNet": "cut off rather than rounded",
-    "0.50 MobileNet-160": "table 9 counts without them",
+    "AlexNet": "truncated rather than rounded",
+    "0.50 MobileNet-160": "which table 9 does not count",
     "Inception V3": "MobileNet's table 10 prints 23.2 M",
 }
-"""What stands on the cards of those whose layers have another number of parameters than these tables print."""
+"""What the cards say of those whose layers do not have the number of parameters that these tables print."""
 
 
 @pytest.mark.parametrize(("row", "classes"), MOBILENET_TABLES)

@@ -1,8 +1,18 @@
+import subprocess
+import sys
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
 import pytest
 
 import convsmith
 from convsmith import create
 from convsmith.errors import ShapeError, UnknownNameError, UsageError
+from convsmith.network import Origin
+from convsmith.transform.width import scale_width
+from convsmith.zoo import origin_of
+from convsmith.zoo.residual.resnet import bottleneck
 
 
 def test_an_unknown_name_gives_the_nearest():
@@ -74,3 +84,63 @@ def test_creating_is_reproducible_and_networks_are_hashable():
     assert create("resnet50") == create("resnet50")
     assert hash(create("mobilenet_v2")) == hash(create("mobilenet_v2"))
     assert create("resnet50") != create("torchvision/resnet50")
+
+
+@pytest.mark.parametrize(
+    ("name", "origin"),
+    [
+        ("resnet50", Origin("resnet50", "resnet", "resnet50")),
+        ("torchvision/resnet50", Origin("torchvision/resnet50", "resnet", "resnet50_v1_5", "torchvision")),
+        ("timm/mobilenetv1_125", Origin("timm/mobilenetv1_125", "mobilenet_v1", "mobilenet_v1", "timm")),
+        (
+            "keras/MobileNet:0.25-128",
+            Origin("keras/MobileNet", "mobilenet_v1", "mobilenet_v1", "keras", (("width", 0.25),)),
+        ),
+    ],
+)
+def test_a_network_says_where_it_comes_from(name, origin):
+    assert create(name).origin == origin
+    assert create(name, classes=7).origin == origin
+
+
+def test_the_origin_holds_what_is_set_otherwise_than_the_name_has_it():
+    assert create("mobilenet_v1", width=0.5).origin == create("mobilenet_v1:0.5").origin
+    assert create("mobilenet_v1", width=1).origin.as_named
+    assert create("mobilenet_v1:1.0").origin.as_named
+    assert create("efficientnet_b2", width=1.1).origin.as_named
+    assert create("nasnet_mobile", aux=0, drop=0.5).origin.settings == (("aux", 0),)
+
+
+def test_functions_and_tables_are_in_the_origin_by_their_names():
+    settings = create("resnet18", blocks=(1, 1, 1, 1), block=bottleneck).origin.settings
+    assert settings == (("blocks", "(1, 1, 1, 1)"), ("block", "bottleneck"))
+    settings = create("resnet18", block=partial(bottleneck, groups=2)).origin.settings
+    assert settings == (("block", "bottleneck"),)
+
+
+def test_a_network_that_stands_for_many_candidates_has_no_single_origin():
+    assert create("mobilenet_v1", width=np.array([0.5, 0.75])).origin is None
+    assert create("mobilenet_v1", width=np.float32(0.5)).origin == create("mobilenet_v1:0.5").origin
+
+
+@pytest.mark.parametrize("name", convsmith.models())
+def test_a_network_written_by_an_older_version_is_known_by_being_the_same(name):
+    net = create(name)
+    assert net.origin is not None
+    assert origin_of(replace(net, origin=None)) == net.origin
+
+
+def test_no_network_is_known_by_its_name_alone():
+    net = replace(create("torchvision/resnet18"), origin=None)
+    assert origin_of(scale_width(net, 0.5)) is None
+    assert origin_of(replace(create("resnet18"), name="mine", origin=None)) is None
+    assert origin_of(replace(create("resnet18"), name="vgg16", origin=None)) is None
+
+
+def test_our_own_networks_load_neither_the_libraries_records_nor_what_reads_json():
+    code = "import convsmith, sys; convsmith.create('resnet50').shapes; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    loaded = run.stdout.split()
+    assert "convsmith.zoo.residual.resnet" in loaded
+    assert "convsmith.zoo.libraries" not in loaded
+    assert "msgspec" not in loaded

@@ -17,17 +17,21 @@ class NetworkModule(fx.GraphModule):
     """The built network: (N, C, H, W) -> logits (N, classes).
 
     With auxiliary heads, training mode returns (logits, auxiliary logits, ...); evaluation mode does not run them.
+    `network` is what it was built from.
     """
 
-    def __init__(self, root: dict[str, nn.Module], graph: fx.Graph, evaluation: fx.Graph | None) -> None:
+    def __init__(
+        self, network: Network, root: dict[str, nn.Module], graph: fx.Graph, evaluation: fx.Graph | None
+    ) -> None:
         super().__init__(root, graph, class_name="NetworkModule")
+        self.network = network
         self._layers = tuple(root)
         self._graphs = (graph, evaluation)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> NetworkModule:
         # fx copies into a bare GraphModule, which would forget the evaluation graph.
         layers = {name: copy.deepcopy(self.get_submodule(name), memo) for name in self._layers}
-        return NetworkModule(layers, *copy.deepcopy(self._graphs)).train(self.training)
+        return NetworkModule(self.network, layers, *copy.deepcopy(self._graphs)).train(self.training)
 
     def train(self, mode: bool = True) -> Self:
         training, evaluation = self._graphs
@@ -42,6 +46,19 @@ def build(net: Network, seed: int = 0) -> NetworkModule:
     Every parameter is filled as its op's `Init` says, from one generator with this seed.
     Raises UsageError for an op without a rule.
     """
+    module = assemble(net)
+    generator = torch.Generator().manual_seed(seed)
+    state = module.state_dict()
+    for name, parameter in net.parameters.items():
+        fill(state[name], parameter.init, generator)
+    for name, tensor in state.items():
+        if name not in net.parameters:
+            tensor.zero_()  # a norm's num_batches_tracked
+    return module
+
+
+def assemble(net: Network) -> NetworkModule:
+    """The module of `build` before anything is in its tensors, for a caller who fills them all."""
     modules: dict[str, nn.Module] = {}
     calls: dict[str, Call] = {}
     with torch.device("meta"):
@@ -56,15 +73,7 @@ def build(net: Network, seed: int = 0) -> NetworkModule:
     for layer in modules.values():
         layer.to_empty(device="cpu")
     graph = _trace(net, calls, [net.output, *(head.node for head in net.auxiliary)])
-    module = NetworkModule(modules, graph, _trace(net, calls, [net.output]) if net.auxiliary else None)
-    generator = torch.Generator().manual_seed(seed)
-    state = module.state_dict()
-    for name, parameter in net.parameters.items():
-        fill(state[name], parameter.init, generator)
-    for name, tensor in state.items():
-        if name not in net.parameters:
-            tensor.zero_()  # a norm's num_batches_tracked
-    return module
+    return NetworkModule(net, modules, graph, _trace(net, calls, [net.output]) if net.auxiliary else None)
 
 
 def _trace(net: Network, calls: dict[str, Call], outputs: list[str]) -> fx.Graph:

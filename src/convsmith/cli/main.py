@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
 import typer
 
-from convsmith.cli import (
-    certify,
-    compare,
-    data,
-    evaluate,
-    export,
-    features,
-    fit,
-    models,
-    predict,
-    recipes,
-    report,
-    runs,
-    show,
-    weights,
-)
+from convsmith.cli import data, fit, recipes, report, runs
+from convsmith.cli.model import evaluate, export, features, predict, weights
+from convsmith.cli.network import certify, compare, models, show
+from convsmith.cli.verb import Verb, tell
 from convsmith.errors import ConvsmithError
 
 app = typer.Typer(
@@ -46,14 +35,21 @@ app.command()(compare.compare)
 app.command()(certify.certify)
 app.add_typer(data.app, name="data")
 app.add_typer(weights.app, name="weights")
+for group in (app, data.app, weights.app):
+    for command in group.registered_commands:
+        command.cls = Verb
 
 
 def main() -> None:
     """Entry point: one line on stderr for an error, exit code 2 for bad usage, 1 for failure."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A class name or a path that the terminal's encoding lacks is escaped, not a traceback.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except ConvsmithError as error:
-        print(f"convsmith: {error}", file=sys.stderr)
+        tell(error, {})
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("convsmith: interrupted", file=sys.stderr)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
+from convsmith.cli.verb import say
 
-def recipes(as_json: Annotated[bool, typer.Option("--json", help="A list of objects.")] = False) -> None:
-    """List the training recipes for `fit --recipe`: what each does, where it comes from, for which networks.
+
+def recipes(as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False) -> None:
+    """List the training recipes for `fit --recipe`: what each does, its source, and for which networks.
 
     Example: convsmith recipes
     """
@@ -17,7 +18,7 @@ def recipes(as_json: Annotated[bool, typer.Option("--json", help="A list of obje
 
     if as_json:
         fields = ("name", "summary", "source", "families")
-        typer.echo(json.dumps([{field: getattr(recipe, field) for field in fields} for recipe in RECIPES.values()]))
+        say([{field: getattr(recipe, field) for field in fields} for recipe in RECIPES.values()], as_json=True)
         return
     for recipe in RECIPES.values():
         typer.echo(f"{recipe.name}\n  {recipe.summary}\n  source: {recipe.source}")

@@ -1,4 +1,4 @@
-"""What the words of a command line mean: a network, a checkpoint, class names, preprocessing."""
+"""What the words of a command line mean: a network, a model, a checkpoint, class names, preprocessing."""
 
 from __future__ import annotations
 
@@ -6,60 +6,68 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import convsmith
+from convsmith import resolve
 from convsmith.errors import UsageError
 from convsmith.network import Network
 from convsmith.network.dims import Shape
+from convsmith.zoo import create
 
 if TYPE_CHECKING:
+    from convsmith.model.file import Model
     from convsmith.network import Preprocess
-    from convsmith.zoo import Published
+    from convsmith.zoo import PaperFigures
 
-SUFFIXES = (".json", ".safetensors", ".pt", ".pth", ".onnx", ".h5", ".keras", ".whl")
+CHANNELS = (1, 3)
+"""Of grey and colour images."""
 
 
 def network_of(
     source: str, classes: int | None = None, input: str | None = None, width: float | None = None
 ) -> Network:
-    """The network of this name, for these classes, input ("CxHxW") and width multiplier, or the one in this file.
+    """The network that is meant (see `convsmith.resolve.network_of`), for these classes, this input and width.
 
-    Raises UsageError for an unknown name or a file that holds no network, ModelFileError for a damaged model file.
+    A network by name can be written for any of the three; the code of a module needs the input to be read with.
+    Raises UsageError where a file is to be changed, and as `convsmith.resolve.network_of` does.
     """
-    path = Path(source)
-    if not path.is_file():
-        if path.suffix in SUFFIXES:
-            raise UsageError(f"{source}: no such file")
-        settings = {} if width is None else {"width": width}
-        return convsmith.create(source, classes=classes, input=None if input is None else shape_of(input), **settings)
-    if (classes, input, width) != (None, None, None):
-        raise UsageError(f"--classes, --input and --width change a network by name; {source} is a file")
-    return _read(path)
+    shape = None if input is None else shape_of(input)
+    if resolve.is_code(source) and (classes, width) == (None, None):
+        return resolve.network_of(source, input=shape)
+    if resolve.is_code(source) or resolve.file_of(source) is not None:
+        asked = {"classes": classes, "input": input, "width": width}
+        changed = tuple(name for name, value in asked.items() if value is not None)
+        if changed:
+            raise UsageError(f"only a network by name can be changed, and {source} is a file", settings=changed)
+        return resolve.network_of(source)
+    settings = {} if width is None else {"width": width}
+    return create(source, classes=classes, input=shape, **settings)
 
 
-def published(name: str) -> Published | None:
+def model_of(source: str) -> Model:
+    """The model that is meant (see `convsmith.resolve.model_of`); a download is shown as a bar."""
+    from convsmith.cli.progress import download_progress
+
+    with download_progress() as tell:
+        return resolve.model_of(source, on_progress=tell)
+
+
+def published(name: str) -> PaperFigures | None:
     """The paper's figures, for the paper's own networks only: none for a file or a library's version."""
     from convsmith.zoo.registry import POINTS, VARIANTS
 
     return VARIANTS[name].published if name in VARIANTS else POINTS.get(name)
 
 
-def _read(path: Path) -> Network:
-    if path.suffix == ".json":
-        try:
-            return Network.from_json(path.read_text(encoding="utf-8"))
-        except (UsageError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path}: {error}") from None
-    from convsmith.model.file import read_header
-
-    return read_header(path).network
-
-
 def shape_of(words: str) -> Shape:
     """(C, H, W) of "3x224x224". Raises UsageError."""
     parts = words.split("x")
     if len(parts) != 3 or not all(part.isdecimal() and int(part) for part in parts):
-        raise UsageError(f"--input is channels x height x width such as 3x224x224, not {words!r}")
-    return tuple(int(part) for part in parts)
+        raise UsageError(f"must be channels x height x width, such as 3x224x224, not {words!r}", settings="input")
+    first, height, last = map(int, parts)
+    if last in CHANNELS and first not in CHANNELS and height not in CHANNELS:
+        raise UsageError(
+            f"channels come first: {last}x{first}x{height}, not {words}, which is {first} channels", settings="input"
+        )
+    return first, height, last
 
 
 def checkpoint_of(source: str) -> Path:
@@ -68,19 +76,17 @@ def checkpoint_of(source: str) -> Path:
     Raises UsageError or UnknownNameError where there is neither, DownloadError.
     """
     from convsmith.cli.progress import download_progress
-    from convsmith.weights.registry import fetch_weights
+    from convsmith.weights.published_weights import fetch_weights
 
-    path = Path(source)
-    if path.is_file():
+    path = resolve.file_of(source)
+    if path is not None:
         return path
-    if path.suffix in SUFFIXES:
-        raise UsageError(f"{source}: no such file")
     with download_progress() as tell:
         return fetch_weights(source, on_progress=tell)
 
 
 def class_names_of(path: Path) -> list[str]:
-    """Class names of a text file, a line each. Raises UsageError if it cannot be read or names a class twice."""
+    """Class names of a text file, one on each line. Raises UsageError if it cannot be read or names a class twice."""
     names = [line.strip() for line in _text(path).splitlines() if line.strip()]
     twice = next((name for name in names if names.count(name) > 1), None)
     if not names or twice:
@@ -95,7 +101,7 @@ def preprocess_of(path: Path) -> Preprocess:
     try:
         return Preprocess.from_json(json.loads(_text(path)))
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise UsageError(f"{path} describes no preprocessing: {type(error).__name__} {error}") from None
+        raise UsageError(f"{path} does not describe preprocessing: {type(error).__name__} {error}") from None
 
 
 def _text(path: Path) -> str:

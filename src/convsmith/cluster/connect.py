@@ -1,4 +1,4 @@
-"""A Ray cluster by its address: found quickly or refused quickly, and left when the work is done."""
+"""A Ray cluster by its address: reached or refused within seconds, and left when the work is done."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from convsmith.errors import ConvsmithError, UsageError
+from convsmith.telemetry import switch_off
 
 CONNECTING = 10
 """Seconds to wait for the cluster's head."""
 
 ATTEMPTS = 3
-"""To join as a client: now and then the head's client server fails to start a process for one (Ray 2.60: its fork
-races with gRPC's threads), and starts the next one well."""
+"""To join as a client: now and then the head fails to start a process for one (Ray 2.60: its fork races with gRPC's
+threads), and the next attempt succeeds."""
 
 RESTARTS = 20
 """Workers or nodes that may be lost in a run."""
 
 ON_HEAD = {"num_cpus": 0, "resources": {"node:__internal_head__": 0.001}}
-"""Ray's options for an actor that takes no core and is lost only with the cluster's head, and so with all."""
+"""Ray's options for an actor that takes no core and is lost only with the cluster's head, when everything is lost."""
 
 
 class ClusterError(ConvsmithError):
@@ -35,8 +36,8 @@ class Cluster:
     """Where and how wide to work.
 
     `address` is "auto" (the cluster that this machine belongs to, else one started for this run), HOST:PORT of its
-    head, or ray://HOST:PORT of its client server. `workers` processes with `gpus` each; where some are lost, the work
-    goes on.
+    head, or ray://HOST:PORT of its client server. There are `workers` processes with `gpus` each; if some are lost, the
+    work goes on.
     """
 
     address: str
@@ -46,24 +47,25 @@ class Cluster:
 
 def import_ray() -> Any:
     """The module `ray`. Raises UsageError if it is not installed."""
-    # Asked for once, before Ray is imported: it reads its settings then.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
+    switch_off()
+    os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")  # read when Ray is imported
     try:
         import ray
         import ray.train
     except ImportError:
-        raise UsageError("--cluster needs Ray: pip install 'convsmith[cluster]'") from None
+        raise UsageError("Ray is not installed: pip install 'convsmith[cluster]'", settings="cluster") from None
     return ray
 
 
 @contextmanager
 def connected(ray: Any, address: str) -> Iterator[None]:
-    """Within, Ray's calls go to the cluster at `address`. Raises UsageError for what is no address, ClusterError."""
+    """Within, Ray's calls go to the cluster at `address`. Raises UsageError for a malformed address, ClusterError."""
     if address != "auto":
         _check_port(address)
     elif (left := _remembered()) and _silence(left):
-        raise ClusterError(f"--cluster auto: Ray remembers a cluster at {left}, where nobody answers; run `ray stop`")
+        raise ClusterError(
+            f"Ray remembers a cluster at {left} that does not answer; run `ray stop`", settings="cluster"
+        )
     _join(ray, address)
     try:
         yield
@@ -82,22 +84,22 @@ def _join(ray: Any, address: str) -> None:
             )
             return
         except (ConnectionError, RuntimeError, ValueError) as error:
-            # So Ray says that the head answered, but could not serve: a refusal for good comes soon again.
+            # ConnectionAbortedError: the head answered but could not serve. A lasting refusal comes again at once.
             if attempt == ATTEMPTS or not isinstance(error, ConnectionAbortedError):
-                raise ClusterError(f"--cluster {address}: cannot be reached ({last_line(error)})") from None
+                raise ClusterError(f"{address} cannot be reached ({last_line(error)})", settings="cluster") from None
 
 
 def _check_port(address: str) -> None:
-    """Ray itself waits for minutes where nobody listens."""
+    """Ray itself waits for minutes if nobody listens."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdecimal():
-        raise UsageError(f"--cluster is auto, HOST:PORT or ray://HOST:PORT, not {address!r}")
+        raise UsageError(f"must be auto, HOST:PORT or ray://HOST:PORT, not {address!r}", settings="cluster")
     if why := _silence(f"{host}:{port}"):
-        raise ClusterError(f"--cluster {address}: nobody answers there ({why})")
+        raise ClusterError(f"{address} does not answer ({why})", settings="cluster")
 
 
 def _remembered() -> str:
-    """The address that `ray start` left on this machine; a head that was killed leaves it too. Empty without one."""
+    """The address that `ray start` wrote on this machine, and that a killed head leaves behind; empty without one."""
     file = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")
     try:
         return file.read_text().strip()
@@ -106,7 +108,7 @@ def _remembered() -> str:
 
 
 def _silence(address: str) -> str:
-    """Why nobody answers at HOST:PORT; empty where somebody does."""
+    """Why nobody answers at HOST:PORT; empty if somebody does."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=CONNECTING).close()
@@ -116,6 +118,6 @@ def _silence(address: str) -> str:
 
 
 def last_line(error: BaseException) -> str:
-    """What an error says, without the traceback that Ray puts before it."""
+    """The message of an error, without the traceback that Ray puts before it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

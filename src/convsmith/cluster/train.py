@@ -12,8 +12,11 @@ from typing import Any
 from convsmith.cluster.connect import ON_HEAD, RESTARTS, Cluster, ClusterError, connected, import_ray, last_line
 from convsmith.data import open_dataset
 from convsmith.errors import ConvsmithError
-from convsmith.runplan import RunPlan, train_plan
-from convsmith.train.run.events import Event, Noticed
+from convsmith.train.run.events import Event, Noticed, StepEnded
+from convsmith.train.run.loop import Training
+from convsmith.train.run.plan import RunPlan, first_module, read_start
+from convsmith.train.run.store import RunStore
+from convsmith.train.run.tensorboard import TensorBoard
 
 
 @dataclass(frozen=True)
@@ -26,17 +29,16 @@ class Job:
     strict: bool
     run_dir: str
     checkpoints: str | None
-    recover: bool
     decoders: int | None = None
 
 
 def train_on(cluster: Cluster, job: Job, on_event: Callable[[Event], None]) -> None:
-    """Trains to the end; the result is in the last checkpoint, from which `fit_module` takes it.
+    """Trains to the end; the result is in the last checkpoint, from which `Training` takes it.
 
     Where workers are lost, it goes on with those that are left, from the last checkpoint. The data and the
     checkpoints must be at the same place for every worker: on a shared file system, or at a URL. Raises UsageError if
-    Ray is not installed; ClusterError if the cluster cannot be reached or training fails there; what `train_plan`
-    raises on a worker.
+    Ray is not installed; ClusterError if the cluster cannot be reached or training fails there; what `Training` raises
+    on a worker.
     """
     ray = import_ray()
     with connected(ray, cluster.address):
@@ -57,7 +59,7 @@ def train_on(cluster: Cluster, job: Job, on_event: Callable[[Event], None]) -> N
 
 
 def _direct(cluster: Cluster, job: Job, events: Any, failed: Any) -> None:
-    """Has Ray Train do the work. In a process of the cluster, for it does not run in a client of one (`ray://`)."""
+    """Has Ray Train do the work. In a process of the cluster: it does not run in a client of one (`ray://`)."""
     ray = import_ray()
     from ray.train.torch import TorchTrainer
 
@@ -89,21 +91,33 @@ def _work(config: dict[str, Any]) -> None:
     if first:
         events.put(Noticed(f"training in {world} process{'es' if world > 1 else ''} of the cluster"))
     try:
-        dataset = open_dataset(job.data, seed=job.seed, strict=job.strict)
-        train_plan(
-            RunPlan.from_json(job.plan),
-            dataset,
-            Path(job.run_dir),
-            checkpoints=job.checkpoints,
-            resume=True,
-            recover=job.recover,
-            decoders=job.decoders,
-            device=ray.train.torch.get_device(),
-            on_event=events.put,
-        )
+        _train(job, ray.train.torch.get_device(), events)
     except ConvsmithError as error:
         failed.put(error)
         raise  # so that Ray ends the others too, which may be waiting for this one
+
+
+def _train(job: Job, device: Any, events: Any) -> None:
+    """Trains to the end, or goes on from the last checkpoint; the weights are in the one that it leaves."""
+    plan = RunPlan.from_json(job.plan)
+    dataset = open_dataset(job.data, seed=job.seed, strict=job.strict)
+    run_dir = Path(job.run_dir)
+    start = read_start(run_dir)
+    module = first_module(plan, dataset.classes, start).to(device)
+
+    def send(event: Event, training: Training | None) -> None:
+        if not isinstance(event, StepEnded):  # hundreds a second would keep the queue busy
+            events.put(event)
+
+    store = RunStore(run_dir, job.checkpoints)
+    with store.log, TensorBoard(run_dir) as board:
+        training = Training(
+            *(module, dataset, plan.preprocess, plan.recipe),
+            decoders=job.decoders,
+            store=store,
+            observers=(store.log, board, send),
+        )
+        training.advance()
 
 
 def _tell(events: Any, on_event: Callable[[Event], None]) -> None:

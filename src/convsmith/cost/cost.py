@@ -17,6 +17,7 @@ CONVENTION = (
     "FLOPs: 2 x MACs + one for each other elementwise operation. "
     "Activations: output elements of layers with weights in convolutions and matrix products."
 )
+FLOAT32_BYTES = 4
 
 
 class LayerCost(NamedTuple):
@@ -24,6 +25,7 @@ class LayerCost(NamedTuple):
 
     `params` counts trainable parameters, `buffers` those that are not (running statistics); both are 0 where the
     layer shares another's. `inference` is False for layers that exist in training only (dropout, auxiliary heads).
+    `stored` is the bytes of the parameters and buffers in a model file.
     """
 
     node: Node
@@ -34,6 +36,7 @@ class LayerCost(NamedTuple):
     macs: Dim
     flops: Dim
     inference: bool
+    stored: Dim = 0
 
     @property
     def name(self) -> str:
@@ -77,8 +80,13 @@ class Cost:
         """Output elements of convolutions and matrix products (Radosavovic et al. 2020, section 3.1)."""
         return _total(elements(row.output) for row in self.layers if row.inference and row.weights_dominate)
 
+    @cached_property
+    def stored_bytes(self) -> Dim:
+        """Bytes of all parameters and buffers as the network stores them: the tensors of its model file, exactly."""
+        return _total(row.stored for row in self.layers)
+
     def weights_bytes(self, bytes_per_value: int = 4) -> Dim:
-        """Bytes of all parameters and buffers."""
+        """Bytes of all parameters and buffers in memory, where every one is as wide."""
         return (self.params + self.buffers) * bytes_per_value
 
     def inference_bytes(self, batch: int = 1, bytes_per_value: int = 4) -> Dim:
@@ -117,6 +125,7 @@ class Cost:
             "flops": self.flops,
             "activations": self.activations,
             "weights_bytes": self.weights_bytes(),
+            "stored_bytes": self.stored_bytes,
             "inference_bytes": self.inference_bytes(),
             "training_bytes": self.training_bytes(),
             "receptive_field": list(self.field.size),
@@ -131,6 +140,7 @@ class Cost:
             "output": list(row.output),
             "params": row.params,
             "buffers": row.buffers,
+            "stored_bytes": row.stored,
             "macs": row.macs,
             "flops": row.flops,
             "receptive_field": list(self.fields[row.name].size),
@@ -147,6 +157,11 @@ def _total(values: Iterator[Dim]) -> Dim:
 
 def _spatial(row: LayerCost) -> bool:
     return len(row.output) == 3 and not always((row.output[1] == 1) & (row.output[2] == 1))
+
+
+def _stored(net: Network, node: Node) -> Dim:
+    """Bytes of a node's parameters in a model file."""
+    return _total(net.storage_of(f"{node.name}.{p.name}").bytes(p.shape) for p in net.parameters_of(node))
 
 
 def cost_of(net: Network) -> Cost:
@@ -171,6 +186,7 @@ def cost_of(net: Network) -> Cost:
                 buffers = buffers + elements(parameter.shape)
         macs = op.macs(output, *inputs)
         flops = 2 * macs + op.elementwise(output, *inputs)
+        stored = _stored(net, node) if net.storage else FLOAT32_BYTES * (params + buffers)
         inference = node.name in kept and not op.training_only
-        rows.append(LayerCost(node, inputs, output, params, buffers, macs, flops, inference))
+        rows.append(LayerCost(node, inputs, output, params, buffers, macs, flops, inference, stored))
     return Cost(net, tuple(rows))

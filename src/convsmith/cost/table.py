@@ -36,7 +36,7 @@ def totals(cost: Cost) -> str:
         ("MACs", f"{cost.macs:,} ({short(cost.macs)})"),
         ("FLOPs", f"{cost.flops:,} ({short(cost.flops)})"),
         ("activations", f"{cost.activations:,} ({short(cost.activations)})"),
-        ("weights", size(cost.weights_bytes())),
+        ("weights", _weights(cost)),
         ("memory", f"{size(cost.inference_bytes())} in inference, {size(cost.training_bytes())} in training"),
         ("receptive field", f"{_by(field.size)}, stride {_by(field.stride)}"),
     ]
@@ -71,6 +71,12 @@ def size(count: int) -> str:
         if amount >= 1024:
             amount, unit = amount / 1024, larger
     return f"{count} bytes" if unit == "bytes" else f"{amount:,.1f} {unit}"
+
+
+def _weights(cost: Cost) -> str:
+    """In memory, and in a file where they are stored otherwise than in float32."""
+    stored, whole = cost.stored_bytes, cost.weights_bytes()
+    return size(whole) if stored == whole else f"{size(stored)} in a file, {size(whole)} in memory"
 
 
 def _row(cost: Cost, layer: LayerCost) -> tuple[str, ...]:

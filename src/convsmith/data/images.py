@@ -1,17 +1,19 @@
-"""The two ways to hold images: all of them as one array, or as files that are decoded when asked for."""
+"""The ways to hold images: as one array, as arrays of different sizes, or as files that are decoded when asked for."""
 
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convsmith.data.decode.image import Box, UnreadableError, decode, decode_part
+from convsmith.data.decode.decoding import USUAL, Decoding
+from convsmith.data.decode.image import Box, UnreadableError, cut, decode, decode_crop
 
 WHOLE = -1
 """The size, in `StoredImages`, of an image that is a file of its own."""
@@ -31,6 +33,12 @@ class ArrayImages:
         """(H, W, 3), a copy."""
         return np.array(np.broadcast_to(self.array[index], (*self.array.shape[1:3], 3)))
 
+    def crop(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
+        """The box (h, w, 3) that `choose` picks, a view, at full resolution."""
+        height, width = self.array.shape[1:3]
+        box = cut(self.array[index], choose(height, width))
+        return np.broadcast_to(box, (*box.shape[:2], 3))
+
     def name(self, index: int) -> str:
         return printable(os.fsdecode(self.names[index]))
 
@@ -40,34 +48,65 @@ class ArrayImages:
 
 
 @dataclass(frozen=True, eq=False)
+class ListImages:
+    """Images of different sizes in memory: `arrays` of uint8 (H, W, C), C 1 (grey) or 3 (RGB); `names` as above."""
+
+    arrays: tuple[NDArray[np.uint8], ...]
+    names: NDArray[np.bytes_]
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        """(H, W, 3), a copy."""
+        array = self.arrays[index]
+        return np.array(np.broadcast_to(array, (*array.shape[:2], 3)))
+
+    def crop(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
+        """The box (h, w, 3) that `choose` picks, a view, at full resolution."""
+        array = self.arrays[index]
+        box = cut(array, choose(array.shape[0], array.shape[1]))
+        return np.broadcast_to(box, (*box.shape[:2], 3))
+
+    def name(self, index: int) -> str:
+        return printable(os.fsdecode(self.names[index]))
+
+    def take(self, rows: NDArray[np.int64]) -> ListImages:
+        """The images at `rows`, in that order; pixels are shared."""
+        return ListImages(tuple(self.arrays[row] for row in rows.tolist()), self.names[rows])
+
+
+@dataclass(frozen=True, eq=False)
 class FileImages:
-    """Images in files: `names` are paths relative to the folder `root`, as `packed` makes them.
+    """Images in files: `names` are paths relative to the folder `root`, as `packed` makes them; `decoding` is how they
+    become pixels.
 
     An array of bytes rather than a list of paths: 100,000 take 10 MB or less, and worker processes share them.
     """
 
     root: Path
     names: NDArray[np.bytes_]
+    decoding: Decoding = field(default=USUAL, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
         """(H, W, 3). Raises DataError if the file is not, or no longer, an image."""
-        return decode(self.source(index))
+        return decode(self.source(index), decoding=self.decoding)
 
-    def part(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
-        """The part (h, w, 3) that `choose` picks, perhaps reduced to what is still `size`; see `decode_part`."""
-        return decode_part(self.source(index), choose, size)
+    def crop(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
+        """The box (h, w, 3) that `choose` picks, perhaps reduced to no less than `size`; see `decode_crop`."""
+        return decode_crop(self.source(index), choose, size, self.decoding)
 
     def source(self, index: int) -> Path | bytes:
         """What is decoded: a file, or the bytes of one."""
         return self.path(index)
 
-    def stamp(self, index: int) -> tuple[int, int]:
-        """Bytes, and time of last change (ns). Raises OSError."""
+    def stamp(self, index: int) -> tuple[int, int, int]:
+        """Bytes, time of last change and time of last change of the entry (both in ns). Raises OSError."""
         status = self.path(index).stat()
-        return status.st_size, status.st_mtime_ns
+        return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
     def path(self, index: int) -> Path:
         return self.root / os.fsdecode(self.names[index])
@@ -77,7 +116,7 @@ class FileImages:
 
     def take(self, rows: NDArray[np.int64]) -> FileImages:
         """The images at `rows`, in that order."""
-        return FileImages(self.root, self.names[rows])
+        return replace(self, names=self.names[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,12 +133,12 @@ class StoredImages(FileImages):
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
         """(H, W, 3). Raises DataError if there is no image."""
         with self._named(index):
-            return decode(self.source(index))
+            return decode(self.source(index), decoding=self.decoding)
 
-    def part(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
-        """The part (h, w, 3) that `choose` picks, perhaps reduced to what is still `size`; see `decode_part`."""
+    def crop(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
+        """The box (h, w, 3) that `choose` picks, perhaps reduced to no less than `size`; see `decode_crop`."""
         with self._named(index):
-            return decode_part(self.source(index), choose, size)
+            return decode_crop(self.source(index), choose, size, self.decoding)
 
     def source(self, index: int) -> Path | bytes:
         """A plain file, or the bytes of one. Raises UnreadableError if the container is shorter or cannot be read."""
@@ -115,16 +154,18 @@ class StoredImages(FileImages):
             raise UnreadableError(self.name(index), "the file that it lies in ends before it")
         return content
 
-    def stamp(self, index: int) -> tuple[int, int]:
-        """Bytes, and the file's or its container's time of last change (ns). Raises OSError."""
+    def stamp(self, index: int) -> tuple[int, int, int]:
+        """Bytes, and the times of the file or of its container, as `FileImages` has them. Raises OSError."""
         if self.size[index] == WHOLE:
             return super().stamp(index)
-        return int(self.size[index]), self._container(index).stat().st_mtime_ns
+        status = self._container(index).stat()
+        return int(self.size[index]), status.st_mtime_ns, status.st_ctime_ns
 
     def take(self, rows: NDArray[np.int64]) -> StoredImages:
         """The images at `rows`, in that order."""
-        chosen = (self.place[rows], self.offset[rows], self.size[rows])
-        return StoredImages(self.root, self.names[rows], self.containers, *chosen)
+        return replace(
+            self, names=self.names[rows], place=self.place[rows], offset=self.offset[rows], size=self.size[rows]
+        )
 
     def _container(self, index: int) -> Path:
         return self.root / os.fsdecode(self.containers[self.place[index]])
@@ -136,6 +177,10 @@ class StoredImages(FileImages):
             yield
         except UnreadableError as error:
             raise UnreadableError(self.name(index), error.reason) from None
+
+
+AnyImages = ArrayImages | ListImages | FileImages
+"""What sources list."""
 
 
 def joined(parts: Sequence[FileImages]) -> FileImages:
@@ -175,4 +220,11 @@ def numbered(origin: str, count: int) -> NDArray[np.bytes_]:
 
 def printable(text: str) -> str:
     """The text on one line: line breaks, control characters and undecodable bytes escaped."""
-    return text if text.isprintable() else repr(text)[1:-1]
+    if text.isprintable():
+        return text
+    return "".join(repr(letter)[1:-1] if is_control(letter) else letter for letter in text)
+
+
+def is_control(letter: str) -> bool:
+    """Whether a character would disturb a line of text: a control, a line separator, or a byte of no character."""
+    return unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp")

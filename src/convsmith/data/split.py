@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,24 +18,34 @@ VAL_OF_TRAIN = {"val": 0.1}
 """The fraction of each class of train where a source has a test split, and so its own idea of train's size."""
 
 
-def complete(rows: Rows, labels: NDArray[np.int64], classes: tuple[str, ...], seed: int, where: str) -> Rows:
+def complete(
+    rows: Rows,
+    labels: NDArray[np.int64],
+    classes: tuple[str, ...],
+    seed: int,
+    where: str,
+    fractions: Mapping[str, float] | None = None,
+    why_few: Callable[[int], str] = lambda label: "",
+) -> Rows:
     """The splits of a source, and val and test carved out of train where the source lacks them; then checked.
 
     - train alone: of each class 15% for val and 15% for test, at least one image each;
     - train and test: 10% of each class of train, at least one image, for val;
     - train and val: as they are, without a test split;
-    - no train: as they are, to measure on.
+    - no train: as they are, to measure on;
+    - with `fractions`, these of each class of train, whatever else there is.
 
     Which images, depends on the seed and on the order of the rows within a class (sources sort by name).
-    Raises DataError for a class that is missing in a split or too small to be in all.
+    Raises DataError for a class that is missing in a split or too small to be in all; `why_few` says why it is.
     """
-    if "train" in rows and "val" not in rows:
+    if fractions is None and "train" in rows and "val" not in rows:
         fractions = VAL_OF_TRAIN if "test" in rows else HELD_OUT
-        _check_counts(np.bincount(labels[rows["train"]], minlength=len(classes)), classes, fractions, where)
+    if fractions:
+        _check_counts(np.bincount(labels[rows["train"]], minlength=len(classes)), classes, fractions, where, why_few)
         rows = {**_carved(rows["train"], labels, fractions, seed), **{k: v for k, v in rows.items() if k != "train"}}
     ordered = {name: rows[name] for name in ("train", "val", "test") if name in rows}
     for name, members in ordered.items():
-        _check_present(np.bincount(labels[members], minlength=len(classes)), classes, name, where)
+        _check_present(np.bincount(labels[members], minlength=len(classes)), classes, name, where, why_few)
     return ordered
 
 
@@ -63,19 +73,27 @@ def _carved(
 
 
 def _check_counts(
-    counts: NDArray[np.int64], classes: tuple[str, ...], fractions: Mapping[str, float], where: str
+    counts: NDArray[np.int64],
+    classes: tuple[str, ...],
+    fractions: Mapping[str, float],
+    where: str,
+    why_few: Callable[[int], str],
 ) -> None:
     needed = 1 + len(fractions)
     splits = " and ".join(("train", *fractions))
-    for name, count in zip(classes, counts.tolist(), strict=True):
+    for label, (name, count) in enumerate(zip(classes, counts.tolist(), strict=True)):
         if 0 < count < needed:
             images = "1 image" if count == 1 else f"{count} images"
-            raise DataError(f"{where}: class {name!r} has {images}; it needs {needed}, one each for {splits}")
+            why = why_few(label)
+            raise DataError(f"{where}: class {name!r} has {images}; it needs {needed}, one each for {splits}{why}")
 
 
-def _check_present(counts: NDArray[np.int64], classes: tuple[str, ...], split: str, where: str) -> None:
-    missing = [name for name, count in zip(classes, counts.tolist(), strict=True) if not count]
+def _check_present(
+    counts: NDArray[np.int64], classes: tuple[str, ...], split: str, where: str, why_few: Callable[[int], str]
+) -> None:
+    missing = [label for label, count in enumerate(counts.tolist()) if not count]
     if missing:
-        names = ", ".join(repr(name) for name in missing[:3]) + (", ..." if len(missing) > 3 else "")
+        names = ", ".join(repr(classes[label]) for label in missing[:3]) + (", ..." if len(missing) > 3 else "")
         kind = f"class {names} has" if len(missing) == 1 else f"{len(missing)} classes {names} have"
-        raise DataError(f"{where}: {kind} no image in {split}; each class needs one in every split")
+        why = why_few(missing[0])
+        raise DataError(f"{where}: {kind} no image in {split}; each class needs one in every split{why}")

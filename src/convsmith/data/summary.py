@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from convsmith.data.dataset import Dataset
@@ -12,7 +13,9 @@ from convsmith.data.dataset import Dataset
 
 @dataclass(frozen=True)
 class Summary:
-    """`images` counts by split and class; `size` is the median (height, width); `skipped` what was left out and why."""
+    """`images` counts by split and class; `size` is the median (height, width); `skipped` is what was left out and why,
+    `unusable` how many files of it there are, of `files` in all; `notes` is what else is to be known; `made_splits`
+    were made here, by `seed`."""
 
     name: str
     classes: tuple[str, ...]
@@ -21,9 +24,15 @@ class Summary:
     size: tuple[int, int]
     skipped: tuple[str, ...]
     fingerprint: str
+    notes: tuple[str, ...] = ()
+    files: int = 0
+    unusable: int = 0
+    made_splits: tuple[str, ...] = ()
+    seed: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        builtins: dict[str, Any] = msgspec.to_builtins(self)
+        return builtins
 
     def __str__(self) -> str:
         colour = "grey" if self.channels == 1 else "colour"
@@ -42,10 +51,31 @@ class Summary:
                 *(line(name, [f"{counts[name]:,}" for counts in self.images.values()]) for name in self.classes),
                 line("all", [f"{sum(counts.values()):,}" for counts in self.images.values()]),
                 "",
-                f"left out: {len(self.skipped):,}" if self.skipped else "every file can be used",
+                self.splits_line,
+                *(f"note: {note}" for note in self.notes),
+                self.usable_line,
                 *(f"  {finding}" for finding in self.skipped),
                 f"fingerprint: {self.fingerprint}",
             )
+        )
+
+    @property
+    def splits_line(self) -> str:
+        """Where the splits are from."""
+        if not self.made_splits:
+            return "splits: as the data have them"
+        return f"splits: {' and '.join(self.made_splits)} made here out of train, by seed {self.seed}"
+
+    @property
+    def usable_line(self) -> str:
+        """How many files cannot be used, and their share."""
+        if not self.skipped:
+            return "every file can be used"
+        if not self.unusable:
+            return f"left out: {len(self.skipped):,}"
+        share = self.unusable / self.files
+        return (
+            f"left out: {len(self.skipped):,}; {self.unusable:,} of {self.files:,} files ({share:.1%}) cannot be used"
         )
 
 
@@ -56,11 +86,16 @@ def summarize(dataset: Dataset) -> Summary:
         counts = np.bincount(split.labels, minlength=len(dataset.classes)).tolist()
         images[name] = dict(zip(dataset.classes, counts, strict=True))
     return Summary(
-        dataset.name,
-        dataset.classes,
-        images,
-        dataset.channels,
-        dataset.size,
-        tuple(map(str, dataset.skipped)),
-        dataset.fingerprint,
+        name=dataset.name,
+        classes=dataset.classes,
+        images=images,
+        channels=dataset.channels,
+        size=dataset.size,
+        skipped=tuple(map(str, dataset.skipped)),
+        fingerprint=dataset.fingerprint,
+        notes=tuple(map(str, dataset.notes)),
+        files=sum(map(len, dataset.splits.values())) + dataset.unusable,
+        unusable=dataset.unusable,
+        made_splits=dataset.made_splits,
+        seed=dataset.seed,
     )

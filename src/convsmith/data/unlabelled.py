@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convsmith.data.dataset import Finding
-from convsmith.data.decode.image import FORMATS, SUFFIXES
+from convsmith.data.decode.decoding import USUAL, Decoding
+from convsmith.data.decode.image import FORMATS
 from convsmith.data.images import FileImages, packed
-from convsmith.data.sources.folder import files_below
 from convsmith.data.sources.shards import is_shards, read_unlabelled
+from convsmith.data.sources.walk import Walk
 from convsmith.errors import DataError
 
 SHARD = ".tar"
@@ -26,7 +27,7 @@ SHARD = ".tar"
 class GatheredImages:
     """The images of several places, one place after another: a path's bytes for each, and nothing of the image.
 
-    `findings` are things that were left out.
+    `findings` are what was left out or passed over.
     """
 
     parts: tuple[FileImages, ...]
@@ -63,11 +64,13 @@ class GatheredImages:
         return self.parts[number], index - (self._ends[number - 1] if number else 0)
 
 
-def gather(sources: Sequence[Path]) -> GatheredImages:
-    """The images that are meant, in the order given, files within a folder by name; none is opened.
+def gather(sources: Sequence[Path], decoding: Decoding = USUAL) -> GatheredImages:
+    """The images that are meant, in the order given, files within a folder by name; none is decoded.
+
+    `decoding` is that of the data which the model was trained on.
 
     A source is a file, whatever its name and whether it is there or not; a folder, of which every file below counts
-    whose name ends as an image's does; a shard (`.tar`) or a folder of shards. Raises DataError for a folder without
+    that counts in training (see `Walk`); a shard (`.tar`) or a folder of shards. Raises DataError for a folder without
     images or that cannot be listed, and for a damaged shard.
     """
     findings: list[Finding] = []
@@ -77,15 +80,16 @@ def gather(sources: Sequence[Path]) -> GatheredImages:
             parts.append(FileImages(Path(), packed(str(source) for source in group)))
         else:
             parts += [_below(source, findings) for source in group]
-    return GatheredImages(tuple(parts), tuple(findings))
+    return GatheredImages(tuple(replace(part, decoding=decoding) for part in parts), tuple(findings))
 
 
 def _below(source: Path, findings: list[Finding]) -> FileImages:
     if not source.is_dir() or is_shards(source):
         images: FileImages = read_unlabelled(source)
     else:
-        names = files_below(source, ".", findings)
-        images = FileImages(source, packed(name for name in names if Path(name).suffix.lower() in SUFFIXES))
+        walk = Walk()
+        images = FileImages(source, packed(walk.images_below(source, ".")))
+        findings += (*walk.findings, *walk.account(source))
     if not len(images):
         raise DataError(f"{source} holds no images ({', '.join(FORMATS)})")
     return images

@@ -1,4 +1,4 @@
-"""A model file that answers: the trained one in PyTorch, the exported one in ONNX Runtime."""
+"""From an image to probabilities: a model in PyTorch, or its exported file in ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-import convsmith
 from convsmith.backend.onnx.model import IMAGE, PROBABILITIES
 from convsmith.backend.preprocess import PreprocessModule
+from convsmith.data.decode.decoding import USUAL, Decoding
 from convsmith.deploy.session import THREADS, Session
+from convsmith.download import Progress
 from convsmith.errors import ModelFileError
-from convsmith.model.file import Model, load_model
+from convsmith.evaluation.training_data import TrainingData
+from convsmith.model import Model
+from convsmith.resolve import model_of
 
 
 class Classifier(Protocol):
@@ -25,6 +28,11 @@ class Classifier(Protocol):
 
     @property
     def classes(self) -> Sequence[str]: ...
+
+    @property
+    def decoding(self) -> Decoding:
+        """How image files are to be decoded for it: as those were that it was trained on."""
+        ...
 
     def probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """float32 (classes,) for one decoded RGB image, uint8 (H, W, 3)."""
@@ -36,17 +44,15 @@ class TorchClassifier:
 
     def __init__(self, model: Model, device: torch.device | None = None) -> None:
         self.classes = model.classes
+        self.decoding = TrainingData.known_to(model.provenance).decoding
         self.preprocess = model.preprocess
         self.device = device or torch.device("cpu")
         self._preprocess = PreprocessModule(model.preprocess)
-        module = convsmith.build(model.network.inference).eval()
-        state = module.state_dict()
-        module.load_state_dict({key: model.weights.get(key, state[key]) for key in state})
-        self._module = module.to(self.device)
+        self._module = model.module(model.network.inference).to(self.device)
 
     def probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        answer: NDArray[np.float32] = self.classify([self.prepare(image)])[0]
-        return answer
+        probabilities: NDArray[np.float32] = self.classify([self.prepare(image)])[0]
+        return probabilities
 
     def prepare(self, image: NDArray[np.uint8]) -> Tensor:
         """The network's input, float32 (1, C, h, w), for one decoded RGB image, uint8 (H, W, 3)."""
@@ -56,7 +62,7 @@ class TorchClassifier:
 
     def classify(self, prepared: Sequence[Tensor]) -> NDArray[np.float32]:
         """Probabilities float32 (N, classes) of N prepared images."""
-        # A GPU would round the inputs of convolutions to 10 bits, and an answer would depend on where it is given.
+        # A GPU would round the inputs of convolutions to 10 bits, and probabilities would depend on the device.
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             logits: Tensor = self._module(torch.cat(list(prepared)).to(self.device))
         return logits.softmax(dim=1).cpu().numpy()
@@ -71,10 +77,11 @@ class OnnxClassifier:
         if self._session.inputs != (IMAGE,):
             raise ModelFileError(f"{path}: not exported by convsmith: its input is not {IMAGE!r}, a decoded image")
         self.classes = _class_names(path, self._session)
+        self.decoding = _decoding(self._session)
 
     def probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        answer: NDArray[np.float32] = self._session.run(PROBABILITIES, IMAGE, np.ascontiguousarray(image))[0]
-        return answer
+        probabilities: NDArray[np.float32] = self._session.run(PROBABILITIES, IMAGE, np.ascontiguousarray(image))[0]
+        return probabilities
 
 
 def _class_names(path: Path, session: Session) -> tuple[str, ...]:
@@ -88,11 +95,26 @@ def _class_names(path: Path, session: Session) -> tuple[str, ...]:
     return tuple(str(name) for name in names)
 
 
-def open_classifier(path: Path, device: torch.device | None = None, threads: int = THREADS) -> Classifier:
-    """The model in a file: exported if its name ends in `.onnx`, else a model file. Raises ModelFileError.
+def _decoding(session: Session) -> Decoding:
+    try:
+        provenance = json.loads(session.metadata.get("provenance", "{}"))
+    except ValueError:
+        return USUAL
+    return TrainingData.known_to(provenance).decoding if isinstance(provenance, dict) else USUAL
 
-    PyTorch runs on `device`, the CPU if None; ONNX Runtime on the CPU in `threads` threads.
+
+def open_classifier(
+    model: Model | str | Path,
+    device: torch.device | None = None,
+    threads: int = THREADS,
+    *,
+    on_progress: Progress = lambda done, total: None,
+) -> Classifier:
+    """The classifier that a model is, or its file, an exported `.onnx` file, or published weights by name.
+
+    PyTorch runs on `device`, the CPU if None; ONNX Runtime on the CPU in `threads` threads. Raises ModelFileError for
+    a bad file, and as `convsmith.resolve.model_of` does, which `on_progress` is for.
     """
-    if path.suffix.lower() == ".onnx":
-        return OnnxClassifier(path, threads)
-    return TorchClassifier(load_model(path), device)
+    if not isinstance(model, Model) and Path(model).suffix.lower() == ".onnx":
+        return OnnxClassifier(Path(model), threads)
+    return TorchClassifier(model_of(model, on_progress=on_progress), device)

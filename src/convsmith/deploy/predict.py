@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convsmith.data.dataset import Images
+from convsmith.data.given import GivenImages, images_of
 from convsmith.data.images import printable
 from convsmith.data.load.loader import WORKERS
-from convsmith.data.unlabelled import gather
-from convsmith.deploy.classifier import Classifier, TorchClassifier, open_classifier
-from convsmith.deploy.streams import answers
+from convsmith.deploy.classifier import Classifier, open_classifier
+from convsmith.deploy.streams import results
+from convsmith.errors import UsageError
 from convsmith.model.file import Model
 
 TOP = 5
@@ -31,18 +31,11 @@ class Guess:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The likeliest classes of one image, likeliest first; or the `error`, naming the file, why it cannot be read."""
+    """The likeliest classes of one image, likeliest first; or an `error` that names the file and says what is wrong."""
 
     image: str
     guesses: tuple[Guess, ...] = ()
     error: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Prediction:
-        return cls(data["image"], tuple(Guess(**guess) for guess in data["guesses"]), data["error"])
 
     def __str__(self) -> str:
         if self.error is not None:
@@ -50,25 +43,30 @@ class Prediction:
         return f"{self.image}: " + ", ".join(f"{guess.label} {guess.probability:.1%}" for guess in self.guesses)
 
 
-def predict(model: Path | Model, images: Sequence[Path], *, top: int = TOP) -> list[Prediction]:
-    """The `top` likeliest classes of each image, in the order given, from a model file or an exported `.onnx` file.
+def predict(model: Model | str | Path, images: GivenImages, *, top: int = TOP) -> list[Prediction]:
+    """The `top` likeliest classes of each image, in the order given.
 
-    Images are files, or folders and shards of them, as `gather` takes them. An image that cannot be read gets its
-    `error`, and the others are predicted. Raises ModelFileError for a bad model, DataError as `gather` does.
+    `model` is a model, its file, an exported `.onnx` file or published weights by name. Images are paths (of files,
+    folders or shards), uint8 arrays (H, W, 3) or (N, H, W, C), or Pillow's images; see `images_of`. An image that
+    cannot be read gets its `error`, and the others are predicted.
+
+    Raises UsageError for a `top` below 1, ModelFileError for a bad model, and as `images_of` does.
     """
-    classifier = open_classifier(model) if isinstance(model, Path) else TorchClassifier(model)
-    return list(predictions(classifier, gather(images), top=top))
+    classifier = open_classifier(model)
+    return list(predictions(classifier, images_of(images, classifier.decoding), top=top))
 
 
 def predictions(
     classifier: Classifier, images: Images, *, top: int = TOP, workers: int = WORKERS
 ) -> Generator[Prediction]:
     """A prediction for each image, in order, while later ones are decoded by up to `workers` processes or threads."""
-    for row, answer in enumerate(answers(classifier, images, workers)):
-        if isinstance(answer, str):
-            yield Prediction(images.name(row), error=printable(answer))
+    if top < 1:
+        raise UsageError(f"must be at least 1, not {top}", settings="top")
+    for row, result in enumerate(results(classifier, images, workers)):
+        if isinstance(result, str):
+            yield Prediction(images.name(row), error=printable(result))
         else:
-            yield Prediction(images.name(row), _best(answer, classifier.classes, top))
+            yield Prediction(images.name(row), _best(result, classifier.classes, top))
 
 
 def _best(probabilities: NDArray[np.float32], classes: Sequence[str], top: int) -> tuple[Guess, ...]:

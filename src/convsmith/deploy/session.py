@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as state  # type: ignore[import-untyped]
 
+from convsmith import telemetry
 from convsmith.errors import ModelFileError
+
+telemetry.switch_off()
+
+import onnxruntime  # type: ignore[import-untyped]  # noqa: E402
+from onnxruntime.capi import onnxruntime_pybind11_state as state  # type: ignore[import-untyped]  # noqa: E402
 
 THREADS = os.cpu_count() or 1
 """Threads that one run may use: every core."""

@@ -1,4 +1,4 @@
-"""What a classifier answers on many images: in batches for PyTorch, one at a time in threads for ONNX Runtime."""
+"""A classifier on many images: in batches for PyTorch, one at a time in threads for ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from convsmith.data.load.loader import Loader
 from convsmith.deploy.classifier import Classifier, TorchClassifier
 from convsmith.errors import DataError
 
-Answer = NDArray[np.float32] | str
+Result = NDArray[np.float32] | str
 """A probability for each class, float32 (classes,); or why the image cannot be read."""
 
 BATCH = 64
-"""Images in a batch at most, and that are decoded ahead where there are no batches."""
+"""The most images in a batch; where there are no batches, the most that are decoded ahead."""
 
 PIXELS = BATCH * 224 * 224
-"""Of the network's input that a batch has at most, so that large inputs do not take gigabytes."""
+"""The most pixels of network input in a batch, so that large inputs do not take gigabytes."""
 
 FEW = 16
-"""Images that are read before another process would have been started."""
+"""Images that this process decodes in the time in which another would start."""
 
 
-def answers(classifier: Classifier, images: Images, workers: int) -> Iterator[Answer]:
-    """The answer to each image, in order; `workers` processes or threads decode. Memory holds a few batches."""
+def results(classifier: Classifier, images: Images, workers: int) -> Iterator[Result]:
+    """The result for each image, in order; `workers` processes or threads decode. Memory holds a few batches."""
     if isinstance(classifier, TorchClassifier):
         return _in_batches(classifier, images, workers)
     return _one_by_one(classifier, images, workers)
 
 
-def _in_batches(classifier: TorchClassifier, images: Images, workers: int) -> Iterator[Answer]:
+def _in_batches(classifier: TorchClassifier, images: Images, workers: int) -> Iterator[Result]:
     height, width = classifier.preprocess.crop
     split = Split(images, np.zeros(len(images), np.int64))
     loader = Loader(
@@ -53,8 +53,8 @@ def _in_batches(classifier: TorchClassifier, images: Images, workers: int) -> It
         yield loader.reason(images.name(row))
 
 
-def _one_by_one(classifier: Classifier, images: Images, workers: int) -> Iterator[Answer]:
-    def answer(row: int) -> Answer:
+def _one_by_one(classifier: Classifier, images: Images, workers: int) -> Iterator[Result]:
+    def result(row: int) -> Result:
         try:
             return classifier.probabilities(images[row])
         except DataError as error:
@@ -62,4 +62,4 @@ def _one_by_one(classifier: Classifier, images: Images, workers: int) -> Iterato
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
         for start in range(0, len(images), BATCH):
-            yield from pool.map(answer, range(start, min(start + BATCH, len(images))))
+            yield from pool.map(result, range(start, min(start + BATCH, len(images))))

@@ -1,10 +1,7 @@
-"""Predictions as a table in a file, a row an image, written as they come."""
+"""Predictions as a table in a file, a row for each image, written as they come."""
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,30 +11,32 @@ import pyarrow as pa  # type: ignore[import-untyped]
 from pyarrow import csv, parquet
 
 from convsmith.deploy.predict import Prediction
-from convsmith.errors import OutputError, UsageError
+from convsmith.errors import UsageError
+from convsmith.files import replacing
+from convsmith.records import json_text
 
 ROWS = 4096
-"""Rows that are written at once."""
+"""Rows that are written together."""
 
 FORMATS = (".csv", ".jsonl", ".parquet")
 
 
 class _Writer(Protocol):
-    """What takes the table, so many rows at a time."""
+    """What takes the table, some rows at a time."""
 
     def write_table(self, table: Any) -> None: ...
     def close(self) -> None: ...
 
 
 class _JsonLines:
-    """A JSON object a row, as `pandas.read_json(lines=True)` reads them."""
+    """A JSON object for each row, as `pandas.read_json(lines=True)` reads them."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
 
     def write_table(self, table: Any) -> None:
         for row in table.to_pylist():
-            self._file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+            self._file.write(json_text(row).encode() + b"\n")
 
     def close(self) -> None:
         pass
@@ -47,37 +46,31 @@ class _JsonLines:
 def prediction_file(path: Path, guesses: int) -> Iterator[Callable[[Prediction], None]]:
     """Within, what appends a prediction of `guesses` classes at most to a new CSV, JSON Lines or Parquet file.
 
-    The file has its name when all is written; before that, and if anything fails, there is only what was there.
-    Raises UsageError for another suffix or a place that cannot be written, OutputError if writing fails later.
+    The file gets its name when all is written; until then, and if anything fails, what was there stays.
+    Raises UsageError for another suffix or a missing folder, OutputError if writing fails.
     """
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{path}: predictions are written to {', '.join(FORMATS)}")
     if path.is_dir():
         raise UsageError(f"{path} is a folder; give a file")
-    try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from None
-    temporary = Path(name)
-    table = _Table(path, os.fdopen(descriptor, "wb"), guesses)
-    try:
-        yield table.append
-        table.finish()
-        with _telling(path):
-            temporary.chmod(0o644)
-            temporary.replace(path)
-    finally:
-        table.close()
-        temporary.unlink(missing_ok=True)
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: no folder {path.parent}")
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        table = _Table(path.suffix.lower(), file, guesses)
+        try:
+            yield table.append
+            table.finish()
+        finally:
+            table.close()
 
 
 class _Table:
-    """Rows that wait, and the file that they go to."""
+    """Rows that wait to be written, and the file that they go to."""
 
-    def __init__(self, path: Path, file: IO[bytes], guesses: int) -> None:
-        self._path, self._file, self._columns = path, file, columns_of(guesses)
+    def __init__(self, suffix: str, file: IO[bytes], guesses: int) -> None:
+        self._columns = columns_of(guesses)
         self._rows: list[dict[str, Any]] = []
-        self._writer = _writer(path.suffix.lower(), file, self._columns)
+        self._writer = _writer(suffix, file, self._columns)
 
     def append(self, prediction: Prediction) -> None:
         self._rows.append(_row(prediction))
@@ -85,22 +78,17 @@ class _Table:
             self._write()
 
     def finish(self) -> None:
-        """Writes what is left, to the disk."""
+        """Writes the rows that wait, and the file's end."""
         self._write()
-        with _telling(self._path):
-            self._writer.close()
-            self._file.flush()
-            os.fsync(self._file.fileno())
+        self._writer.close()
 
     def close(self) -> None:
-        """Lets the file go, whatever became of it: a writer that is not closed would complain of the file later."""
-        for opened in (self._writer, self._file):
-            with suppress(Exception):
-                opened.close()
+        """Closes the writer after a failure: one that is left open would complain about the file later."""
+        with suppress(Exception):
+            self._writer.close()
 
     def _write(self) -> None:
-        with _telling(self._path):
-            self._writer.write_table(pa.Table.from_pylist(self._rows, self._columns))
+        self._writer.write_table(pa.Table.from_pylist(self._rows, self._columns))
         self._rows.clear()
 
 
@@ -125,11 +113,3 @@ def _writer(suffix: str, file: IO[bytes], columns: Any) -> _Writer:
         case ".parquet":
             return cast(_Writer, parquet.ParquetWriter(file, columns))
     return _JsonLines(file)
-
-
-@contextmanager
-def _telling(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None

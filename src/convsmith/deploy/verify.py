@@ -1,4 +1,4 @@
-"""Whether an exported model gives the trained model's answers."""
+"""Whether an exported model gives the probabilities that the trained model gives."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convsmith.data.dataset import Images
+from convsmith.data.dataset import Finding, Images
 from convsmith.deploy.classifier import Classifier, TorchClassifier
 from convsmith.errors import DataError
+from convsmith.evaluation.metrics import left_out
 
 BATCH = 64
 
@@ -28,21 +29,23 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class Verification:
-    """How near the exported model's answers are to the trained model's.
+    """How close the exported model's probabilities are to the trained model's.
 
-    `largest_difference` is that of any probability of any class, and `worst` the image that has it. Within the
-    tolerance t, two models can only disagree on the best class where PyTorch's margin is at most 2 t.
+    `largest_difference` is that of any probability of any class, on the image `differs_most`. Within a tolerance t,
+    two models can disagree on the best class only where PyTorch's margin is at most 2 t. `unreadable` files could not
+    be verified on.
     """
 
     images: int
     largest_difference: float
-    worst: str
+    differs_most: str
     tolerance: float
     disagreements: tuple[Disagreement, ...] = ()
+    unreadable: tuple[Finding, ...] = ()
 
     @property
     def agreement(self) -> float:
-        """The part of the images whose best class is the same."""
+        """The share of the images whose best class is the same."""
         return 1 - len(self.disagreements) / self.images
 
     @property
@@ -51,12 +54,13 @@ class Verification:
         return self.largest_difference <= self.tolerance
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"agreement": self.agreement, "passed": self.passed}
+        unreadable = [str(finding) for finding in self.unreadable]
+        return asdict(self) | {"unreadable": unreadable, "agreement": self.agreement, "passed": self.passed}
 
     def __str__(self) -> str:
         same = self.images - len(self.disagreements)
         return (
-            f"top-1 agrees on {same:,} of {self.images:,} images, "
+            f"top-1 agrees on {same:,} of {self.images:,} images{left_out(len(self.unreadable))}, "
             f"largest difference in probability {self.largest_difference:.1e} (tolerance {self.tolerance:g})"
         )
 
@@ -70,7 +74,7 @@ def verify(
     limit: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Verification:
-    """Both models' answers on every image, or on `limit` of them, evenly spread.
+    """Compares both models on every image, or on `limit` of them, evenly spread.
 
     `on_progress` is told (images done, images in all). Raises DataError if there is no image or one cannot be read.
     """
@@ -109,11 +113,11 @@ def compare(
     best, exported = expected.argmax(axis=1), actual.argmax(axis=1)
     ranked = np.sort(expected, axis=1)
     margins = ranked[:, -1] - ranked[:, -2]
-    worst = int(differences.argmax())
+    farthest = int(differences.argmax())
     return Verification(
         images=len(names),
-        largest_difference=float(differences[worst]),
-        worst=names[worst],
+        largest_difference=float(differences[farthest]),
+        differs_most=names[farthest],
         tolerance=tolerance,
         disagreements=tuple(
             Disagreement(names[i], classes[int(best[i])], classes[int(exported[i])], float(margins[i]))

@@ -151,10 +151,11 @@ def _candidates(names: tuple[str, ...], classes: int, shape: Shape) -> Iterator[
 
 def file_bytes(cost: Cost) -> int:
     """Bytes of the model file, rounded up by the room that its metadata may need."""
-    names = cost.network.parameters
-    index = sum(len(name) + 90 for name in names)
+    net = cost.network
+    tensors = {key: net.storage_of(key).tensors(parameter.shape) for key, parameter in net.parameters.items()}
+    index = sum(len(raw.name(key)) + 90 for key, parts in tensors.items() for raw in parts)
     described = len(json.dumps(json.dumps(cost.network.to_json())))
-    return int(cost.weights_bytes()) + index + described + METADATA_BYTES
+    return int(cost.stored_bytes) + index + described + METADATA_BYTES
 
 
 def _figures(limits: Limits) -> dict[str, Callable[[Cost], int]]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from convsmith.data.dataset import SMALL_SIDE, Dataset
+from convsmith.data.dataset import SMALL_SIDE, Dataset, InMemory
 from convsmith.network.preprocess import Preprocess
 from convsmith.zoo import create
 
-SAMPLED = 1000
-"""Images that mean and standard deviation are measured on."""
+SAMPLED_IMAGES = 1000
+"""What mean, standard deviation and the usual size are measured on."""
+
+SMALLEST_VARIANCE = 1e-4
+"""Of values in 0..1, so that nothing is divided by zero."""
 
 LARGEST_SIDE = 128
-"""Photographs are brought to this side at most: training from scratch on two cores has no use for more."""
+"""Pixels. Photographs are brought to this side at most: training from scratch on two cores has no use for more."""
 
 RESIZE = 256 / 224
 """The shorter side before the crop, as a multiple of the crop: the field's 256 to 224."""
@@ -21,19 +26,20 @@ RESIZE = 256 / 224
 def preprocess_for(dataset: Dataset, side: int | None = None) -> Preprocess:
     """Preprocessing that suits a data set.
 
-    Small images (up to 48 pixels) stay as they are. Larger ones are resized and cropped to a square of `side`, or of
-    the median shorter side rounded down to a multiple of 32, 128 at most. One channel if every image is grey. Mean
+    Small images (a shorter side of up to 48 pixels) that are all of one size stay as they are; of different sizes, they
+    give the middle square of their median shorter side. Larger ones are resized and cropped to a square of `side`, or
+    of the median shorter side rounded down to a multiple of 32, 128 at most. One channel if every image is grey. Mean
     and standard deviation are the training images' own, by channel.
     """
-    height, width = dataset.size
-    short = min(height, width)
-    if side is None and short <= SMALL_SIDE:
-        crop, resize = (height, width), short
-    else:
-        side = side or max(32, min(LARGEST_SIDE, short // 32 * 32))
-        crop, resize = (side, side), round(side * RESIZE) if side > SMALL_SIDE else side
-    mean, std = _statistics(dataset)
-    return Preprocess(dataset.channels, crop, resize, mean, std)
+    seen = _look_at(dataset)
+    if side is None and seen.short <= SMALL_SIDE:
+        height, width = dataset.size if isinstance(dataset.split("train").images, InMemory) else (seen.short,) * 2
+        return Preprocess(
+            dataset.channels, (height, width), height if height == width else (height, width), seen.mean, seen.std
+        )
+    side = side or max(32, min(LARGEST_SIDE, seen.short // 32 * 32))
+    resize = round(side * RESIZE) if side > SMALL_SIDE else side
+    return Preprocess(dataset.channels, (side, side), resize, seen.mean, seen.std)
 
 
 def own_side(model: str, size: tuple[int, int]) -> int | None:
@@ -46,15 +52,28 @@ def own_side(model: str, size: tuple[int, int]) -> int | None:
     return own if min(size) <= own <= SMALL_SIDE else None
 
 
-def _statistics(dataset: Dataset) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation by channel of values in 0..1, over evenly spread training images."""
+class _Seen(NamedTuple):
+    """The median shorter side in pixels; mean and standard deviation by channel of values in 0..1."""
+
+    short: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def _look_at(dataset: Dataset) -> _Seen:
+    """What evenly spread training images have in common."""
     train = dataset.split("train")
-    chosen = np.linspace(0, len(train) - 1, min(SAMPLED, len(train))).astype(int)
-    sums, squares, count = np.zeros(3), np.zeros(3), 0
+    chosen = np.linspace(0, len(train) - 1, min(SAMPLED_IMAGES, len(train))).astype(int)
+    sums, squares, count, shorter = np.zeros(3), np.zeros(3), 0, []
     for index in chosen:
-        values = train.images[int(index)].reshape(-1, 3) / 255
+        image = train.images[int(index)]
+        shorter.append(min(image.shape[:2]))
+        values = image.reshape(-1, 3) / 255
         sums, squares, count = sums + values.sum(0), squares + (values**2).sum(0), count + len(values)
     mean = sums / count
-    std = np.sqrt(np.maximum(squares / count - mean**2, 1e-4))
-    channels = dataset.channels
-    return tuple(round(float(v), 4) for v in mean[:channels]), tuple(round(float(v), 4) for v in std[:channels])
+    std = np.sqrt(np.maximum(squares / count - mean**2, SMALLEST_VARIANCE))
+    return _Seen(
+        int(np.median(shorter)),
+        tuple(round(float(value), 4) for value in mean[: dataset.channels]),
+        tuple(round(float(value), 4) for value in std[: dataset.channels]),
+    )

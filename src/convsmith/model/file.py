@@ -1,188 +1,217 @@
-"""The one model file: weights, network, classes, preprocessing, provenance and metrics in a single safetensors file."""
+"""The one model file: network, classes, preprocessing, provenance, metrics and weights in a single safetensors file.
+
+Its layout is described in docs/format.md, from which a reader can be written.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convsmith.errors import ConvsmithError, ModelFileError
+from convsmith.errors import ConvsmithError, ModelFileError, WeightsError
 from convsmith.files import write_bytes
+from convsmith.model import container
+from convsmith.model.container import KEY, Container, read_container, read_data
+from convsmith.model.header import Header
+from convsmith.model.model import Model
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
+from convsmith.network.storage import FLOATS, FloatStorage, with_storage
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-FORMAT = 1
-KEY = "convsmith"
-LARGEST_HEADER = 100_000_000
-"""Bytes; safetensors' own limit."""
-FLOAT_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
-PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+__all__ = ["KEY", "Header", "Model", "Seal", "load_model", "read_header", "save_model", "verify"]
+
+FORMAT = 2
+UNSEALED_FORMAT = 1
+"""Had neither a seal nor storages: a parameter was in the float type that its tensor had."""
 
 
 @dataclass(frozen=True)
-class Header:
-    """What a model file says without its tensors.
+class _Description:
+    """What the metadata say, as JSON."""
 
-    `provenance` tells how the weights came about: data fingerprint, recipe, seed, versions. `metrics` are those
-    measured, with the split that they were measured on.
-    """
-
-    network: Network
-    classes: tuple[str, ...]
-    preprocess: Preprocess
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "format": FORMAT,
-            "network": self.network.to_json(),
-            "classes": list(self.classes),
-            "preprocess": self.preprocess.to_json(),
-            "provenance": dict(self.provenance),
-            "metrics": dict(self.metrics),
-        }
+    format: int
+    network: dict[str, Any]
+    classes: list[str]
+    preprocess: dict[str, Any]
+    provenance: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
-class Model:
-    """A network with its weights: state dict of `network.parameters`, in any floating type."""
+@dataclass(frozen=True)
+class Seal:
+    """What `verify` found in a file that is whole: tensors, their bytes, their checksum (None if it has no seal)."""
 
-    header: Header
-    weights: Mapping[str, Tensor]
+    path: Path
+    tensors: int
+    bytes: int
+    checksum: str | None
 
-    @property
-    def network(self) -> Network:
-        return self.header.network
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return self.header.classes
-
-    @property
-    def preprocess(self) -> Preprocess:
-        return self.header.preprocess
-
-    @property
-    def provenance(self) -> Mapping[str, Any]:
-        return self.header.provenance
-
-    @property
-    def metrics(self) -> Mapping[str, Any]:
-        return self.header.metrics
+    def __str__(self) -> str:
+        held = f"{self.tensors:,} tensors, {self.bytes:,} bytes"
+        if self.checksum is None:
+            return f"{held}: written before model files had a seal, so damage would not show; save it again to seal it"
+        return f"{held}: as they were written (checksum {self.checksum})"
 
 
-def save_model(model: Model, path: Path) -> None:
+def save_model(model: Model, path: str | Path) -> None:
     """Write a model file; the same model gives the same bytes. An existing file is replaced in one step, or kept.
 
-    Tensors that are not the network's (a norm's batch counter) are left out.
-    Raises ModelFileError if a tensor of the network is missing, OutputError if the disk is full.
+    Raises WeightsError for weights that their storage cannot hold exactly, OutputError if the file cannot be written.
     """
-    from safetensors.torch import save
+    import torch
 
-    missing = [name for name in model.network.parameters if name not in model.weights]
-    if missing:
-        raise ModelFileError(f"{path}: the weights lack {', '.join(missing[:4])}")
-    tensors = {name: model.weights[name].detach().cpu().contiguous() for name in model.network.parameters}
-    metadata = {KEY: json.dumps(_finite(model.header.to_json()), sort_keys=True, allow_nan=False)}
-    write_bytes(path, save(tensors, metadata))
+    from convsmith.model.codecs import encode
+
+    net = model.network
+    tensors = []
+    for key, weight in model.weights.items():
+        storage = net.storage_of(key)
+        try:
+            parts = encode(storage, weight, model.grids.get(key, {}))
+        except WeightsError as error:
+            raise WeightsError(f"{key}: {error}") from None
+        for raw in storage.tensors(tuple(weight.shape)):
+            content = memoryview(parts[raw.part].contiguous().flatten().view(torch.uint8).numpy().data)
+            tensors.append(container.Tensor(raw.name(key), raw.dtype, raw.shape, content))
+    write_bytes(path, container.to_bytes(_describe(model.header), tensors))
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: str | Path) -> Header:
     """Network, classes, preprocessing and the rest, without reading tensors or importing torch.
 
-    Raises ModelFileError naming the file and what is wrong with it: it was cut short, or a tensor is missing, left
-    over or of the wrong shape.
+    Raises ModelFileError naming the file and what is wrong with it: it is damaged or was cut short, or a tensor is
+    missing, left over or not as its network's storage has it.
     """
-    raw, stored = _raw_header(path)
-    header = _header(path, raw)
-    _check_tensors(path, header.network, {k: v for k, v in raw.items() if k != "__metadata__"}, stored)
-    return header
+    return _header(read_container(Path(path)))
 
 
-def load_model(path: Path) -> Model:
-    """The model of a file. Raises ModelFileError as `read_header` does."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def load_model(path: str | Path) -> Model:
+    """The model of a file. Raises ModelFileError as `read_header` does, and if tensors do not match their checksum."""
+    from convsmith.model.codecs import decode
 
-    header = read_header(path)
+    found = read_container(Path(path))
+    header = _header(found)
+    parts = _tensors(found, read_data(found))
+    weights: dict[str, Tensor] = {}
+    grids: dict[str, Mapping[str, Tensor]] = {}
+    for key, parameter in header.network.parameters.items():
+        storage = header.network.storage_of(key)
+        raw = {tensor.part: parts[tensor.name(key)] for tensor in storage.tensors(parameter.shape)}
+        try:
+            weights[key], grids[key] = decode(storage, raw, tuple(parameter.shape))
+        except WeightsError as error:
+            raise ModelFileError(f"{path}: {key}: {error}") from None
+    return header.with_weights(weights, {key: grid for key, grid in grids.items() if grid})
+
+
+def verify(path: str | Path) -> Seal:
+    """Holds every byte of a model file against its checksums. Raises ModelFileError if it is damaged."""
+    found = read_container(Path(path))
+    _header(found)
+    read_data(found)
+    return Seal(Path(path), len(found.entries), found.data_bytes, found.sealed)
+
+
+def _describe(header: Header) -> str:
+    described = {
+        "format": FORMAT,
+        "network": header.network.to_json(),
+        "classes": list(header.classes),
+        "preprocess": header.preprocess.to_json(),
+        "provenance": dict(header.provenance),
+        "metrics": dict(header.metrics),
+    }
+    return json.dumps(_finite(described), sort_keys=True, allow_nan=False)
+
+
+def _header(found: Container) -> Header:
+    import msgspec
+
+    path = found.path
     try:
-        weights = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ModelFileError(f"{path} is damaged: {error}") from None
-    return Model(header, weights)
-
-
-def _raw_header(path: Path) -> tuple[dict[str, Any], int]:
-    """The JSON at the start of a safetensors file (8 bytes of length, then text), and the bytes of tensors after it."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(8)
-            if start.startswith(PICKLES):
-                raise ModelFileError(f"{path} is a pickle (.pt, .pth); those can run code and are never loaded here")
-            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-            stored = path.stat().st_size - 8 - length
-            if not 2 <= length <= LARGEST_HEADER or stored < 0:
-                raise ModelFileError(f"{path} is not a safetensors file, or was cut short")
-            raw = json.loads(file.read(length))
-    except OSError as error:
-        raise ModelFileError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise ModelFileError(f"{path} is not a safetensors file, or is damaged") from None
-    if not isinstance(raw, dict):
-        raise ModelFileError(f"{path} is not a safetensors file, or is damaged")
-    return raw, stored
-
-
-def _header(path: Path, raw: Mapping[str, Any]) -> Header:
-    metadata = raw.get("__metadata__")
-    if not isinstance(metadata, dict) or KEY not in metadata:
-        raise ModelFileError(f"{path} holds tensors but no convsmith model: its metadata lacks {KEY!r}")
-    try:
-        data = json.loads(metadata[KEY])
-        if data["format"] != FORMAT:
-            raise ModelFileError(f"{path} is of format {data['format']}; this convsmith reads format {FORMAT}")
+        data = json.loads(found.description)
+        if isinstance(data, dict) and data.get("format") not in (FORMAT, UNSEALED_FORMAT):
+            raise ModelFileError(f"{path} is of format {data.get('format')}; this convsmith reads {FORMAT} and older")
+        described = msgspec.convert(data, _Description)
+        network = Network.from_json(described.network)
+        if described.format == UNSEALED_FORMAT:
+            network = _stored_as_found(network, found)
         header = Header(
-            network=Network.from_json(data["network"]),
-            classes=tuple(str(name) for name in data["classes"]),
-            preprocess=Preprocess.from_json(data["preprocess"]),
-            provenance=dict(data["provenance"]),
-            metrics=dict(data["metrics"]),
+            network,
+            tuple(described.classes),
+            Preprocess.from_json(described.preprocess),
+            described.provenance,
+            described.metrics,
         )
     except ModelFileError:
         raise
     except ConvsmithError as error:
         raise ModelFileError(f"{path}: {error}") from None
+    except msgspec.ValidationError as error:
+        raise ModelFileError(f"{path}: its description is damaged ({error})") from None
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
         raise ModelFileError(f"{path}: its description is damaged ({type(error).__name__}: {error})") from None
+    if described.format == FORMAT and found.sealed is None:
+        raise ModelFileError(f"{path}: its seal is missing, which format {FORMAT} always has")
     if len(header.classes) != header.network.classes:
         raise ModelFileError(f"{path}: {len(header.classes)} class names for {header.network.classes} outputs")
+    _check_tensors(found, header.network)
     return header
 
 
-def _check_tensors(path: Path, network: Network, tensors: Mapping[str, Any], stored: int) -> None:
-    expected = 0
-    for name, parameter in network.parameters.items():
-        if name not in tensors:
-            raise ModelFileError(f"{path}: tensor {name} of its network is missing")
-        shape, wanted = tensors[name].get("shape"), list(parameter.shape)
-        if shape != wanted:
-            raise ModelFileError(f"{path}: tensor {name} has shape {shape}, its network needs {wanted}")
-        if tensors[name].get("dtype") not in FLOAT_BYTES:
-            raise ModelFileError(f"{path}: tensor {name} is {tensors[name].get('dtype')}, not floating point")
-        expected += math.prod(wanted) * FLOAT_BYTES[tensors[name]["dtype"]]
-    for name in tensors:
-        if name not in network.parameters:
-            raise ModelFileError(f"{path}: tensor {name} is not of its network")
-    if stored != expected:
-        raise ModelFileError(f"{path} was cut short: it holds {stored:,} bytes of tensors and should hold {expected:,}")
+def _stored_as_found(network: Network, found: Container) -> Network:
+    """Format 1: the float type of each tensor is how its parameter is stored."""
+    types = {dtype: name for name, dtype in FLOATS.items()}
+    kept = {key: found.entries[key].dtype for key in network.parameters if key in found.entries}
+    return with_storage(network, {key: FloatStorage(types[dtype]) for key, dtype in kept.items() if dtype in types})
+
+
+def _check_tensors(found: Container, network: Network) -> None:
+    """The file holds what the network's storages need, and nothing else."""
+    left_over = set(found.entries)
+    for key, parameter in network.parameters.items():
+        for raw in network.storage_of(key).tensors(parameter.shape):
+            name = raw.name(key)
+            if name not in found.entries:
+                raise ModelFileError(f"{found.path}: tensor {name} of its network is missing")
+            dtype, shape, *_ = found.entries[name]
+            if shape != tuple(raw.shape):
+                wanted = list(raw.shape)
+                raise ModelFileError(f"{found.path}: tensor {name} has shape {list(shape)}, its network needs {wanted}")
+            if dtype != raw.dtype:
+                raise ModelFileError(f"{found.path}: tensor {name} is {dtype}, its network stores it as {raw.dtype}")
+            left_over.discard(name)
+    if left_over:
+        raise ModelFileError(f"{found.path}: tensor {min(left_over)} is not of its network")
+
+
+def _tensors(found: Container, data: bytearray) -> dict[str, Tensor]:
+    """Views of the data, each of its type and shape; a tensor that lies askew is copied."""
+    import torch
+
+    types = {
+        "F64": torch.float64,
+        "F32": torch.float32,
+        "F16": torch.float16,
+        "BF16": torch.bfloat16,
+        "I32": torch.int32,
+        "I8": torch.int8,
+        "U8": torch.uint8,
+    }
+    whole = torch.frombuffer(data, dtype=torch.uint8) if data else torch.empty(0, dtype=torch.uint8)
+    tensors = {}
+    for name, (dtype, shape, start, stop) in found.entries.items():
+        part = whole[start:stop]
+        aligned = part if start % types[dtype].itemsize == 0 else part.clone()
+        tensors[name] = aligned.view(types[dtype]).reshape(shape)
+    return tensors
 
 
 def _finite(value: Any) -> Any:

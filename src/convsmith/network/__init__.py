@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from convsmith.network.dims import Shape
 from convsmith.network.network import INPUT, Auxiliary, Network, Node
+from convsmith.network.origin import Origin
 from convsmith.network.preprocess import Preprocess
 
-__all__ = ["INPUT", "Auxiliary", "Network", "Node", "Preprocess", "Shape"]
+__all__ = ["INPUT", "Auxiliary", "Network", "Node", "Origin", "Preprocess", "Shape"]

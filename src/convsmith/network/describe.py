@@ -156,6 +156,11 @@ def _resampled(op: ops.Upsample | ops.Resize) -> str:
     return "" if op.mode == "nearest" else f"{op.mode.replace('_', ' ')} "
 
 
+@describe.register
+def _(op: ops.Quantize) -> str:
+    return f"quantize to {op.bits} bits"
+
+
 def short(count: float) -> str:
     """Three significant digits and K, M, G or T: 25.6 M."""
     for unit in ("", " K", " M", " G"):

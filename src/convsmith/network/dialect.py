@@ -1,4 +1,4 @@
-"""What a library means where a paper is silent: padding, epsilon, momentum, biases.
+"""What a library does where a paper is silent: padding, epsilon, momentum, biases.
 
 A family is written once, as its paper has it; `create("keras/ResNet50")` writes it in Keras' dialect.
 """
@@ -16,7 +16,7 @@ class Dialect:
     """Defaults of convolutions and norms while a network is written."""
 
     same_padding: bool = False
-    """TensorFlow's "same" padding, uneven at stride 2, instead of (k - 1) / 2 on each side."""
+    """TensorFlow's "same" padding, which is uneven at stride 2, instead of (k - 1) / 2 on each side."""
     norm_eps: float = 1e-5
     norm_momentum: float = 0.1
     bias_before_norm: bool = False
@@ -24,11 +24,11 @@ class Dialect:
     norm_scale: bool = True
     """A weight (gamma) in batch norms; Keras' Inception networks have none."""
     pool_counts_padding: bool = False
-    """Averages count the zeros of padding, as PyTorch's do unless told."""
+    """Average pooling counts the zeros of the padding, as PyTorch's does by default."""
 
 
 PLAIN = Dialect()
-"""What papers and PyTorch mean."""
+"""What papers mean, and PyTorch does by default."""
 
 _current: ContextVar[Dialect] = ContextVar("dialect", default=PLAIN)
 

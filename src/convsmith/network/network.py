@@ -1,16 +1,18 @@
-"""The value that everything is a function of: a network without weights."""
+"""The value that everything else is a function of: a network without weights."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 
 from convsmith.errors import ShapeError, UsageError
 from convsmith.network.dims import Shape, always, equal, text
 from convsmith.network.ops import Op, Parameter
+from convsmith.network.origin import Origin
+from convsmith.network.storage import FLOAT32, Storage, Stored, settled
 
 INPUT = "input"
 """The name by which nodes refer to the network's input."""
@@ -53,6 +55,10 @@ class Auxiliary:
 class Network:
     """Nodes in topological order from the input (C, H, W) to the output. Frozen, hashable, comparable, no weights.
 
+    `origin` says where the network comes from, if that is known. It is provenance, not part of the value: networks that
+    differ in nothing else are equal. `dataclasses.replace` keeps it, so a transform that makes another network of this
+    one sets it too.
+
     Raises UsageError for a graph that is not one (unknown input, repeated name); shapes are inferred on first use
     and raise ShapeError naming the node.
     """
@@ -62,6 +68,9 @@ class Network:
     nodes: tuple[Node, ...]
     output: str
     auxiliary: tuple[Auxiliary, ...] = ()
+    origin: Origin | None = field(default=None, compare=False)
+    storage: tuple[Stored, ...] = ()
+    """How parameters are kept in a file, where not in float32 (see `with_storage`)."""
 
     def __post_init__(self) -> None:
         known: dict[str, Node] = {}
@@ -78,6 +87,7 @@ class Network:
             if name not in known:
                 raise UsageError(f"output {name!r} is not a layer of {self.name}")
         self.__dict__["_by_name"] = known
+        self.__dict__["storage"] = settled(self.storage, known) if self.storage else ()
 
     def __getitem__(self, name: str) -> Node:
         """The node of this name. Raises KeyError."""
@@ -122,6 +132,14 @@ class Network:
         """Every parameter by its state-dict key, in node order: `layer1.0.conv1.weight`."""
         return {f"{node.name}.{p.name}": p for node in self.nodes for p in self.parameters_of(node)}
 
+    def storage_of(self, parameter: str) -> Storage:
+        """How a parameter is kept in a file, by its state-dict key."""
+        return self._stored.get(parameter, FLOAT32)
+
+    @cached_property
+    def _stored(self) -> Mapping[str, Storage]:
+        return dict(self.storage)
+
     @property
     def classes(self) -> int:
         """The length of the output vector."""
@@ -141,7 +159,8 @@ class Network:
                 alias[node.name] = inputs[0]
             else:
                 kept.append(Node(node.name, node.op, inputs, node.shares))
-        return Network(self.name, self.input, tuple(kept), alias.get(self.output, self.output))
+        output = alias.get(self.output, self.output)
+        return replace(self, nodes=tuple(kept), output=output, auxiliary=())
 
     def ancestors(self, *names: str) -> set[str]:
         """These nodes and all that they depend on."""

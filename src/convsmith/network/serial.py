@@ -15,6 +15,8 @@ from convsmith.network.dims import Shape
 from convsmith.network.init import Init, Kind
 from convsmith.network.network import Auxiliary, Network, Node
 from convsmith.network.ops import OPS, Op
+from convsmith.network.origin import Origin
+from convsmith.network.storage import storage_from_json, storage_to_json, with_storage
 
 FORMAT = 1
 LAYER_NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
@@ -32,6 +34,10 @@ def network_to_json(net: Network) -> dict[str, Any]:
     }
     if net.auxiliary:
         data["auxiliary"] = [{"node": head.node, "weight": head.weight} for head in net.auxiliary]
+    if net.origin:
+        data["origin"] = net.origin.to_json()
+    if net.storage:
+        data["storage"] = {key: storage_to_json(storage) for key, storage in net.storage}
     return data
 
 
@@ -46,8 +52,11 @@ def network_from_json(cls: type[SomeNetwork], data: Any) -> SomeNetwork:
             nodes=tuple(_node_from_json(node) for node in data["nodes"]),
             output=_text(data["output"]),
             auxiliary=tuple(Auxiliary(_text(h["node"]), float(h["weight"])) for h in data.get("auxiliary", ())),
+            origin=Origin.from_json(data["origin"]) if "origin" in data else None,
         )
         _ = net.shapes
+        stored = {_text(key): storage_from_json(key, value) for key, value in data.get("storage", {}).items()}
+        net = with_storage(net, stored) if stored else net
     except ConvsmithError:
         raise
     except KeyError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from convsmith.cost.table import size
-from convsmith.evaluate.confusion import MOST_CLASSES, most_confused
+from convsmith.evaluation.confusion import MOST_CLASSES, most_confused
 from convsmith.report.record import RunRecord, mapping
 from convsmith.report.side_by_side import settings
 from convsmith.train.run.folder import MODEL_FILE, ONNX_FILE, REPORT_FILE
@@ -45,10 +45,10 @@ def page(record: RunRecord) -> str:
         metrics=metrics,
         confusion=_confusion(classes, metrics),
         pairs=_pairs(classes, metrics),
-        worst=record.worst,
+        hardest=record.hardest,
         images=mapping(record.data.get("images")),
         skipped=list(record.data.get("skipped") or ()),
-        plan="" if record.started is None else record.started.plan,
+        arithmetic="" if record.started is None else record.started.arithmetic,
         settings={name: _text(value) for name, value in settings(record).items() if value not in (None, "")},
     )
 
@@ -70,7 +70,7 @@ def _facts(record: RunRecord) -> dict[str, str]:
     if record.images_per_second is not None:
         facts["training"] = f"{record.images_per_second:,.0f} images/s"
     if record.started is not None:
-        facts["arithmetic"] = record.started.plan.partition(" (")[0]
+        facts["arithmetic"] = record.started.arithmetic.partition(" (")[0]
     for title, file in (("model file", MODEL_FILE), ("ONNX file", ONNX_FILE)):
         if (found := record.size(file)) is not None:
             facts[title] = size(found)

@@ -17,9 +17,9 @@ from convsmith.cost.cost import Cost
 from convsmith.errors import ConvsmithError, RunFolderError, UsageError
 from convsmith.model.file import Header, read_header
 from convsmith.network.network import Network
-from convsmith.train.run.events import EpochEnded, Noticed, Started, from_json
+from convsmith.train.run.events import EpochEnded, LoggedEvent, Noticed, Started, from_json
 from convsmith.train.run.folder import LOG_FILE, MODEL_FILE, PLAN_FILE, SUMMARY_FILE, is_running
-from convsmith.train.run.hardest_images import WorstImage, read_worst
+from convsmith.train.run.hardest_images import HardImage, read_hardest
 
 LARGEST = 1 << 28
 """Bytes of a text file that are read at most."""
@@ -34,7 +34,7 @@ class RunRecord:
     - `plan` is run.json: network, reason, preprocess, recipe, and since runs have pages, `data` and `source`.
     - `epochs` are those of the log, in order; `started` is what it said when it last began.
     - `header` is the model file's, and `summary` what `fit --json` prints; None before the run is finished.
-    - `worst` are val images with the highest loss under the weights that were to be delivered when they were looked at.
+    - `hardest` are the val images with the highest loss under the weights to be delivered, as of the last look.
     - `changed` is when anything was last written.
     - `problem` says what is damaged; then the state is "damaged", and what could be read is there.
     """
@@ -48,7 +48,7 @@ class RunRecord:
     started: Started | None
     header: Header | None
     summary: Mapping[str, Any] | None
-    worst: tuple[WorstImage, ...]
+    hardest: tuple[HardImage, ...]
     changed: datetime
     problem: str = ""
 
@@ -117,7 +117,7 @@ def find_runs(folders: Iterable[Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for folder in folders:
         if not folder.is_dir():
-            raise UsageError(f"{folder} is not a folder; runs are where `fit --out` puts them")
+            raise UsageError(f"{folder} is not a folder; that is where runs are looked for")
         for place, below, files in os.walk(folder):
             if PLAN_FILE in files:
                 found[Path(place)] = None
@@ -137,8 +137,8 @@ def read_run(folder: Path) -> RunRecord:
         raise UsageError(f"{folder} holds no run: it has no {PLAN_FILE}")
     problems: list[str] = []
     plan, network, header, summary = {}, None, None, None
-    events: list[EpochEnded | Noticed | Started] = []
-    worst: tuple[WorstImage, ...] = ()
+    events: list[LoggedEvent] = []
+    hardest: tuple[HardImage, ...] = ()
     try:
         plan = _json(folder / PLAN_FILE)
         network = _network(folder / PLAN_FILE, plan)
@@ -158,7 +158,7 @@ def read_run(folder: Path) -> RunRecord:
         header = None
         problems.append(str(error))
     try:
-        worst = read_worst(folder)
+        hardest = read_hardest(folder)
     except ConvsmithError as error:
         problems.append(str(error))
     state: State = "running" if is_running(folder) else "finished" if header else "stopped"
@@ -173,7 +173,7 @@ def read_run(folder: Path) -> RunRecord:
         next((event for event in reversed(events) if isinstance(event, Started)), None),
         header,
         summary,
-        worst,
+        hardest,
         _changed(folder),
         "; ".join(problems),
     )
@@ -220,7 +220,7 @@ def _json(path: Path) -> dict[str, Any]:
     return data
 
 
-def _log(path: Path) -> list[EpochEnded | Noticed | Started]:
+def _log(path: Path) -> list[LoggedEvent]:
     """The events. A last line without an end is being written, or was when the machine stopped: it does not count."""
     if not path.exists():
         return []

@@ -1,4 +1,4 @@
-"""Parts of a network: its trunk and its classifier, its stages, what leads up to a layer; and another classifier."""
+"""Parts of a network: trunk and classifier, stages, what leads up to a layer; and another classifier."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def classifier_of(net: Network, output: str | None = None) -> Node:
 
 
 def with_classes(net: Network, classes: int) -> Network:
-    """The same network for so many classes: its classifier, and those of its auxiliary heads, get that width.
+    """The same network for another number of classes: its classifier and those of its auxiliary heads get that width.
 
     Raises UsageError for a network that does not end in a dense layer or convolution.
     """
     heads = {classifier_of(net, output).name for output in (net.output, *(head.node for head in net.auxiliary))}
     nodes = tuple(replace(node, op=_as_wide(node.op, classes)) if node.name in heads else node for node in net)
-    return Network(net.name, net.input, nodes, net.output, net.auxiliary)
+    return replace(net, nodes=nodes)
 
 
 def _as_wide(op: ops.Op, classes: int) -> ops.Op:
@@ -50,7 +50,7 @@ def _as_wide(op: ops.Op, classes: int) -> ops.Op:
 
 
 def trunk_and_head(net: Network) -> tuple[Network, Network]:
-    """What makes features of an image, and what makes classes of features: the classifier and all behind it.
+    """What turns an image into features, and what turns features into classes: the classifier and all that follows it.
 
     Dropout and the like right before the classifier belong to the head. The head's input is the trunk's output;
     auxiliary heads belong to neither.

@@ -11,17 +11,16 @@ from convsmith.transform.part import takes_side
 
 
 def at_side(net: Network, preprocess: Preprocess, side: int) -> tuple[Network, Preprocess]:
-    """Both for images that are `side` pixels high; resize and crop keep their proportions, and so does what is seen.
+    """Both for images that are `side` pixels high.
 
-    The parameters are the same. Raises UsageError for a network whose parameters fit its own size alone.
+    Resize and crop keep their proportions, so that the same part of an image is seen. The parameters are the same.
+    Raises UsageError for a network whose parameters fit only its own size.
     """
     height, width = preprocess.crop
     scale = side / height
     crop = side, round(width * scale)
     if not takes_side(net, crop):
-        raise UsageError(
-            f"{net.name} takes no images of {crop[0]}x{crop[1]} with the weights it has for {height}x{width}"
-        )
+        raise UsageError(f"{net.name} cannot take images of {crop[0]}x{crop[1]} with its weights for {height}x{width}")
     resize = preprocess.resize
     resized = round(resize * scale) if isinstance(resize, int) else (round(resize[0] * scale), round(resize[1] * scale))
     return replace(net, input=(net.input[0], *crop)), replace(preprocess, crop=crop, resize=resized)

@@ -11,9 +11,9 @@ from convsmith.network.network import INPUT, Network, Node
 def with_stochastic_depth(net: Network, most: float) -> Network:
     """The network whose residual branches are dropped in training, by image (Huang et al. 2016, arXiv 1603.09382).
 
-    The probability grows linearly along the depth, up to `most` at the last branch. A branch is the side of a two-sided
-    sum that has more layers with weights than the other since both parted; equal sides, and networks that have
-    stochastic depth of their own, are left as they are.
+    The probability grows linearly along the depth, up to `most` at the last branch. A branch is the input of a sum of
+    two that has more layers with weights than the other, counted from where they part. Sums of equal inputs are left as
+    they are, and so are networks that have stochastic depth of their own.
     """
     if not most or any(isinstance(node.op, ops.StochasticDepth) for node in net):
         return net
@@ -27,7 +27,7 @@ def with_stochastic_depth(net: Network, most: float) -> Network:
             nodes += [drop, replace(node, inputs=tuple(drop.name if i == source else i for i in node.inputs))]
         else:
             nodes.append(node)
-    return Network(net.name, net.input, tuple(nodes), net.output, net.auxiliary)
+    return replace(net, nodes=tuple(nodes))
 
 
 def _branch(net: Network, node: Node) -> str | None:

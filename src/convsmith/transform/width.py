@@ -11,12 +11,13 @@ from convsmith.errors import UsageError
 from convsmith.network import ops
 from convsmith.network.dims import Shape, blocks, divisible, elements
 from convsmith.network.network import INPUT, Network, Node, infer
+from convsmith.network.origin import Origin
 
 
 def scale_width(net: Network, factor: float) -> Network:
-    """The same network with every layer's channels multiplied by `factor`, the output's excepted.
+    """The same network with every layer's channels multiplied by `factor`, except the output's.
 
-    Channels are rounded to a multiple of 8 (of a smaller power of two where the original is no multiple of 8), as
+    Channels are rounded to a multiple of 8 (of a smaller power of two where the original is not a multiple of 8), as
     MobileNet's width multiplier does (Howard et al. 2017, section 3.3). Equal widths stay equal, so that residual sums
     still fit; depthwise layers and constants follow what they are applied to. Connection tables keep their maps, and
     dense layers over rows or columns their size.
@@ -38,7 +39,7 @@ def scale_width(net: Network, factor: float) -> Network:
                 op = widen(op, net.inputs_of(node)[0], shapes[node.inputs[0]], factor)
         nodes[node.name] = Node(node.name, op, node.inputs, node.shares)
         shapes[node.name] = infer(node.name, op, [shapes[source] for source in node.inputs])
-    return Network(net.name, net.input, tuple(nodes.values()), net.output, net.auxiliary)
+    return replace(net, nodes=tuple(nodes.values()), origin=_origin(net.origin, factor))
 
 
 def _fit_constants(net: Network, node: Node, nodes: dict[str, Node], shapes: dict[str, Shape]) -> None:
@@ -52,6 +53,14 @@ def _fit_constants(net: Network, node: Node, nodes: dict[str, Node], shapes: dic
             fitted = tuple(new if side == old else side for side, old, new in zip(size, before, after, strict=True))
             nodes[name] = replace(nodes[name], op=replace(net[name].op, size=fitted))  # type: ignore[call-arg]
             shapes[name] = fitted
+
+
+def _origin(origin: Origin | None, factor: float) -> Origin | None:
+    """Still of the same family, but no longer what its name says: its width was multiplied, perhaps more than once."""
+    if origin is None:
+        return None
+    before = origin.setting(scale_width.__name__)
+    return origin.with_setting(scale_width.__name__, factor * (before if isinstance(before, int | float) else 1))
 
 
 def scaled(channels: int, factor: float) -> int:

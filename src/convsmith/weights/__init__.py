@@ -1,4 +1,4 @@
-"""Weights: the one model file, and other libraries' checkpoints. Submodules are imported when first used."""
+"""Other libraries' checkpoints, in and out, and published weights. Submodules are imported when first used."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from convsmith.model.file import Header, Model, load_model, read_header, save_mo
 
 if TYPE_CHECKING:
     from convsmith.weights.exporting import Exported, export_weights
+    from convsmith.weights.formats.checkpoints import read
     from convsmith.weights.importing import Imported, import_weights
-    from convsmith.weights.library import Match, from_library, match, to_library
-    from convsmith.weights.reading import read
-    from convsmith.weights.registry import PublishedWeights, fetch_weights, find_published, published
+    from convsmith.weights.published_weights import PublishedWeights, fetch_weights, find_published, published
+    from convsmith.weights.translate.matching import Match, from_library, match, to_library
 
 LAZY = {
     "exporting": ("Exported", "export_weights"),
+    "formats.checkpoints": ("read",),
     "importing": ("Imported", "import_weights"),
-    "library": ("Match", "from_library", "match", "to_library"),
-    "registry": ("PublishedWeights", "fetch_weights", "find_published", "published"),
-    "reading": ("read",),
+    "published_weights": ("PublishedWeights", "fetch_weights", "find_published", "published"),
+    "translate.matching": ("Match", "from_library", "match", "to_library"),
 }
-"""Names by module. Some of these import torch; reading a model's header must not."""
+"""Names by module. Most of these import torch; reading a model's header must not."""
 
 __all__ = [
     "Exported",

@@ -1,4 +1,4 @@
-"""The 1000 classes of ImageNet's ILSVRC 2012, in the order in which every published classifier counts them."""
+"""The 1000 classes of ImageNet's ILSVRC 2012, in the order that every published classifier uses."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def synsets() -> tuple[Synset, ...]:
 
 @cache
 def labels() -> tuple[str, ...]:
-    """A name for each class: its first one, and the WordNet id where another class is called the same ("crane")."""
+    """A name for each class: its first, followed by the WordNet id where two classes share it ("crane")."""
     taken = Counter(synset.names[0] for synset in synsets())
     return tuple(names[0] if taken[names[0]] == 1 else f"{names[0]} ({wordnet_id})" for wordnet_id, names in synsets())

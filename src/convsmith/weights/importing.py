@@ -1,4 +1,4 @@
-"""A library's checkpoint made a model file: with classes, preprocessing and where it came from."""
+"""From a library's checkpoint to a model: with classes, preprocessing and provenance."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from convsmith.errors import UsageError
 from convsmith.model.file import Header, Model
 from convsmith.network.preprocess import Preprocess
 from convsmith.weights import imagenet
-from convsmith.weights.reading import read
-from convsmith.weights.registry import PublishedWeights, recognised
-from convsmith.weights.usual import usual_preprocess
+from convsmith.weights.formats.checkpoints import read
+from convsmith.weights.preprocessing import usual_preprocess
+from convsmith.weights.published_weights import PublishedWeights, recognised
 from convsmith.zoo.registry import create
 
 
 @dataclass(frozen=True, eq=False)
 class Imported:
-    """A model, what of the checkpoint did not fit (in a partial import), and whether its preprocessing is assumed."""
+    """A model, what did not fit of the checkpoint (in a partial import), and whether its preprocessing is assumed."""
 
     model: Model
     published: PublishedWeights | None
@@ -47,7 +47,7 @@ def import_weights(
     preprocess: Preprocess | None = None,
     partial: bool = False,
 ) -> Imported:
-    """The model that a library's checkpoint makes of the network `model` ("torchvision/resnet50").
+    """The network named `model` ("torchvision/resnet50") with the weights of a library's checkpoint.
 
     A file that is one of the published weights, whatever its name, brings its model, ImageNet's class names with their
     WordNet ids, and its exact preprocessing. Otherwise `classes` are ImageNet's if there are 1000, and `preprocess` is
@@ -59,8 +59,7 @@ def import_weights(
     name = model or (known.model if known else None)
     if name is None:
         raise UsageError(
-            f"{file} is none of the published weights; say whose network it is for, as in "
-            f"`convsmith weights import {file} --model torchvision/resnet50 -o model.safetensors`"
+            f"{file} is none of the published weights: name its network (model), such as torchvision/resnet50"
         )
     exact = preprocess or (known.preprocess if known and known.model == name else None)
     network = create(
@@ -69,7 +68,7 @@ def import_weights(
         input=(exact.channels, *exact.crop) if exact else None,
     )
     if classes is None and network.classes != imagenet.CLASSES:
-        raise UsageError(f"{name} has {network.classes} classes; say what they are called")
+        raise UsageError(f"{name} has {network.classes} classes: name them (classes)")
     found = read(file, network, known.source if known else None)
     header = Header(
         network,
@@ -78,7 +77,7 @@ def import_weights(
         _provenance(file, known, found.source, named=classes is not None, problems=found.problems),
     )
     weights = found.filled() if partial else found.complete()
-    return Imported(Model(header, weights), known, found.problems, exact is None)
+    return Imported(header.with_weights(weights), known, found.problems, exact is None)
 
 
 def _provenance(

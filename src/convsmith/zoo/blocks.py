@@ -29,9 +29,10 @@ def unchanged(x: Tensor) -> Tensor:
 
 
 def squeeze_excite(x: Tensor, reduced: Dim, *, function: Function = "relu", gate: Function = "sigmoid") -> Tensor:
-    """Each channel times a weight that two dense layers, `reduced` wide between, make of all channels' means.
+    """Scales each channel by a weight that two dense layers compute from the means of all channels.
 
-    Hu et al. 2018, fig. 1. The dense layers are 1x1 convolutions of a 1x1 map, as libraries have them.
+    `reduced` is the width between them (Hu et al. 2018, fig. 1). They are 1x1 convolutions of a 1x1 map, as in other
+    libraries.
     """
     with scope("se"):
         weights = activation(conv(global_avg_pool(x), reduced, 1), function)
@@ -50,10 +51,11 @@ def inverted_residual(
     squeeze: int = 0,
     drop: float = 0.0,
 ) -> Tensor:
-    """1x1 expand, depthwise, 1x1 linear project; a shortcut where the shape stays (Sandler et al. 2018, fig. 4 d).
+    """1x1 expand, depthwise, 1x1 linear project; a shortcut where the shape allows it (Sandler et al. 2018, fig. 4 d).
 
     With `squeeze`, squeeze-and-excitation follows the depthwise convolution, reduced to the block's input channels
-    over `squeeze` (MBConv with SE; Tan et al. 2018, fig. 7 b). `drop` is the chance that training leaves the block out.
+    divided by `squeeze` (MBConv with SE; Tan et al. 2018, fig. 7 b). `drop` is the probability that training skips the
+    block.
     """
     y = conv_norm_act(x, expand * x.channels, 1, function=function) if expand > 1 else x
     y = conv_norm_act(y, y.channels, kernel, stride, groups=y.channels, function=function)

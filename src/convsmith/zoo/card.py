@@ -11,7 +11,7 @@ from convsmith.cost.table import WIDTH, aligned
 from convsmith.network.dialect import PLAIN, Dialect
 from convsmith.network.dims import text
 from convsmith.zoo.certify import COLUMNS, cells, certify
-from convsmith.zoo.registry import ALIASES, find
+from convsmith.zoo.registry import named
 
 INDENT = 11
 
@@ -23,33 +23,33 @@ def card(name: str) -> str:
 
 def card_json(name: str) -> dict[str, Any]:
     """The card as JSON values."""
-    variant, _ = find(name)
+    variant, _, origin, _ = named(name)
     return {
         "name": name,
-        "variant": ALIASES[_base(name)].variant if "/" in name else variant.name,
+        "variant": variant.name,
         "input": list(variant.input),
         "classes": variant.classes,
         "paper": asdict(variant.paper),
-        "published": None if "/" in name else asdict(variant.published),
+        "published": None if origin.library else asdict(variant.published),
         "figures": [asdict(row) for row in certify(name)],
     }
 
 
 def _facts(name: str) -> Iterator[str]:
-    variant, dialect = find(name)
+    variant, dialect, origin, _ = named(name)
     paper, published = variant.paper, variant.published
     yield _fact("network", f"{name}; input {text(variant.input)}, {variant.classes} classes")
-    if "/" in name:
+    if origin.library:
         others = _settings(dialect)
-        yield _fact("is", f"{ALIASES[_base(name)].variant}" + (f", with {others}" if others else ""))
+        yield _fact("is", variant.name + (f", with {others}" if others else ""))
     yield _fact("paper", f"{paper.title}. {paper.authors}, {paper.year}; {paper.source}")
-    yield _fact("new in it", paper.new)
-    if "/" not in name and published.note:
+    yield _fact("new", paper.new)
+    if not origin.library and published.note:
         yield _fact("note", published.note)
 
 
 def _settings(dialect: Dialect) -> str:
-    """What a library does otherwise than papers and PyTorch."""
+    """What a library does differently from papers and PyTorch."""
     plain = asdict(PLAIN)
     changed = {key.replace("_", " "): value for key, value in asdict(dialect).items() if value != plain[key]}
     words = (f"{key} {'yes' if value is True else 'no' if value is False else value}" for key, value in changed.items())
@@ -63,7 +63,3 @@ def _figures(name: str) -> str:
 def _fact(title: str, words: str) -> str:
     filled = textwrap.fill(words, WIDTH - INDENT)
     return textwrap.indent(filled, " " * INDENT).replace(" " * INDENT, f"{title:<{INDENT}}", 1)
-
-
-def _base(name: str) -> str:
-    return name.partition(":")[0]

@@ -1,4 +1,4 @@
-"""Every published figure computed again: what the paper prints, what its peers have, what ours has, and whether."""
+"""Every published figure computed again: the paper's, the other libraries', ours, and whether they agree."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from importlib import resources
 from typing import Literal
 
 from convsmith.cost import Cost, cost_of
-from convsmith.zoo.paper import Published
-from convsmith.zoo.registry import ALIASES, POINTS, create, find, models
+from convsmith.zoo.libraries import NAMES
+from convsmith.zoo.paper import PaperFigures
+from convsmith.zoo.registry import POINTS, create, find, models, named
 
 Verdict = Literal["equal", "explained", "differs", "no figure", "not measured"]
 
 FIGURES = {"params_m": ("parameters", 6), "gmacs": ("multiply-adds", 9)}
-"""Field of `Published` -> what it is called, and its unit's power of ten."""
+"""Field of `PaperFigures` -> its title, and the power of ten of its unit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Certified:
-    """One figure of one network. `paper` and `peers` are as they print it; `why` has the cause of a deviation."""
+    """One figure of one network. `paper` and `peers` are as printed; `why` is the cause of a deviation."""
 
     network: str
     figure: str
@@ -44,7 +45,7 @@ def cells(row: Certified) -> tuple[str, ...]:
 
 @cache
 def peers() -> Mapping[str, Mapping[str, float]]:
-    """What the libraries themselves give, by "library/name": `params`, and `macs` exactly or `gmacs` to 3 decimals.
+    """The libraries' own figures, by "library/name": `params`, and `macs` exactly or `gmacs` to 3 decimals.
 
     Collected by scripts/collect_peers.py.
     """
@@ -53,16 +54,17 @@ def peers() -> Mapping[str, Mapping[str, float]]:
 
 
 def certify(pattern: str = "*") -> Iterator[Certified]:
-    """Every figure of the networks whose names are like `pattern`, in the order of `certified_names`.
+    """Every figure of the networks whose names match `pattern`, in the order of `certified_names`.
 
-    What a paper does not print has a row that says so; accuracies are listed as not measured, for that takes ImageNet.
+    A figure that the paper does not print gets a row that says so. Accuracies are listed as not measured: that takes
+    ImageNet.
     """
     for name in certified_names(pattern):
-        yield from _by_library(name) if "/" in name else _by_paper(name)
+        yield from _by_library(name) if named(name).origin.library else _by_paper(name)
 
 
 def certified_names(pattern: str = "*") -> list[str]:
-    """The names like `pattern`: variants' and libraries', each followed by its other published widths and sides."""
+    """The names that match `pattern`, each followed by its other published widths and sides."""
     others = [*POINTS, *(name for name in peers() if ":" in name)]
     listed = [
         name for base in models() for name in (base, *(other for other in others if other.startswith(f"{base}:")))
@@ -88,7 +90,7 @@ def _by_paper(name: str) -> Iterator[Certified]:
         yield Certified(name, ", ".join(missing), "", "", "", "no figure", "the paper prints none for this network")
 
 
-def _against_paper(name: str, field: str, published: Published, cost: Cost) -> Certified:
+def _against_paper(name: str, field: str, published: PaperFigures, cost: Cost) -> Certified:
     title, power = FIGURES[field]
     printed = getattr(published, field)
     exact = cost.params if field == "params_m" else cost.macs
@@ -110,15 +112,15 @@ def in_units(printed: float, power: int) -> str:
 
 
 def rounded_as(printed: float, exact: int, power: int) -> Decimal:
-    """`exact` / 10^power to as many decimals as `printed` has."""
+    """`exact` / 10^power, rounded to as many decimals as `printed` has."""
     return Decimal(exact).scaleb(-power).quantize(Decimal(str(printed)), ROUND_HALF_UP)
 
 
 def _peers_of(name: str, field: str) -> Iterator[str]:
-    """The same network in libraries: those whose name stands for this variant as it is."""
-    for alias, entry in ALIASES.items():
-        if entry.variant == name and not entry.hyperparameters and entry.input is None and alias in peers():
-            figures, library = peers()[alias], alias.partition("/")[0]
+    """The same network in other libraries: the figures of names that stand for this very variant."""
+    for theirs, (record, alias) in NAMES.items():
+        if alias.variant == name and not alias.hyperparameters and alias.input is None and theirs in peers():
+            figures, library = peers()[theirs], record.library
             if field == "params_m":
                 yield f"{library} {figures['params']:,}"
             elif "macs" in figures:
@@ -128,7 +130,7 @@ def _peers_of(name: str, field: str) -> Iterator[str]:
 def _by_library(name: str) -> Iterator[Certified]:
     theirs = peers().get(name)
     if theirs is None:
-        yield Certified(name, "parameters, multiply-adds", "", "", "", "no figure", "no reference of it was computed")
+        yield Certified(name, "parameters, multiply-adds", "", "", "", "no figure", "no reference figure was computed")
         return
     cost = cost_of(create(name))
     yield _equal(name, "parameters", f"{theirs['params']:,}", f"{cost.params:,}")
@@ -137,7 +139,7 @@ def _by_library(name: str) -> Iterator[Certified]:
     elif "gmacs" in theirs:
         yield _equal(name, "multiply-adds", f"{theirs['gmacs']:.3f} G", f"{cost.macs / 1e9:.3f} G")
     else:
-        yield Certified(name, "multiply-adds", "", "", f"{cost.macs:,}", "no figure", "the library counts none")
+        yield Certified(name, "multiply-adds", "", "", f"{cost.macs:,}", "no figure", "the library does not count them")
 
 
 def _equal(name: str, figure: str, theirs: str, ours: str) -> Certified:

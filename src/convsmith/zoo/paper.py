@@ -19,8 +19,8 @@ class Paper:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """Figures to the digits that are printed. Accuracies are percent on ImageNet validation; `protocol` says how they
+class PaperFigures:
+    """Figures, to the printed digits. Accuracies are percent on ImageNet validation; `protocol` says how they
     were measured. Parameters are those that remain after training: auxiliary heads do not count."""
 
     params_m: float | None = None

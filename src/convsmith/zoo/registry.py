@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from functools import partial
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from convsmith.errors import ShapeError, UnknownNameError, UsageError
+from convsmith.errors import ConvsmithError, ShapeError, UnknownNameError, UsageError
 from convsmith.network import builder, dialect
 from convsmith.network.builder import Tensor
 from convsmith.network.dialect import PLAIN, Dialect
 from convsmith.network.dims import Dim, Shape, text
 from convsmith.network.network import Network
-from convsmith.zoo.paper import Paper, Published
+from convsmith.network.origin import Origin, Setting
+from convsmith.zoo.paper import Paper, PaperFigures
+
+if TYPE_CHECKING:
+    from convsmith.zoo.libraries.library_family import LibraryName
 
 LARGEST_TRIED = 700
-"""When an input is too small, sides up to this are tried to say what would be enough."""
+"""When an input is too small, sides up to this are tried, so that the error can name one that is large enough."""
 
 
 class Family(Protocol):
@@ -37,27 +43,15 @@ class Variant:
     input: Shape
     classes: int
     paper: Paper
-    published: Published
+    published: PaperFigures
 
     @property
     def family_name(self) -> str:
         return self.family.__name__
 
 
-@dataclass(frozen=True)
-class Alias:
-    """What a library means by a name: one of our variants, hyperparameters set otherwise, and its dialect."""
-
-    variant: str
-    hyperparameters: Mapping[str, Any]
-    dialect: Dialect = PLAIN
-    input: Shape | None = None
-
-
 VARIANTS: dict[str, Variant] = {}
-ALIASES: dict[str, Alias] = {}
-"""By "library/name"."""
-POINTS: dict[str, Published] = {}
+POINTS: dict[str, PaperFigures] = {}
 """Figures published for a variant at another width or resolution, by its name: `mobilenet_v1:0.25-128`."""
 
 
@@ -68,7 +62,7 @@ def family(
     input: Shape = (3, 224, 224),
     inputs: Mapping[str, Shape] | None = None,
     classes: int = 1000,
-    published: Mapping[str, Published] | None = None,
+    published: Mapping[str, PaperFigures] | None = None,
 ) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
     """Register a family's variants: name -> hyperparameters. `inputs` overrides `input` for single variants.
 
@@ -80,7 +74,7 @@ def family(
             if name in VARIANTS:
                 raise UsageError(f"two networks are named {name!r}")
             shape = (inputs or {}).get(name, input)
-            figures = (published or {}).get(name, Published())
+            figures = (published or {}).get(name, PaperFigures())
             VARIANTS[name] = Variant(name, function, hyperparameters, shape, classes, paper, figures)
         POINTS.update({name: figures for name, figures in (published or {}).items() if ":" in name})
         return function
@@ -89,10 +83,10 @@ def family(
 
 
 def models(pattern: str = "*") -> list[str]:
-    """Names that `create` knows, by family; `pattern` as in file names (`resnet*`, `keras/*`)."""
+    """Names that `create` takes, by family; `pattern` as in file names (`resnet*`, `keras/*`)."""
     import fnmatch
 
-    return [name for name in (*VARIANTS, *ALIASES) if fnmatch.fnmatchcase(name, pattern)]
+    return [name for name in (*VARIANTS, *_library_names()) if fnmatch.fnmatchcase(name, pattern)]
 
 
 def find(name: str) -> tuple[Variant, Dialect]:
@@ -101,55 +95,136 @@ def find(name: str) -> tuple[Variant, Dialect]:
     A width multiplier may follow a colon, and the side of a square input after that: `keras/MobileNet:0.25`,
     `mobilenet_v1:0.5-160`. Raises UnknownNameError with the nearest names.
     """
+    found = named(name)
+    return found.variant, found.dialect
+
+
+class Named(NamedTuple):
+    """What stands behind a name; `asked` are the settings that follow its colon."""
+
+    variant: Variant
+    dialect: Dialect
+    origin: Origin
+    asked: Mapping[str, Any]
+
+
+def named(name: str) -> Named:
+    """What `find` gives, and where a network of this name comes from, but for its settings."""
     base, _, point = name.partition(":")
-    alias = ALIASES.get(base)
-    variant = VARIANTS.get(alias.variant if alias else base)
+    variant, speech, library = VARIANTS.get(base), PLAIN, ""
     if variant is None:
-        raise UnknownNameError("model", name, (*VARIANTS, *ALIASES))
-    hyperparameters = {**variant.hyperparameters, **(alias.hyperparameters if alias else {})}
-    shape = alias.input if alias and alias.input else variant.input
-    published = variant.published
+        variant, speech, library = _of_library(name, base)
+    asked: dict[str, Any] = {}
     if point:
-        hyperparameters["width"], side = _point(name, point)
-        shape = (shape[0], side, side) if side else shape
-        published = POINTS.get(name, Published())
-    found = replace(variant, hyperparameters=hyperparameters, input=shape, published=published)
-    return found, alias.dialect if alias else PLAIN
+        asked["width"], side = _point(name, point)
+        shape = (variant.input[0], side, side) if side else variant.input
+        variant = replace(variant, input=shape, published=POINTS.get(name, PaperFigures()))
+    return Named(variant, speech, Origin(base, variant.family_name, variant.name, library), asked)
+
+
+def _of_library(name: str, base: str) -> tuple[Variant, Dialect, str]:
+    """What a library means by a name, and the library."""
+    entry = _library_names().get(base)
+    if entry is None:
+        raise UnknownNameError("model", name, (*VARIANTS, *_library_names()))
+    variant, alias = VARIANTS[entry.alias.variant], entry.alias
+    hyperparameters = {**variant.hyperparameters, **alias.hyperparameters}
+    theirs = replace(variant, hyperparameters=hyperparameters, input=alias.input or variant.input)
+    return theirs, entry.dialect, entry.record.library
+
+
+def _library_names() -> Mapping[str, LibraryName]:
+    from convsmith.zoo.libraries import NAMES  # loaded when first needed: our own networks do not need it
+
+    return NAMES
 
 
 def create(name: str, *, classes: int | None = None, input: Shape | None = None, **hyperparameters: Any) -> Network:
-    """The network of this name, for any number of classes and any input (C, H, W) that it can bear.
+    """The network of this name, for any number of classes and any input (C, H, W) that it can take.
 
     Hyperparameters of the family may be set by keyword (`create("mobilenet_v1", width=0.5)`). Sizes and widths may
-    be NumPy arrays: the network then stands for as many candidates, to be costed in one pass.
+    be NumPy arrays: the network then stands for that many candidates, costed in one pass.
 
-    Raises UnknownNameError for an unknown name or hyperparameter, ShapeError when the input is too small, saying
+    Raises UnknownNameError for an unknown name or hyperparameter, ShapeError when the input is too small, naming
     the smallest that is not.
     """
-    variant, speech = find(name)
+    variant, speech, origin, asked = named(name)
     shape = tuple(variant.input if input is None else input)
     if len(shape) != 3 or any(isinstance(dim, int) and dim < 1 for dim in shape):
         raise UsageError(f"{name}: input must be (channels, height, width), all at least 1, not {shape}")
     if classes is not None and classes < 1:
         raise UsageError(f"{name}: classes must be at least 1, not {classes}")
-    _check(name, variant, hyperparameters)
-    settings = {**variant.hyperparameters, **hyperparameters}
+    asked = {**asked, **hyperparameters}
+    usual = _usual(variant)
+    _check(name, usual, (*asked, *variant.hyperparameters))
+    settings = {**variant.hyperparameters, **asked}
 
     def write(image: Tensor) -> Tensor:
         return variant.family(image, classes or variant.classes, **settings)
 
     with dialect.speaking(speech):
         try:
-            return builder.write(name, shape, write)
+            net = builder.write(name, shape, write)
         except ShapeError as error:
             raise ShapeError(f"{name} cannot take an input of {text(shape)}: {error}{_enough(shape, write)}") from None
+    return replace(net, origin=_with_settings(origin, asked, usual))
 
 
-def _check(name: str, variant: Variant, given: Mapping[str, Any]) -> None:
-    known = [p.name for p in inspect.signature(variant.family).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    for key in (*given, *variant.hyperparameters):
-        if key not in known:
-            raise UnknownNameError(f"hyperparameter of {name}", key, known)
+def origin_of(net: Network) -> Origin | None:
+    """Where a network comes from; None if that is not known.
+
+    A network that does not say, as in files of convsmith 0.1.0, is compared with the one that its name stands for.
+    """
+    if net.origin is not None:
+        return net.origin
+    try:
+        own = create(net.name, classes=net.classes, input=net.input)
+    except ConvsmithError:
+        return None
+    return own.origin if own == net else None
+
+
+def _usual(variant: Variant) -> dict[str, Any]:
+    """The family's hyperparameters, as the variant has them."""
+    parameters = inspect.signature(variant.family).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY} | dict(variant.hyperparameters)
+
+
+def _check(name: str, usual: Mapping[str, Any], given: Iterable[str]) -> None:
+    for key in given:
+        if key not in usual:
+            raise UnknownNameError(f"hyperparameter of {name}", key, usual)
+
+
+def _with_settings(origin: Origin, asked: Mapping[str, Any], usual: Mapping[str, Any]) -> Origin | None:
+    """The origin with the hyperparameters that were asked for and are not the variant's.
+
+    Functions are kept by their name, tables as text. None for arrays: the network stands for many candidates at once.
+    """
+    for key, value in asked.items():
+        setting = _setting(value)
+        if setting is None:
+            return None
+        if value != usual[key]:
+            origin = origin.with_setting(key, setting)
+    return origin
+
+
+def _setting(value: Any) -> Setting | None:
+    """A hyperparameter as an origin keeps it; None for an array."""
+    match value:
+        case bool() | str():
+            return value
+        case Integral():
+            return int(value)
+        case Real():
+            return float(value)
+        case tuple() | list() | None:
+            return str(value)
+        case partial():
+            return str(value.func.__name__)
+        case _:
+            return getattr(value, "__name__", None)
 
 
 def _point(name: str, point: str) -> tuple[float, int | None]:
@@ -161,13 +236,13 @@ def _point(name: str, point: str) -> tuple[float, int | None]:
         found = 0.0, None
     if not 0 < found[0] < 100 or (hyphen and not found[1]):
         raise UsageError(
-            f"{name}: after the colon comes a width multiplier such as 0.5, or it and a side, 0.5-160; not {point!r}"
+            f"{name}: after the colon goes a width multiplier such as 0.5, or also a side as in 0.5-160, not {point!r}"
         )
     return found
 
 
 def _enough(shape: Shape, write: Callable[[Tensor], Tensor]) -> str:
-    """The end of the sentence: which square input would be large enough."""
+    """The end of the message: which square input is large enough."""
     if not all(isinstance(dim, int) for dim in shape):
         return ""
     for side in range(1, LARGEST_TRIED):

@@ -9,8 +9,7 @@ from test_onnx_ops import MORE_LAYERS, ONE_LAYER
 
 import convsmith
 from convsmith.backend.read import read
-from convsmith.network import builder as b
-from convsmith.network import ops
+from convsmith.network import builder as b, ops
 
 NOTHING = ("clip to nothing",)
 """Layers that compute nothing and come back as nothing."""

@@ -1,28 +1,20 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from numpy.typing import NDArray
+from hypothesis import given, settings, strategies as st
 from torch import Tensor
 
 from convsmith.data.augment.augment import (
     Augment,
-    Part,
     augment_batch,
     flip_keeps_class,
-    random_resized_crop,
     written_characters,
 )
-from convsmith.data.augment.batch_random import Draws
-from convsmith.data.decode.image import cut
+from convsmith.data.augment.batch_random import BatchRandom
 
-EVERYTHING = Augment(
-    resized_crop=0.3, shift=0.1, rotate=15, scale=0.1, crop_padding=2, flip=True, trivial=True, erase=0.5
-)
+EVERYTHING = Augment(shift=0.1, rotate=15, scale=0.1, crop_padding=2, flip=True, trivial=True, erase=0.5)
 
 
 def photos(count: int = 16, channels: int = 3, size: tuple[int, int] = (20, 24)) -> Tensor:
@@ -30,7 +22,7 @@ def photos(count: int = 16, channels: int = 3, size: tuple[int, int] = (20, 24))
 
 
 def apply(augment: Augment, images: Tensor, seed: int = 0) -> Tensor:
-    return augment_batch(images, augment, Draws(torch.Generator().manual_seed(seed), len(images)))
+    return augment_batch(images, augment, BatchRandom(torch.Generator().manual_seed(seed), len(images)))
 
 
 def test_the_same_seed_gives_the_same_images_and_another_does_not() -> None:
@@ -100,47 +92,6 @@ def test_erasing_paints_a_rectangle_in_the_chosen_fraction_of_images() -> None:
     assert float(changed.max()) < 0.45
 
 
-def part_of(image: NDArray[np.uint8]) -> Part:
-    return lambda choose: cut(image, choose(*image.shape[:2]))
-
-
-def test_a_resized_crop_has_the_size_and_follows_from_its_generator() -> None:
-    image = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
-    part = part_of(image)
-    crops = [random_resized_crop(part, (32, 24), 0.3, True, np.random.default_rng(seed)) for seed in (1, 1, 2)]
-    assert crops[0].shape == (32, 24, 3)
-    assert crops[0].dtype == torch.uint8
-    assert torch.equal(crops[0], crops[1])
-    assert not torch.equal(crops[0], crops[2])
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.integers(1, 300), st.integers(1, 300), st.integers(0, 1000))
-def test_images_of_every_shape_can_be_cropped(height: int, width: int, seed: int) -> None:
-    image = np.full((height, width, 3), 200, np.uint8)
-    crop = random_resized_crop(part_of(image), (16, 16), 0.08, False, np.random.default_rng(seed))
-    assert crop.shape == (16, 16, 3)
-    assert (crop == 200).all()
-
-
-def test_the_parts_of_a_batch_have_the_areas_and_ratios_of_those_of_files() -> None:
-    height, width = 60, 90
-    across, down = torch.arange(float(width)).expand(height, width), torch.arange(float(height))[:, None]
-    ramps = torch.stack([across, down.expand(height, width)]).expand(2000, 2, height, width)
-    parts = apply(Augment(resized_crop=0.5), ramps)
-    wide = parts[:, 0, 0, -2] - parts[:, 0, 0, 1]
-    tall = parts[:, 1, -2, 0] - parts[:, 1, 1, 0]
-    wide, tall = wide / (width - 3), tall / (height - 3)  # of the whole; the outermost pixels are cut off at the edge
-    ratio = wide / tall * width / height
-    free = (wide < 0.99) & (tall < 0.99)
-    assert ((wide <= 1.001) & (tall <= 1.001)).all()
-    assert ((wide * tall)[free] > 0.49).all()
-    assert bool(((ratio[free] > 0.74) & (ratio[free] < 1.35)).all())
-    assert ratio[free].min() < 0.85
-    assert ratio[free].max() > 1.2
-    assert (wide * tall).min() < 0.55
-
-
 @pytest.mark.parametrize(
     ("classes", "flips"),
     [
@@ -174,20 +125,7 @@ def test_processes_that_share_a_batch_change_its_images_as_one_would(parts: int)
     images = photos()
     shares = torch.arange(len(images)).chunk(parts)
     changed = [
-        augment_batch(images[places], EVERYTHING, Draws(torch.Generator().manual_seed(0), len(images), places))
+        augment_batch(images[places], EVERYTHING, BatchRandom(torch.Generator().manual_seed(0), len(images), places))
         for places in shares
     ]
     torch.testing.assert_close(torch.cat(changed), apply(EVERYTHING, images))
-
-
-def test_a_random_crop_is_mirrored_half_of_the_time() -> None:
-    image = np.broadcast_to(np.arange(64, dtype=np.uint8)[None, :, None], (64, 64, 3)).copy()
-    mirrored = 0
-    part = part_of(image)
-    for seed in range(200):
-        same, maybe = (
-            random_resized_crop(part, (8, 8), 1.0, flip, np.random.default_rng(seed)) for flip in (False, True)
-        )
-        assert torch.equal(maybe, same) or torch.equal(maybe, same.flip(1))
-        mirrored += not torch.equal(maybe, same)
-    assert 70 < mirrored < 130

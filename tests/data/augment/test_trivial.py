@@ -9,7 +9,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from torch import Tensor
 
 from convsmith.data.augment import trivial
-from convsmith.data.augment.batch_random import Draws
+from convsmith.data.augment.batch_random import BatchRandom
 from convsmith.data.augment.trivial import LEVELS, OPERATIONS, trivial_augment
 
 
@@ -23,7 +23,7 @@ def photos(count: int = 64, channels: int = 3) -> Tensor:
 
 
 def changed_by(images: Tensor, seed: int = 0) -> Tensor:
-    return trivial_augment(images, Draws(torch.Generator().manual_seed(seed), len(images)))
+    return trivial_augment(images, BatchRandom(torch.Generator().manual_seed(seed), len(images)))
 
 
 PILLOW: list[tuple[trivial.Operation, float, Callable[[Image.Image], Image.Image], float]] = [

@@ -5,7 +5,7 @@ from pictures import class_folders, picture
 
 from convsmith.data import open_dataset
 from convsmith.data.checks import examine as doctor
-from convsmith.data.decode import image as decode
+from convsmith.data.decode import check as decode
 
 
 @pytest.fixture
@@ -13,11 +13,11 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files that were decoded to be checked, as they are."""
     seen: list[Path] = []
 
-    def look(path: Path) -> decode.Look:
+    def check_image(path: Path) -> decode.ImageInfo:
         seen.append(path)
-        return decode.look(path)
+        return decode.check_image(path)
 
-    monkeypatch.setattr(doctor, "look", look)
+    monkeypatch.setattr(doctor, "check_image", check_image)
     return seen
 
 

@@ -16,7 +16,7 @@ from convsmith.data.augment.augment import Augment
 from convsmith.data.dataset import Split
 from convsmith.data.decode.image import Box, cut
 from convsmith.data.load.loader import Batch, Loader, epoch_order, seed_of
-from convsmith.data.load.workers import Training
+from convsmith.data.load.workers import EpochOrder
 from convsmith.errors import DataError
 from convsmith.network.preprocess import Preprocess
 
@@ -52,7 +52,7 @@ class Files:
         except OSError as error:
             raise DataError(f"{self.paths[index]}: {error}") from None
 
-    def part(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
+    def crop(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
         self.asked.append(size)
         image = self[index]
         return cut(image, choose(*image.shape[:2]))
@@ -102,7 +102,7 @@ def test_evaluation_batches_are_what_the_preprocess_module_gives(request: pytest
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_batches_do_not_depend_on_the_number_of_workers(files: Split, workers: int) -> None:
-    training = Training(3, EVERYTHING)
+    training = EpochOrder(3, EVERYTHING)
     here = list(Loader(files, PREPROCESS, 8, training=training, workers=0).epoch(2))
     assert same(here, list(Loader(files, PREPROCESS, 8, training=training, workers=workers).epoch(2)))
 
@@ -132,7 +132,7 @@ def test_beside_the_threads_of_ray_nothing_is_forked(files: Split, monkeypatch: 
 
 def test_batches_do_not_depend_on_how_processes_start(files: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))
-    training = Training(3, EVERYTHING)
+    training = EpochOrder(3, EVERYTHING)
     here = list(Loader(files, PREPROCESS, 8, training=training, workers=0).epoch(2))
     loader = Loader(files, PREPROCESS, 8, training=training, workers=2)
     assert same(here, list(loader.epoch(2)))
@@ -143,7 +143,7 @@ def test_batches_do_not_depend_on_how_processes_start(files: Split, monkeypatch:
 def test_an_epoch_begun_in_the_middle_goes_on_with_the_same_batches(
     request: pytest.FixtureRequest, source: str
 ) -> None:
-    training = Training(3, EVERYTHING)
+    training = EpochOrder(3, EVERYTHING)
     split: Split = request.getfixturevalue(source)
     whole = list(Loader(split, PREPROCESS, 8, training=training, workers=1).epoch(4))
     loader = Loader(split, PREPROCESS, 8, training=training, workers=1)
@@ -152,21 +152,21 @@ def test_an_epoch_begun_in_the_middle_goes_on_with_the_same_batches(
 
 
 def test_epochs_differ_in_order_and_in_augmentation(memory: Split) -> None:
-    loader = Loader(memory, PREPROCESS, 50, training=Training(0, Augment(flip=True)))
+    loader = Loader(memory, PREPROCESS, 50, training=EpochOrder(0, Augment(flip=True)))
     first, second = next(loader.epoch(0)), next(loader.epoch(1))
     assert first.rows.tolist() != second.rows.tolist()
     assert sorted(first.rows.tolist()) == sorted(second.rows.tolist()) == list(range(50))
 
 
 def test_training_leaves_out_the_last_incomplete_batch_and_evaluation_does_not(memory: Split) -> None:
-    trained = [len(b.labels) for b in Loader(memory, PREPROCESS, 8, training=Training(0, Augment())).epoch()]
+    trained = [len(b.labels) for b in Loader(memory, PREPROCESS, 8, training=EpochOrder(0, Augment())).epoch()]
     evaluated = [len(b.labels) for b in Loader(memory, PREPROCESS, 8).epoch()]
     assert trained == [8] * 6
     assert evaluated == [8] * 6 + [2]
 
 
 def test_a_split_smaller_than_the_batch_is_one_batch(memory: Split) -> None:
-    loader = Loader(memory, PREPROCESS, 1000, training=Training(0, Augment()))
+    loader = Loader(memory, PREPROCESS, 1000, training=EpochOrder(0, Augment()))
     assert [len(batch.labels) for batch in loader.epoch()] == [50]
 
 
@@ -192,7 +192,7 @@ def test_a_batch_without_a_readable_file_is_passed_over_and_steps_keep_their_num
 
 def test_training_asks_for_parts_no_smaller_than_the_crop(files: Split) -> None:
     assert isinstance(files.images, Files)
-    training = Training(0, Augment(resized_crop=0.25))
+    training = EpochOrder(0, Augment(resized_crop=0.25))
     list(Loader(files, PREPROCESS, 8, training=training, workers=0).epoch())
     assert set(files.images.asked) == {PREPROCESS.crop}
 
@@ -204,7 +204,7 @@ def levels(batches: list[Batch]) -> torch.Tensor:
 
 
 def test_parts_of_files_are_cut_out_once(files: Split) -> None:
-    training = Training(0, Augment(resized_crop=0.25, flip=True))
+    training = EpochOrder(0, Augment(resized_crop=0.25, flip=True))
     values = levels(list(Loader(files, PREPROCESS, 8, training=training, workers=0).epoch()))
     # Workers hand over whole levels; another cut would interpolate between them.
     torch.testing.assert_close(values, values.round(), rtol=0, atol=1e-3)
@@ -212,21 +212,21 @@ def test_parts_of_files_are_cut_out_once(files: Split) -> None:
 
 def test_parts_are_cut_out_of_an_array_too(memory: Split) -> None:
     cut_out, whole = (
-        levels(list(Loader(memory, PREPROCESS, 8, training=Training(0, augment)).epoch()))
+        levels(list(Loader(memory, PREPROCESS, 8, training=EpochOrder(0, augment)).epoch()))
         for augment in (Augment(resized_crop=0.25), Augment())
     )
     assert ((cut_out - whole).abs().mean(dim=(1, 2, 3)) > 5).float().mean() > 0.9
 
 
 def test_batches_that_are_kept_do_not_change(files: Split) -> None:
-    loader = Loader(files, PREPROCESS, 4, training=Training(0, EVERYTHING), workers=0)
+    loader = Loader(files, PREPROCESS, 4, training=EpochOrder(0, EVERYTHING), workers=0)
     kept = list(loader.epoch())
     copies = [batch.images.clone() for batch in loader.epoch()]
     assert all(torch.equal(batch.images, copy) for batch, copy in zip(kept, copies, strict=True))
 
 
 def test_without_a_random_crop_training_sees_the_evaluation_crop(files: Split) -> None:
-    batch = next(Loader(files, PREPROCESS, 8, training=Training(0, Augment()), workers=0).epoch())
+    batch = next(Loader(files, PREPROCESS, 8, training=EpochOrder(0, Augment()), workers=0).epoch())
     module = PreprocessModule(PREPROCESS)
     expected = torch.cat([module(torch.tensor(files.images[row])) for row in batch.rows.tolist()])
     half_a_level = 0.51 / 255 / min(PREPROCESS.std)

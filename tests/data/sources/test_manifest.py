@@ -2,8 +2,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pyarrow import parquet
 
 from convsmith.data.sources.manifest import read_manifest
@@ -61,7 +60,7 @@ def test_parquet_says_the_same(tmp_path: Path) -> None:
         ("path,class\na.png\n", "row 1 has 1 cells, the header 2"),
         ("path,class\na.png,\n", "row 1 has an empty cell"),
         ("path,class\na.png,x\na.png,y\n", "names a.png twice"),
-        ("path,class,split\na.png,x,dev\n", "unknown split 'dev'; known: train, val"),
+        ("path,class,split\na.png,x,odd\n", "unknown split 'odd'; known: train, val"),
         ('path,class\n"a.png,x\n', "cannot be read as CSV"),
         ("path,class\na\0.png,x\n", "cannot be read as CSV|zero byte"),
     ],

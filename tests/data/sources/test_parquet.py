@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from PIL import Image
 from pyarrow import parquet
 
@@ -348,3 +347,30 @@ def test_damage_never_gets_beyond_our_errors(tmp_path_factory: pytest.TempPathFa
     except DataError as error:
         assert str(folder) in str(error)
         assert "\n" not in str(error)
+
+
+def test_rows_with_paths_instead_of_bytes_are_read_from_their_files(tmp_path: Path) -> None:
+    for number in range(6):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        (tmp_path / f"images/{number}.png").write_bytes(picture(number))
+    struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    rows = [{"bytes": None, "path": f"images/{number}.png"} for number in range(6)]
+    rows += [{"bytes": picture(9), "path": "gone.png"}, {"bytes": None, "path": "gone.png"}]
+    parquet.write_table(
+        pa.table({"image": pa.array(rows, struct), "label": [number % 2 for number in range(8)]}),
+        tmp_path / "train.parquet",
+    )
+    listing = read_source(tmp_path / "train.parquet")
+    assert [listing.images[row][0, 0, 0] for row in range(7)] == [0, 1, 2, 3, 4, 5, 9]
+    assert [str(finding) for finding in listing.findings] == [f"{tmp_path}/train.parquet[7]: no image; not used"]
+
+
+@pytest.mark.parametrize("name", ["image", "file_name", "Path"])
+def test_a_column_of_paths_is_a_manifest(tmp_path: Path, name: str) -> None:
+    for number in range(4):
+        (tmp_path / f"{number}.png").write_bytes(picture(number))
+    table = pa.table({name: [f"{number}.png" for number in range(4)], "label": ["a", "b"] * 2, "score": [0.5] * 4})
+    parquet.write_table(table, tmp_path / "t.parquet")
+    listing = read_source(tmp_path / "t.parquet")
+    assert listing.classes == ("a", "b")
+    assert [listing.images[row][0, 0, 0] for row in range(4)] == [0, 1, 2, 3]

@@ -43,14 +43,15 @@ def test_a_recipe_survives_json() -> None:
         ("epsilon", 0.0),
         ("clip_norm", 0.0),
         ("accumulate", 129),
-        ("sharpness", 0.0),
+        ("sam_rho", 0.0),
         ("repeats", 0),
         ("sides", (0.0, 1.0)),
+        ("epoch_steps", 0),
         ("stochastic_depth", 1.0),
     ],
 )
 def test_a_value_out_of_range_is_refused_by_its_name(name: str, value: float) -> None:
-    with pytest.raises(UsageError, match=f"^{name} is .*; it must be"):
+    with pytest.raises(UsageError, match=f"^{name}: must be .*, not "):
         replace(RECIPE, **{name: value})
 
 

@@ -12,22 +12,21 @@ import torch.nn.functional as F
 
 from convsmith.data.dataset import Split
 from convsmith.errors import RunFolderError
-from convsmith.evaluate.inference import predict_logits
-from convsmith.evaluate.predictions import Answers
-from convsmith.train.run.folder import WORST_FILE
-from convsmith.train.run.hardest_images import SIDE, read_worst, worst_images, write_worst
-from convsmith.train.run.loop import fit_module
+from convsmith.evaluation.inference import predict_logits
+from convsmith.evaluation.predictions import Answers
+from convsmith.train.run.folder import HARDEST_FILE
+from convsmith.train.run.hardest_images import THUMBNAIL_SIDE, hardest_images, read_hardest, write_hardest
 
 
 @pytest.mark.parametrize("source", ["memory", "files"])
 def test_they_are_those_of_the_delivered_weights(tiny: ModuleType, tmp_path: Path, source: str) -> None:
     dataset = tiny.in_files(tmp_path) if source == "files" else tiny.in_memory()
     module = tiny.module()
-    fit_module(module, dataset, tiny.PREPROCESS, tiny.recipe(4), tmp_path / "run")
+    tiny.train(module, dataset, tiny.recipe(4), tmp_path / "run")
     val = dataset.splits["val"]
     logits = torch.from_numpy(predict_logits(module, val, tiny.PREPROCESS))
     losses = F.cross_entropy(logits, torch.from_numpy(val.labels), reduction="none")
-    worst = read_worst(tmp_path / "run")
+    worst = read_hardest(tmp_path / "run")
     order = losses.argsort(descending=True)[:12].tolist()
     assert [image.name for image in worst] == [val.images.name(row) for row in order]
     assert [image.label for image in worst] == [dataset.classes[val.labels[row]] for row in order]
@@ -43,12 +42,12 @@ def test_a_file_that_vanished_is_left_out(tiny: ModuleType, tmp_path: Path) -> N
     dataset = tiny.in_files(tmp_path)
     val = dataset.splits["val"]
     Path(val.images.name(18)).unlink()
-    assert [image.loss for image in worst_images(val, answers(20), dataset.classes)][:3] == [19.0, 17.0, 16.0]
+    assert [image.loss for image in hardest_images(val, answers(20), dataset.classes)][:3] == [19.0, 17.0, 16.0]
 
 
 def test_thumbnails_are_small_and_tiny_images_are_enlarged(tiny: ModuleType) -> None:
     dataset = tiny.in_memory()
-    tiny_one = worst_images(dataset.splits["val"], answers(20), dataset.classes)[0].pixels()
+    tiny_one = hardest_images(dataset.splits["val"], answers(20), dataset.classes)[0].pixels()
     assert tiny_one.shape == (96, 96, 3)
     assert np.array_equal(tiny_one[::8, ::8], dataset.splits["val"].images[19])
 
@@ -56,14 +55,14 @@ def test_thumbnails_are_small_and_tiny_images_are_enlarged(tiny: ModuleType) -> 
 def test_a_photograph_is_made_smaller(tiny: ModuleType) -> None:
     large = np.random.default_rng(0).integers(0, 255, (1, 300, 200, 3), np.uint8)
     split = Split(tiny.ArrayOfImages(large), np.zeros(1, np.int64))
-    assert worst_images(split, answers(1), ("a",))[0].pixels().shape == (SIDE, 64, 3)
+    assert hardest_images(split, answers(1), ("a",))[0].pixels().shape == (THUMBNAIL_SIDE, 64, 3)
 
 
 def test_without_a_val_split_there_are_none(tiny: ModuleType, tmp_path: Path) -> None:
     dataset = tiny.in_memory()
     dataset = replace(dataset, splits={"train": dataset.splits["train"]})
-    fit_module(tiny.module(), dataset, tiny.PREPROCESS, tiny.recipe(1), tmp_path)
-    assert read_worst(tmp_path) == ()
+    tiny.train(tiny.module(), dataset, tiny.recipe(1), tmp_path)
+    assert read_hardest(tmp_path) == ()
 
 
 @pytest.mark.parametrize(
@@ -78,13 +77,13 @@ def test_without_a_val_split_there_are_none(tiny: ModuleType, tmp_path: Path) ->
     ],
 )
 def test_a_damaged_file_is_named(text: str, tmp_path: Path) -> None:
-    (tmp_path / WORST_FILE).write_text(text)
-    with pytest.raises(RunFolderError, match=rf"{WORST_FILE} is damaged"):
-        read_worst(tmp_path)
+    (tmp_path / HARDEST_FILE).write_text(text)
+    with pytest.raises(RunFolderError, match=rf"{HARDEST_FILE} is damaged"):
+        read_hardest(tmp_path)
 
 
 def test_what_is_written_is_read(tiny: ModuleType, tmp_path: Path) -> None:
     dataset = tiny.in_memory()
-    images = worst_images(dataset.splits["val"], answers(20), dataset.classes)
-    write_worst(tmp_path, images)
-    assert read_worst(tmp_path) == images
+    images = hardest_images(dataset.splits["val"], answers(20), dataset.classes)
+    write_hardest(tmp_path, images)
+    assert read_hardest(tmp_path) == images

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from convsmith.errors import CheckpointError, ConvsmithError
 from convsmith.train.run.checkpoint import CheckpointFolder
 from convsmith.train.run.events import EpochEnded, Event, Noticed
-from convsmith.train.run.loop import fit_module
 from convsmith.train.run.run import DivergedError, UnreadableShareError
 
 
@@ -39,10 +38,8 @@ def test_a_diverging_run_ends_with_one_line_that_names_the_learning_rate(tiny: M
 def test_a_run_that_diverges_once_goes_on_at_half_the_rate_if_asked(tiny: ModuleType, tmp_path: Path) -> None:
     module, events = tiny.module(), []
     explode(module, 30)
-    recipe = tiny.recipe(epochs=4)
-    result = fit_module(
-        module, tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path, recover=True, on_event=events.append
-    )
+    recipe = replace(tiny.recipe(epochs=4), recover=True)
+    result = tiny.train(module, tiny.in_memory(), recipe, tmp_path, on_event=events.append)
     told = tiny.notices(events)
     assert len(told) == 1
     assert "diverged in epoch 3" in told[0]
@@ -56,12 +53,10 @@ def test_a_run_that_diverges_once_goes_on_at_half_the_rate_if_asked(tiny: Module
 
 
 def test_a_run_that_always_diverges_is_given_up(tiny: ModuleType, tmp_path: Path) -> None:
-    recipe = replace(tiny.recipe(), learning_rate=1e18, warmup_epochs=0.0)
+    recipe = replace(tiny.recipe(), learning_rate=1e18, warmup_epochs=0.0, recover=True)
     events: list[Event] = []
     with pytest.raises(DivergedError, match="learning_rate 1e\\+18 is too high"):
-        fit_module(
-            tiny.module(), tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path, recover=True, on_event=events.append
-        )
+        tiny.train(tiny.module(), tiny.in_memory(), recipe, tmp_path, on_event=events.append)
     assert sum("of the rate" in event.text for event in events if isinstance(event, Noticed)) == 5
 
 
@@ -71,7 +66,7 @@ def test_files_that_vanish_are_left_out_and_named(tiny: ModuleType, tmp_path: Pa
     gone.unlink()
     events: list[Event] = []
     recipe = tiny.recipe(epochs=2)
-    result = fit_module(tiny.module(), dataset, tiny.PREPROCESS, recipe, tmp_path / "run", on_event=events.append)
+    result = tiny.train(tiny.module(), dataset, recipe, tmp_path / "run", on_event=events.append)
     assert [finding.subject for finding in result.unreadable] == [str(gone)]
     assert sum(isinstance(event, Noticed) and gone.name in event.text for event in events) == 1
     assert len(result.history) == 2
@@ -86,7 +81,7 @@ def test_one_file_in_a_hundred_is_named_and_skipped(tiny: ModuleType, tmp_path: 
             gone.write_bytes(b"no image")
 
     recipe = tiny.recipe(epochs=3)
-    result = fit_module(tiny.module(), dataset, tiny.PREPROCESS, recipe, tmp_path / "run", on_event=damage)
+    result = tiny.train(tiny.module(), dataset, recipe, tmp_path / "run", on_event=damage)
     assert [finding.subject for finding in result.unreadable] == [str(gone)]
     assert len(result.history) == 3
 
@@ -94,19 +89,19 @@ def test_one_file_in_a_hundred_is_named_and_skipped(tiny: ModuleType, tmp_path: 
 def test_too_many_unreadable_files_stop_the_run_with_its_state_saved(
     tiny: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("convsmith.train.run.run.CHECKED", 5)
+    monkeypatch.setattr("convsmith.train.run.run.LOSS_CHECK_STEPS", 5)
     dataset = tiny.in_files(tmp_path)
     kept = {path: path.read_bytes() for path in map(Path, map(dataset.splits["train"].images.name, range(12)))}
     for path in kept:
         path.unlink()
     recipe = tiny.recipe(epochs=2)
     with pytest.raises(
-        UnreadableShareError, match=r"of 100 training images can no longer be read, more than 5%: .*sav"
+        UnreadableShareError, match=r"of 100 training images are no longer readable, more than 5%: .*sav"
     ):
-        fit_module(tiny.module(), dataset, tiny.PREPROCESS, recipe, tmp_path / "run")
+        tiny.train(tiny.module(), dataset, recipe, tmp_path / "run")
     for path, content in kept.items():
         path.write_bytes(content)
-    result = fit_module(tiny.module(), dataset, tiny.PREPROCESS, recipe, tmp_path / "run", resume=True)
+    result = tiny.train(tiny.module(), dataset, recipe, tmp_path / "run")
     assert len(result.history) == 2
 
 
@@ -122,11 +117,11 @@ def test_a_full_disk_ends_training_in_one_line_and_keeps_the_last_checkpoint(
         raise OSError(28, "No space left on device")
 
     with pytest.raises(CheckpointError, match=r"cannot be written \(no space left on device\)") as full:
-        fit_module(tiny.module(), tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(), tmp_path / "a", on_event=fill_disk)
+        tiny.train(tiny.module(), tiny.in_memory(), tiny.recipe(), tmp_path / "a", on_event=fill_disk)
     assert "\n" not in str(full.value)
     assert not list((tmp_path / "a").rglob("*.tmp"))
     monkeypatch.undo()
-    resumed = fit_module(tiny.module(), tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(), tmp_path / "a", resume=True)
+    resumed = tiny.train(tiny.module(), tiny.in_memory(), tiny.recipe(), tmp_path / "a")
     tiny.assert_same_bits(resumed.weights, tiny.fit(tmp_path / "b").weights)
 
 
@@ -152,13 +147,12 @@ def test_too_little_memory_is_met_with_smaller_parts_and_said(
     module, events = tiny.module(), []
     module.register_forward_pre_hook(forward)
     recipe = replace(tiny.recipe(epochs=1), memory_format="contiguous", precision="float32")
-    fit_module(module, tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path, on_event=events.append)
+    tiny.train(module, tiny.in_memory(), recipe, tmp_path, on_event=events.append)
     told = tiny.notices(events)
     assert told == [
-        "memory does not suffice for 8 images at once: they now go through the network in 4 parts, whose gradients "
-        "are added up"
+        "not enough memory for a batch of 8: it now goes through the network in 4 parts, whose gradients are summed"
     ]
-    assert CheckpointFolder(tmp_path / "checkpoint").read()[0].state["position"]["accumulate"] == 4
+    assert CheckpointFolder(tmp_path / "checkpoint").read()[0].state["tuned"]["arithmetic"]["parts"] == 4
 
 
 def test_other_errors_of_torch_are_not_taken_for_want_of_memory(tiny: ModuleType, tmp_path: Path) -> None:
@@ -166,7 +160,7 @@ def test_other_errors_of_torch_are_not_taken_for_want_of_memory(tiny: ModuleType
     module.register_forward_pre_hook(lambda m, x: (_ for _ in ()).throw(RuntimeError("mat1 and mat2")))
     recipe = replace(tiny.recipe(epochs=1), memory_format="contiguous", precision="float32")
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
-        fit_module(module, tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path)
+        tiny.train(module, tiny.in_memory(), recipe, tmp_path)
 
 
 def test_a_clock_that_jumps_changes_nothing(tiny: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,6 @@ from convsmith.train.recipes.schedule import Schedule
 from convsmith.train.run.checkpoint import Checkpoint, CheckpointFolder, read_checkpoint
 from convsmith.train.run.events import Event, Noticed
 from convsmith.train.run.interrupt import TrainingInterruptedError
-from convsmith.train.run.loop import fit_module
 
 EPOCHS = {"memory": 30, "files": 12}
 """Long enough that a kill within half a second of the first checkpoint comes before the end."""
@@ -40,8 +39,8 @@ def test_a_run_killed_at_a_random_moment_resumes_to_the_same_bits(
     time.sleep(moment)
     process.kill()
     assert process.wait() == -signal.SIGKILL, f"training was over before the kill after {moment} s"
-    resumed = fit_module(tiny.module(), dataset, tiny.PREPROCESS, recipe, killed, resume=True)
-    straight = fit_module(tiny.module(), dataset, tiny.PREPROCESS, recipe, whole)
+    resumed = tiny.train(tiny.module(), dataset, recipe, killed)
+    straight = tiny.train(tiny.module(), dataset, recipe, whole)
     tiny.assert_same_bits(resumed.weights, straight.weights)
     tiny.assert_same_bits(tiny.last_tensors(killed), tiny.last_tensors(whole))
 
@@ -60,8 +59,8 @@ def test_a_run_killed_twenty_times_ends_with_the_same_bits(tiny: ModuleType, tmp
         arguments = [source, "40", str(images), str(killed), death]
         done = subprocess.run([sys.executable, tiny.__file__, *arguments], capture_output=True, check=False)
         assert done.returncode == -signal.SIGKILL, f"{death}: {done.stderr.decode()[-500:]}"
-    resumed = fit_module(tiny.module(), dataset, tiny.PREPROCESS, tiny.recipe(40), killed, resume=True)
-    straight = fit_module(tiny.module(), dataset, tiny.PREPROCESS, tiny.recipe(40), whole)
+    resumed = tiny.train(tiny.module(), dataset, tiny.recipe(40), killed)
+    straight = tiny.train(tiny.module(), dataset, tiny.recipe(40), whole)
     tiny.assert_same_bits(resumed.weights, straight.weights)
     tiny.assert_same_bits(tiny.last_tensors(killed), tiny.last_tensors(whole))
 
@@ -77,10 +76,10 @@ def test_a_signal_in_mid_epoch_saves_the_step_and_the_run_resumes_to_the_same_bi
     with pytest.raises(
         TrainingInterruptedError, match=f"{number.name}: training saved as .*step-000000000018"
     ) as stopped:
-        fit_module(module, tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path / "a")
+        tiny.train(module, tiny.in_memory(), recipe, tmp_path / "a")
     assert stopped.value.exit_code == code
-    resumed = fit_module(tiny.module(9), tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path / "a", resume=True)
-    straight = fit_module(tiny.module(), tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path / "b")
+    resumed = tiny.train(tiny.module(9), tiny.in_memory(), recipe, tmp_path / "a")
+    straight = tiny.train(tiny.module(), tiny.in_memory(), recipe, tmp_path / "b")
     tiny.assert_same_bits(resumed.weights, straight.weights)
     tiny.assert_same_bits(tiny.last_tensors(tmp_path / "a"), tiny.last_tensors(tmp_path / "b"))
 
@@ -90,7 +89,7 @@ def test_signal_handlers_are_put_back(tiny: ModuleType, tmp_path: Path) -> None:
     module = tiny.module()
     tiny.interrupt_at(module, 3, signal.SIGTERM)
     with pytest.raises(TrainingInterruptedError):
-        fit_module(module, tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(), tmp_path)
+        tiny.train(module, tiny.in_memory(), tiny.recipe(), tmp_path)
     assert signal.getsignal(signal.SIGTERM) is before
 
 
@@ -98,10 +97,10 @@ def test_the_log_of_a_resumed_run_has_each_epoch_once(tiny: ModuleType, tmp_path
     module = tiny.module()
     tiny.interrupt_at(module, 30, signal.SIGTERM)
     with pytest.raises(TrainingInterruptedError):
-        fit_module(module, tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(), tmp_path)
+        tiny.train(module, tiny.in_memory(), tiny.recipe(), tmp_path)
     with (tmp_path / "log.jsonl").open("a") as log:
         log.write('{"event": "epochended", "epoch": 3}\n')
-    fit_module(tiny.module(), tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(), tmp_path, resume=True)
+    tiny.train(tiny.module(), tiny.in_memory(), tiny.recipe(), tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines if line["event"] == "epochended"] == [1, 2, 3, 4, 5, 6]
 
@@ -110,8 +109,8 @@ def test_history_of_a_resumed_run_equals_the_uninterrupted_one(tiny: ModuleType,
     module = tiny.module()
     tiny.interrupt_at(module, 30, signal.SIGTERM)
     with pytest.raises(TrainingInterruptedError):
-        fit_module(module, tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(), tmp_path / "a")
-    resumed = fit_module(tiny.module(), tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(), tmp_path / "a", resume=True)
+        tiny.train(module, tiny.in_memory(), tiny.recipe(), tmp_path / "a")
+    resumed = tiny.train(tiny.module(), tiny.in_memory(), tiny.recipe(), tmp_path / "a")
     straight = tiny.fit(tmp_path / "b")
     untimed = [[replace(e, images_per_second=0) for e in result.history] for result in (resumed, straight)]
     assert untimed[0] == untimed[1]
@@ -122,9 +121,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so(tiny: Mod
     newest = CheckpointFolder(tmp_path / "checkpoint").files()[0]
     newest.write_bytes(newest.read_bytes()[:-100])
     events: list[Event] = []
-    resumed = fit_module(
-        tiny.module(), tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(), tmp_path, resume=True, on_event=events.append
-    )
+    resumed = tiny.train(tiny.module(), tiny.in_memory(), tiny.recipe(), tmp_path, on_event=events.append)
     notices = [event.text for event in events if isinstance(event, Noticed)]
     assert len(notices) == 1
     assert newest.name in notices[0]
@@ -135,7 +132,7 @@ def test_resuming_a_finished_run_gives_its_result_without_training(tiny: ModuleT
     straight = tiny.fit(tmp_path)
     module = tiny.module(9)
     tiny.interrupt_at(module, 0, signal.SIGTERM)
-    again = fit_module(module, tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(), tmp_path, resume=True)
+    again = tiny.train(module, tiny.in_memory(), tiny.recipe(), tmp_path)
     assert again.history == straight.history
     tiny.assert_same_bits(again.weights, straight.weights)
 
@@ -144,7 +141,7 @@ def test_resuming_with_another_recipe_names_the_option(tiny: ModuleType, tmp_pat
     tiny.fit(tmp_path)
     recipe = replace(tiny.recipe(), learning_rate=0.2)
     with pytest.raises(CheckpointError, match=r"made with learning_rate 0\.05, not 0\.2"):
-        fit_module(tiny.module(), tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path, resume=True)
+        tiny.train(tiny.module(), tiny.in_memory(), recipe, tmp_path)
 
 
 def test_a_checkpoint_from_before_a_setting_existed_is_resumed(tiny: ModuleType, tmp_path: Path) -> None:
@@ -155,20 +152,20 @@ def test_a_checkpoint_from_before_a_setting_existed_is_resumed(tiny: ModuleType,
         del saved.state["identity"]["recipe"]["fine_tuning"]["norms"], saved.state["position"]["gradients"]
         tensors = {name: value for name, value in saved.tensors.items() if not name.startswith("answers/")}
         folder.write(Checkpoint(tensors, saved.state), int(path.stem.rpartition("-")[2]))
-    resumed = fit_module(tiny.module(), tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(), tmp_path, resume=True)
+    resumed = tiny.train(tiny.module(), tiny.in_memory(), tiny.recipe(), tmp_path)
     tiny.assert_same_bits(resumed.weights, straight.weights)
 
 
 def test_resuming_on_other_data_is_refused(tiny: ModuleType, tmp_path: Path) -> None:
     tiny.fit(tmp_path, epochs=1)
     other = replace(tiny.in_memory(), fingerprint="other")
-    with pytest.raises(CheckpointError, match="made with another data"):
-        fit_module(tiny.module(), other, tiny.PREPROCESS, tiny.recipe(epochs=1), tmp_path, resume=True)
+    with pytest.raises(CheckpointError, match="made with other data"):
+        tiny.train(tiny.module(), other, tiny.recipe(epochs=1), tmp_path)
 
 
 EVERYTHING = {
     "optimizer": "lamb",
-    "sharpness": 0.05,
+    "sam_rho": 0.05,
     "clip_norm": 1.0,
     "accumulate": 2,
     "loss": "binary",
@@ -184,12 +181,12 @@ def test_every_part_of_a_recipe_resumes_to_the_same_bits(source: str, tiny: Modu
     recipe = replace(tiny.recipe(epochs=3), **EVERYTHING)
     recipe = replace(recipe, augment=replace(recipe.augment, trivial=True, erase=0.3))
     dataset = tiny.in_files(tmp_path) if source == "files" else tiny.in_memory()
-    fit_module(tiny.module(), dataset, tiny.PREPROCESS, recipe, tmp_path / "a")
+    tiny.train(tiny.module(), dataset, recipe, tmp_path / "a")
     module = tiny.module()
     tiny.interrupt_at(module, 40, signal.SIGTERM)
     with pytest.raises(TrainingInterruptedError):  # given its decoders, no step is measured, which the signal would hit
-        fit_module(module, dataset, tiny.PREPROCESS, recipe, tmp_path / "b", decoders=1)
-    fit_module(tiny.module(), dataset, tiny.PREPROCESS, recipe, tmp_path / "b", resume=True)
+        tiny.train(module, dataset, recipe, tmp_path / "b", decoders=1)
+    tiny.train(tiny.module(), dataset, recipe, tmp_path / "b")
     tiny.assert_same_bits(tiny.last_tensors(tmp_path / "a"), tiny.last_tensors(tmp_path / "b"))
 
 
@@ -211,13 +208,13 @@ def test_a_compiled_run_goes_on_compiled_whatever_the_machine_would_choose(
     called = counting_compiler(monkeypatch)
     recipe = replace(tiny.recipe(), compiled=True)
     straight = tiny.fit(tmp_path / "a", compiled=True)
-    assert straight.plan.compiled
+    assert straight.tuned.arithmetic.compiled
     module = tiny.module()
     tiny.interrupt_at(module, 30, signal.SIGTERM)
     with pytest.raises(TrainingInterruptedError):
-        fit_module(module, tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path / "b")
+        tiny.train(module, tiny.in_memory(), recipe, tmp_path / "b")
     called.clear()
-    resumed = fit_module(tiny.module(), tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path / "b", resume=True)
+    resumed = tiny.train(tiny.module(), tiny.in_memory(), recipe, tmp_path / "b")
     assert called == [8] * (6 * 12 - 30)  # training steps alone: evaluation runs the module as it is
     tiny.assert_same_bits(resumed.weights, straight.weights)
 
@@ -232,7 +229,7 @@ def test_a_compiled_run_cannot_go_on_without_a_compiler(
     )
     recipe = replace(tiny.recipe(1), compiled=True)
     with pytest.raises(CheckpointError, match=r"torch\.compile, and cannot go on here: there is no C\+\+ compiler"):
-        fit_module(tiny.module(), tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path, resume=True)
+        tiny.train(tiny.module(), tiny.in_memory(), recipe, tmp_path)
 
 
 def test_decoders_can_be_given_anew_to_a_run_that_goes_on(tiny: ModuleType, tmp_path: Path) -> None:
@@ -240,8 +237,8 @@ def test_decoders_can_be_given_anew_to_a_run_that_goes_on(tiny: ModuleType, tmp_
     module, recipe = tiny.module(), tiny.recipe(2)
     tiny.interrupt_at(module, 15, signal.SIGTERM)
     with pytest.raises(TrainingInterruptedError):
-        fit_module(module, dataset, tiny.PREPROCESS, recipe, run_dir, decoders=2)
-    resumed = fit_module(tiny.module(), dataset, tiny.PREPROCESS, recipe, run_dir, decoders=0, resume=True)
-    straight = fit_module(tiny.module(), dataset, tiny.PREPROCESS, recipe, tmp_path / "whole", decoders=1)
-    assert resumed.plan.decoders == 0
+        tiny.train(module, dataset, recipe, run_dir, decoders=2)
+    resumed = tiny.train(tiny.module(), dataset, recipe, run_dir, decoders=0)
+    straight = tiny.train(tiny.module(), dataset, recipe, tmp_path / "whole", decoders=1)
+    assert resumed.tuned.decoders == 0
     tiny.assert_same_bits(resumed.weights, straight.weights)

@@ -13,10 +13,9 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from convsmith.evaluate.features import with_features
-from convsmith.train.run.hardest_images import WorstImage, read_worst
+from convsmith.evaluation.feature_cache import with_features
+from convsmith.train.run.hardest_images import HardImage, read_hardest
 from convsmith.train.run.interrupt import TrainingInterruptedError
-from convsmith.train.run.loop import fit_module
 from convsmith.train.run.tensorboard import Board
 
 
@@ -30,7 +29,7 @@ def steps(board: EventAccumulator, tag: str) -> list[int]:
 
 
 def fit(tiny: ModuleType, run_dir: Path, epochs: int = 3) -> None:
-    fit_module(tiny.module(), tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(epochs), run_dir)
+    tiny.train(tiny.module(), tiny.in_memory(), tiny.recipe(epochs), run_dir)
 
 
 def test_a_run_shows_curves_gradient_norms_confusion_and_worst_images(tiny: ModuleType, tmp_path: Path) -> None:
@@ -40,7 +39,7 @@ def test_a_run_shows_curves_gradient_norms_confusion_and_worst_images(tiny: Modu
     curves = {"loss/train", "loss/val", "accuracy/val", "learning_rate", "images_per_second", "gradient_norm"}
     assert set(board.Tags()["scalars"]) == curves | by_layer
     assert all(steps(board, tag) == [1, 2, 3] for tag in curves | by_layer)
-    assert set(board.Tags()["images"]) == {"confusion", "worst_images"}
+    assert set(board.Tags()["images"]) == {"confusion", "hardest_images"}
 
 
 def test_pictures_are_of_the_end_alone_in_a_short_run_and_of_each_epoch_in_a_long_one(
@@ -48,9 +47,9 @@ def test_pictures_are_of_the_end_alone_in_a_short_run_and_of_each_epoch_in_a_lon
 ) -> None:
     fit(tiny, tmp_path / "short")
     assert len(board_of(tmp_path / "short").Images("confusion")) == 1
-    monkeypatch.setattr("convsmith.train.run.loop.PICTURES_EVERY", 0.0)
+    monkeypatch.setattr("convsmith.train.run.tensorboard.PICTURES_EVERY_SECONDS", 0.0)
     fit(tiny, tmp_path / "long")
-    assert len(board_of(tmp_path / "long").Images("worst_images")) == 3
+    assert len(board_of(tmp_path / "long").Images("hardest_images")) == 3
 
 
 def test_a_resumed_run_shows_each_epoch_once(tiny: ModuleType, tmp_path: Path) -> None:
@@ -65,19 +64,19 @@ def test_a_resumed_run_shows_each_epoch_once(tiny: ModuleType, tmp_path: Path) -
     module.register_forward_pre_hook(stop)
     recipe = tiny.recipe(3)
     with pytest.raises(TrainingInterruptedError):
-        fit_module(module, tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path / "a")
-    resumed = fit_module(tiny.module(), tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path / "a", resume=True)
-    straight = fit_module(tiny.module(), tiny.in_memory(), tiny.PREPROCESS, recipe, tmp_path / "b")
+        tiny.train(module, tiny.in_memory(), recipe, tmp_path / "a")
+    resumed = tiny.train(tiny.module(), tiny.in_memory(), recipe, tmp_path / "a")
+    straight = tiny.train(tiny.module(), tiny.in_memory(), recipe, tmp_path / "b")
     assert steps(board_of(tmp_path / "a"), "gradient_norm") == [1, 2, 3]
     assert [e.gradient_norm for e in resumed.history] == [e.gradient_norm for e in straight.history]
-    assert read_worst(tmp_path / "a") == read_worst(tmp_path / "b")
+    assert read_hardest(tmp_path / "a") == read_hardest(tmp_path / "b")
 
 
 def test_epochs_that_are_done_again_are_shown_as_they_were_done_last(tiny: ModuleType, tmp_path: Path) -> None:
     fit(tiny, tmp_path)
     for file in sorted((tmp_path / "checkpoint").iterdir())[1:]:
         file.unlink()
-    fit_module(tiny.module(), tiny.in_memory(), tiny.PREPROCESS, tiny.recipe(3), tmp_path, resume=True)
+    tiny.train(tiny.module(), tiny.in_memory(), tiny.recipe(3), tmp_path)
     assert steps(board_of(tmp_path), "gradient_norm_by_layer/0") == [1, 2, 3]
 
 
@@ -98,9 +97,9 @@ def test_class_names_are_never_read_as_formulas_or_lines(tmp_path: Path) -> None
     board.confusion({(0, 1): 1, (2, 2): 4}, names, 1)
     pixels = np.zeros((20, 20, 3), np.uint8)
     png = worst_png(pixels)
-    board.worst([WorstImage("x", names[i], names[2 - i], 1.0, png) for i in range(3)], 1)
+    board.hardest([HardImage("x", names[i], names[2 - i], 1.0, png) for i in range(3)], 1)
     board.close()
-    assert set(board_of(tmp_path).Tags()["images"]) == {"confusion", "worst_images"}
+    assert set(board_of(tmp_path).Tags()["images"]) == {"confusion", "hardest_images"}
 
 
 def worst_png(pixels: np.ndarray) -> bytes:
@@ -112,9 +111,9 @@ def worst_png(pixels: np.ndarray) -> bytes:
 def test_the_worst_images_can_be_seen(tmp_path: Path) -> None:
     board = Board(tmp_path, 1)
     red = np.full((20, 20, 3), (255, 0, 0), np.uint8)
-    board.worst([WorstImage("x", "a", "b", 1.0, worst_png(red))], 1)
+    board.hardest([HardImage("x", "a", "b", 1.0, worst_png(red))], 1)
     board.close()
-    shown = np.asarray(Image.open(io.BytesIO(board_of(tmp_path).Images("worst_images")[0].encoded_image_string)))
+    shown = np.asarray(Image.open(io.BytesIO(board_of(tmp_path).Images("hardest_images")[0].encoded_image_string)))
     assert (shown == (255, 0, 0)).all(axis=2).mean() > 0.05
 
 
@@ -123,8 +122,8 @@ def test_frozen_features_show_the_images_that_they_are_of(tiny: ModuleType, tmp_
     features = {name: np.float32(split.images.array.mean(axis=(1, 2)) / 255) for name, split in dataset.splits.items()}
     made = with_features(dataset, features)
     recipe = replace(tiny.recipe(1), memory_format="contiguous")
-    fit_module(torch.nn.Sequential(torch.nn.Linear(3, 3)), made, tiny.PREPROCESS, recipe, tmp_path)
-    worst = read_worst(tmp_path)
+    tiny.train(torch.nn.Sequential(torch.nn.Linear(3, 3)), made, recipe, tmp_path)
+    worst = read_hardest(tmp_path)
     assert len(worst) == 12
     row = int(worst[0].name.removeprefix("image "))
     assert np.array_equal(worst[0].pixels()[::8, ::8], dataset.splits["val"].images[row])

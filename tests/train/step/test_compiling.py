@@ -33,7 +33,7 @@ def test_it_is_a_candidate_on_a_gpu(gpu: pytest.MonkeyPatch) -> None:
 
 def test_it_is_none_on_a_cpu_unless_it_is_forced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-    assert "--compile forces it" in hindrance(CPU)
+    assert "compiled = true forces it" in hindrance(CPU)
     assert hindrance(CPU, replace(RECIPE, compiled=True)) == ""
 
 

@@ -5,9 +5,10 @@ import pytest
 import tiny
 import torch
 
+from convsmith.backend.torch import build
 from convsmith.errors import UsageError
+from convsmith.network import builder as nn
 from convsmith.train.recipes.recipe import FineTuning, Recipe
-from convsmith.train.run.loop import fit_module
 from convsmith.train.step.freeze import frozen_stages, train_from
 from convsmith.train.step.learner import make_optimizer
 
@@ -23,7 +24,7 @@ def test_a_frozen_stage_is_thawed_every_so_many_epochs_the_last_first():
 
 def test_earlier_stages_learn_more_slowly():
     made = make_optimizer(tiny.module(), replace(tiny.recipe(), fine_tuning=FineTuning(layer_decay=0.5)), STAGES)
-    shares = {tuple(p.shape): group["share"] for group in made.param_groups for p in group["params"]}
+    shares = {tuple(p.shape): group["lr_scale"] for group in made.param_groups for p in group["params"]}
     assert shares[6, 3, 3, 3] == 0.5
     assert shares[3, 24] == 1.0
 
@@ -60,10 +61,15 @@ def test_norms_are_counted_from_the_last():
     assert [layer.training for layer in module] == [False, True, True, True]
 
 
+def two_stages(x):
+    x = nn.relu(nn.batch_norm(nn.conv(x, 6, 3, name="conv"), name="norm"))
+    return nn.linear(nn.flatten(nn.global_avg_pool(x)), 3, name="classifier")
+
+
 def trained(run_dir: Path, recipe: Recipe):
-    module = tiny.module()
+    module = build(nn.write("two_stages", (3, 12, 12), two_stages))
     initial = {name: value.clone() for name, value in module.state_dict().items()}
-    fit_module(module, tiny.in_memory(), tiny.PREPROCESS, recipe, run_dir, stages=STAGES)
+    tiny.train(module, tiny.in_memory(), recipe, run_dir)
     return initial, module.state_dict()
 
 
@@ -73,14 +79,14 @@ def changed(initial, final) -> set[str]:
 
 def test_training_changes_the_stages_that_are_not_frozen(tmp_path):
     recipe = replace(tiny.recipe(2), fine_tuning=FineTuning(frozen_stages=1))
-    assert changed(*trained(tmp_path / "frozen", recipe)) == {"6.weight", "6.bias"}
+    assert changed(*trained(tmp_path / "frozen", recipe)) == {"classifier.weight", "classifier.bias"}
     norms = replace(recipe, fine_tuning=FineTuning(frozen_stages=1, norms=1))
     assert changed(*trained(tmp_path / "norms", norms)) == {
-        *{"1.weight", "1.bias", "1.running_mean", "1.running_var", "1.num_batches_tracked"},
-        *{"6.weight", "6.bias"},
+        *{f"norm.{part}" for part in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")},
+        *{"classifier.weight", "classifier.bias"},
     }
     thawing = replace(recipe, fine_tuning=FineTuning(frozen_stages=1, unfreeze_every=1))
-    assert changed(*trained(tmp_path / "thawing", thawing)) >= {"0.weight", "1.running_mean", "6.weight"}
+    assert changed(*trained(tmp_path / "thawing", thawing)) >= {"conv.weight", "norm.running_mean", "classifier.weight"}
 
 
 def test_a_recipe_keeps_its_fine_tuning_as_json():

@@ -7,20 +7,24 @@ from types import ModuleType
 import pytest
 import torch
 
+from convsmith.train.recipes.schedule import Updates
+from convsmith.train.step.arithmetic import Arithmetic
 from convsmith.train.step.gradients import GradientNorms, gradient_norms
 from convsmith.train.step.learner import Learner
-from convsmith.train.step.objective import Objective
+from convsmith.train.step.objective import ClassificationLoss, TrainingBatch
 
 
 def learner(tiny: ModuleType, **changes: object) -> Learner:
     module = tiny.module()
     module[5] = torch.nn.Identity()  # no draws
-    return Learner(module, replace(tiny.recipe(), **changes), Objective(), "contiguous", "float32", total_steps=10)
+    recipe = replace(tiny.recipe(), **changes)
+    return Learner(module, recipe, ClassificationLoss(), Arithmetic(parts=recipe.accumulate), Updates(10))
 
 
 def step(one: Learner, *, measured: bool) -> None:
     generator = torch.Generator().manual_seed(0)
-    one.step(torch.rand(8, 3, 12, 12, generator=generator), torch.arange(8) % 3, 5, measured=measured)
+    batch = TrainingBatch(torch.rand(8, 3, 12, 12, generator=generator), torch.arange(8) % 3, torch.arange(8))
+    one.step(batch, 5, measured=measured)
 
 
 def test_norms_are_of_all_parameters_and_of_each_kernel(tiny: ModuleType) -> None:
@@ -63,3 +67,11 @@ def test_parts_of_a_batch_have_the_norm_of_the_whole(tiny: ModuleType) -> None:
     assert one.gradient_norms is not None
     assert four.gradient_norms is not None
     assert math.isclose(one.gradient_norms.total, four.gradient_norms.total, rel_tol=1e-4)
+
+
+def test_what_is_not_finite_is_none(tiny: ModuleType) -> None:
+    module = tiny.module()
+    (module(torch.rand(4, 3, 12, 12)).sum() * math.inf).backward()
+    norms = gradient_norms(module)
+    assert norms.total is None
+    assert all(math.isfinite(norm) for norm in norms.layers.values())

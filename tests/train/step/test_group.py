@@ -14,11 +14,11 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor, nn
 
-from convsmith.train.run.hardest_images import read_worst
-from convsmith.train.run.loop import TrainResult, fit_module
-from convsmith.train.step.group import ALONE, Group, GroupBatchNorm2d, normalise_together
+from convsmith.train.run.hardest_images import read_hardest
+from convsmith.train.run.loop import TrainResult
+from convsmith.train.step.group import ALONE, Group, GroupBatchNorm, synchronise_batch_norms
 
-TINY = Path(__file__).with_name("tiny.py")
+TINY = Path(__file__).parents[1] / "tiny.py"
 
 
 def in_processes(count: int, work: Callable[..., None], *arguments: object) -> None:
@@ -44,18 +44,18 @@ def tiny_module() -> ModuleType:
     return tiny
 
 
-def train(source: str, folder: Path, run_dir: Path, resume: bool = False, epochs: int = 3) -> TrainResult:
+def train(source: str, folder: Path, run_dir: Path, epochs: int = 3) -> TrainResult:
     """Without dropout, whose draws are for the part that a process has: only rounding is left between the two."""
     tiny = tiny_module()
     dataset = tiny.in_files(folder, 101) if source == "files" else tiny.in_memory(101)
     module = tiny.module()
     module[5] = nn.Identity()
     recipe = replace(tiny.recipe(epochs), class_weighting="balanced", clip_norm=1.0, precision="float32")
-    return fit_module(module, dataset, tiny.PREPROCESS, recipe, run_dir, resume=resume)
+    return tiny.train(module, dataset, recipe, run_dir)
 
 
-def train_and_keep(source: str, folder: Path, run_dir: Path, resume: bool = False, epochs: int = 3) -> None:
-    result = train(source, folder, run_dir, resume, epochs)
+def train_and_keep(source: str, folder: Path, run_dir: Path, epochs: int = 3) -> None:
+    result = train(source, folder, run_dir, epochs)
     torch.save({"weights": dict(result.weights)}, run_dir / f"{dist.get_rank()}.pt")
 
 
@@ -65,7 +65,7 @@ def test_several_processes_have_the_losses_and_weights_of_one(source: str, count
     folder.mkdir()
     alone = train(source, folder, tmp_path / "one")
     in_processes(count, train_and_keep, source, folder, run_dir)
-    together = train(source, folder, run_dir, resume=True)  # reads what the group has finished
+    together = train(source, folder, run_dir)  # reads what the group has finished
     assert [entry.epoch for entry in together.history] == [1, 2, 3]
     for one, several in zip(alone.history, together.history, strict=True):
         assert several.train_loss == pytest.approx(one.train_loss, rel=1e-5)
@@ -74,18 +74,18 @@ def test_several_processes_have_the_losses_and_weights_of_one(source: str, count
         assert several.val_accuracy == pytest.approx(one.val_accuracy, abs=0.051)  # one image of 20
     for name, value in alone.weights.items():
         torch.testing.assert_close(together.weights[name], value, rtol=1e-3, atol=1e-5)
-    names = [[image.name for image in read_worst(run)] for run in (run_dir, tmp_path / "one")]
+    names = [[image.name for image in read_hardest(run)] for run in (run_dir, tmp_path / "one")]
     assert names[0] == names[1]
     kept = [torch.load(run_dir / f"{rank}.pt", weights_only=True)["weights"] for rank in range(count)]
     assert all(torch.equal(kept[0][name], other[name]) for other in kept[1:] for name in other)
 
 
 def test_a_run_goes_on_with_another_number_of_processes(tmp_path: Path) -> None:
-    in_processes(2, train_and_keep, "memory", tmp_path, tmp_path / "a", False, 3)
+    in_processes(2, train_and_keep, "memory", tmp_path, tmp_path / "a", 3)
     # As if stopped after the first epoch: what it knows of the later ones is gone.
     checkpoints = sorted((tmp_path / "a" / "checkpoint").iterdir())
     checkpoints[-1].unlink()
-    resumed, alone = train("memory", tmp_path, tmp_path / "a", resume=True), train("memory", tmp_path, tmp_path / "b")
+    resumed, alone = train("memory", tmp_path, tmp_path / "a"), train("memory", tmp_path, tmp_path / "b")
     assert resumed.history[-1].train_loss == pytest.approx(alone.history[-1].train_loss, rel=1e-5)
 
 
@@ -96,12 +96,12 @@ def normalise(parts: list[Tensor], folder: Path) -> None:
         layer.weight.copy_(torch.tensor([1.0, 2.0, 0.5]))
         layer.bias.copy_(torch.tensor([0.1, 0.0, -0.3]))
     layer = layer.double()
-    normalise_together(layer, Group.current())
+    synchronise_batch_norms(layer, Group.current())
     part = parts[rank].requires_grad_()
     result = layer(part)
     (result**3).sum().backward()
     group = Group.current()
-    group.add_up_gradients(layer)
+    group.all_reduce_gradients(layer)
     torch.save(
         {
             "out": result.detach(),
@@ -137,11 +137,11 @@ def test_batch_norm_is_that_of_the_whole_batch(tmp_path: Path) -> None:
 
 def test_alone_nothing_changes() -> None:
     value = torch.ones(3)
-    assert ALONE.add_up(value) is value
-    assert ALONE.gathered("x") == ["x"]
+    assert ALONE.all_reduce(value) is value
+    assert ALONE.all_gather("x") == ["x"]
     layer = nn.Sequential(nn.BatchNorm2d(3))
-    normalise_together(layer, ALONE)
+    synchronise_batch_norms(layer, ALONE)
     assert type(layer[0]) is nn.BatchNorm2d
     assert Group.current() == ALONE
-    assert issubclass(GroupBatchNorm2d, nn.BatchNorm2d)
+    assert not isinstance(layer[0], GroupBatchNorm)
     assert "RANK" not in os.environ

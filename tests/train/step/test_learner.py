@@ -7,9 +7,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from convsmith.train.recipes.recipe import Recipe
-from convsmith.train.recipes.schedule import Schedule
+from convsmith.train.recipes.schedule import Schedule, Updates
+from convsmith.train.step.arithmetic import Arithmetic
 from convsmith.train.step.learner import Learner, make_optimizer
-from convsmith.train.step.objective import Objective, class_weights
+from convsmith.train.step.objective import ClassificationLoss, TrainingBatch, class_weights
 
 RECIPE = Recipe(1, 8, "sgd", learning_rate=0.1, weight_decay=0.01)
 
@@ -19,16 +20,17 @@ def module() -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 5))
 
 
-def batch() -> tuple[torch.Tensor, torch.Tensor]:
+def batch() -> TrainingBatch:
     generator = torch.Generator().manual_seed(1)
-    return torch.rand(8, 3, 8, 8, generator=generator), torch.randint(5, (8,), generator=generator)
+    images, labels = torch.rand(8, 3, 8, 8, generator=generator), torch.randint(5, (8,), generator=generator)
+    return TrainingBatch(images, labels, torch.arange(8))
 
 
 @pytest.mark.parametrize("memory_format", ["contiguous", "channels_last"])
 def test_a_step_is_what_torch_does_by_hand(memory_format: str) -> None:
-    images, labels = batch()
+    images, labels, _ = batch()
     ours, by_hand = module(), module()
-    learner = Learner(ours, RECIPE, Objective(0.1), memory_format, "float32", total_steps=10)
+    learner = Learner(ours, RECIPE, ClassificationLoss(0.1), Arithmetic(memory_format), Updates(10))
     optimizer = torch.optim.SGD(
         [
             {"params": [p for p in by_hand.parameters() if p.ndim > 1], "weight_decay": 0.01},
@@ -45,7 +47,7 @@ def test_a_step_is_what_torch_does_by_hand(memory_format: str) -> None:
         loss = F.cross_entropy(by_hand(images), labels, label_smoothing=0.1)
         loss.backward()
         optimizer.step()
-        torch.testing.assert_close(learner.step(images, labels, number), loss.detach())
+        torch.testing.assert_close(learner.step(batch(), number), loss.detach())
     for one, other in zip(ours.parameters(), by_hand.parameters(), strict=True):
         torch.testing.assert_close(one, other)
 
@@ -70,19 +72,6 @@ def test_frozen_parameters_are_left_out() -> None:
     assert sum(len(group["params"]) for group in made.param_groups) == 4
 
 
-def test_auxiliary_losses_count_their_weight() -> None:
-    _, labels = batch()
-    main, first, second = torch.randn(3, 8, 5)
-    expected = F.cross_entropy(main, labels) + 0.3 * (F.cross_entropy(first, labels) + F.cross_entropy(second, labels))
-    loss = Objective(auxiliary_weights=(0.3, 0.3))((main, first, second), labels)
-    torch.testing.assert_close(loss, expected)
-
-
-def test_a_head_without_a_weight_is_an_error() -> None:
-    with pytest.raises(ValueError, match="zip"):
-        Objective()((torch.zeros(2, 5), torch.zeros(2, 5)), torch.zeros(2, dtype=torch.int64))
-
-
 def test_class_weights_make_all_classes_count_the_same() -> None:
     weights = class_weights(np.array([0] * 6 + [1] * 3 + [2]), 3)
     np.testing.assert_allclose(weights * [6, 3, 1], 10 / 3)
@@ -93,10 +82,9 @@ def test_a_class_without_images_has_a_finite_weight() -> None:
 
 
 def test_bfloat16_changes_the_arithmetic_and_not_the_weights_type() -> None:
-    images, labels = batch()
     exact, rounded = module(), module()
     losses = [
-        Learner(net, RECIPE, Objective(), "contiguous", precision, total_steps=1).step(images, labels, 0)
+        Learner(net, RECIPE, ClassificationLoss(), Arithmetic(precision=precision), Updates(1)).step(batch(), 0)
         for net, precision in ((exact, "float32"), (rounded, "bfloat16"))
     ]
     assert losses[0] != losses[1]
@@ -104,8 +92,11 @@ def test_bfloat16_changes_the_arithmetic_and_not_the_weights_type() -> None:
     assert all(p.dtype == torch.float32 for p in rounded.parameters())
 
 
-def learner(recipe: Recipe, **settings: object) -> Learner:
-    return Learner(module(), recipe, Objective(), "contiguous", "float32", total_steps=10, **settings)
+TEN = Updates(10)
+
+
+def learner(recipe: Recipe, updates: Updates = TEN, **settings: object) -> Learner:
+    return Learner(module(), recipe, ClassificationLoss(), Arithmetic(parts=recipe.accumulate), updates, **settings)
 
 
 def without_norm() -> nn.Module:
@@ -119,9 +110,9 @@ def test_a_batch_in_parts_gives_the_gradients_of_the_whole(parts: int) -> None:
     losses, modules = [], []
     for accumulate in (1, parts):
         own = without_norm()
-        recipe = replace(RECIPE, accumulate=accumulate)
-        whole = Learner(own, recipe, Objective(0.1, weights), "contiguous", "float32", total_steps=10)
-        losses.append(torch.stack([whole.step(*batch(), number) for number in range(3)]))
+        objective, arithmetic = ClassificationLoss(0.1, weights), Arithmetic(parts=accumulate)
+        whole = Learner(own, RECIPE, objective, arithmetic, Updates(10))
+        losses.append(torch.stack([whole.step(batch(), number) for number in range(3)]))
         modules.append(own)
     torch.testing.assert_close(losses[0], losses[1])
     for one, other in zip(modules[0].parameters(), modules[1].parameters(), strict=True):
@@ -133,7 +124,7 @@ def test_gradients_are_clipped_together() -> None:
     for clip_norm in (None, 0.01):
         sgd = learner(replace(RECIPE, clip_norm=clip_norm, weight_decay=0.0, momentum=1e-9, nesterov=False))
         before = [p.detach().clone() for p in sgd.module.parameters()]
-        sgd.step(*batch(), 0)
+        sgd.step(batch(), 0)
         moved = [p.detach() - b for p, b in zip(sgd.module.parameters(), before, strict=True)]
         lengths.append(nn.utils.get_total_norm(moved).item() / sgd.learning_rate(0))
     assert lengths[0] > 0.1
@@ -141,8 +132,8 @@ def test_gradients_are_clipped_together() -> None:
 
 
 def test_the_sharpness_aware_step_takes_the_gradient_uphill() -> None:
-    images, labels = batch()
-    recipe = replace(RECIPE, sharpness=0.5, weight_decay=0.0, momentum=1e-9, nesterov=False)
+    images, labels, _ = batch()
+    recipe = replace(RECIPE, sam_rho=0.5, weight_decay=0.0, momentum=1e-9, nesterov=False)
     aware = learner(recipe)
     by_hand = module()
     loss = F.cross_entropy(by_hand(images), labels)
@@ -155,15 +146,15 @@ def test_the_sharpness_aware_step_takes_the_gradient_uphill() -> None:
     by_hand.zero_grad()
     F.cross_entropy(by_hand(images), labels).backward()
     wanted = [s - aware.learning_rate(0) * p.grad for s, p in zip(start, by_hand.parameters(), strict=True)]
-    torch.testing.assert_close(aware.step(images, labels, 0), loss.detach())
+    torch.testing.assert_close(aware.step(batch(), 0), loss.detach())
     for parameter, expected in zip(aware.module.parameters(), wanted, strict=True):
         torch.testing.assert_close(parameter.detach(), expected)
 
 
 def test_the_second_pass_leaves_running_statistics_alone() -> None:
-    plain, aware = learner(RECIPE), learner(replace(RECIPE, sharpness=0.5))
+    plain, aware = learner(RECIPE), learner(replace(RECIPE, sam_rho=0.5))
     for one in (plain, aware):
-        one.step(*batch(), 0)
+        one.step(batch(), 0)
     assert torch.equal(plain.module[1].running_mean, aware.module[1].running_mean)
     assert aware.module[1].momentum == 0.1
 
@@ -171,12 +162,28 @@ def test_the_second_pass_leaves_running_statistics_alone() -> None:
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw", "rmsprop", "lamb"])
 def test_every_optimizer_lowers_the_loss(optimizer: str) -> None:
     own = learner(replace(RECIPE, optimizer=optimizer, learning_rate=0.01))
-    losses = [own.step(*batch(), 0).item() for _ in range(10)]
+    losses = [own.step(batch(), 0).item() for _ in range(10)]
     assert losses[-1] < 0.8 * losses[0]
 
 
 def test_rates_follow_the_schedule_and_the_share() -> None:
-    own = learner(replace(RECIPE, schedule=Schedule("exponential", factor=0.5, every=2)), epoch_steps=3)
+    own = learner(replace(RECIPE, schedule=Schedule("exponential", factor=0.5, every=2)), Updates(10, epoch=3))
     assert [own.learning_rate(n) for n in (0, 5, 6, 12)] == pytest.approx([0.1, 0.1, 0.05, 0.025])
-    own.rate_share = 0.5
+    own.lr_scale = 0.5
     assert own.learning_rate(0) == pytest.approx(0.05)
+
+
+def test_what_follows_the_update_is_held_and_averaged() -> None:
+    def clear(module: nn.Module, number: int) -> None:
+        numbers.append(number)
+        module[0].weight.zero_()
+
+    numbers: list[int] = []
+    masked = learner(replace(RECIPE, ema_decay=0.5), after_update=clear)
+    for number in range(3):
+        masked.step(batch(), number)
+    assert numbers == [0, 1, 2]
+    assert not masked.module[0].weight.any()
+    assert masked.average is not None
+    assert not torch.equal(masked.average.shadow["4.weight"], module()[4].weight)
+    assert masked.average.shadow["0.weight"].abs().max() < module()[0].weight.abs().max()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import convsmith
 from convsmith.train.recipes.default import with_batch
 from convsmith.train.recipes.recipe import Recipe
-from convsmith.train.step.objective import Objective
+from convsmith.train.step.objective import ClassificationLoss
 from convsmith.train.tune.batch_size import _fits, candidates, chosen, fastest_batch
 
 RECIPE = Recipe(1, 64, "sgd", learning_rate=0.1, weight_decay=0.01)
@@ -70,11 +70,11 @@ def small() -> convsmith.Network:
 
 
 def test_the_batch_is_measured_and_the_module_stays_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("convsmith.train.tune.batch_size.SECONDS", 1.0)
+    monkeypatch.setattr("convsmith.train.tune.batch_size.MEASURED_SECONDS", 1.0)
     module = convsmith.build(small())
     before = {name: value.clone() for name, value in module.state_dict().items()}
     recipe = replace(RECIPE, memory_format="contiguous", precision="float32")
-    batch, reason = fastest_batch(module, small(), recipe, Objective(), 100_000)
+    batch, reason = fastest_batch(module, small(), recipe, ClassificationLoss(), 100_000)
     assert batch in (32, 64, 128, 256)
     assert reason.startswith(f"batch {batch}, the smallest within 5%")
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
@@ -85,12 +85,12 @@ def test_a_batch_that_memory_does_not_hold_ends_the_measurement(monkeypatch: pyt
         if len(inputs[0]) > 64:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
 
-    monkeypatch.setattr("convsmith.train.tune.batch_size.SECONDS", 1.0)
+    monkeypatch.setattr("convsmith.train.tune.batch_size.MEASURED_SECONDS", 1.0)
     module = convsmith.build(small())
     module.register_forward_pre_hook(full)
     monkeypatch.setattr("copy.deepcopy", lambda module: module)  # fx forgets hooks in copies
     recipe = replace(RECIPE, memory_format="contiguous", precision="float32")
-    batch, reason = fastest_batch(module, small(), recipe, Objective(), 100_000)
+    batch, reason = fastest_batch(module, small(), recipe, ClassificationLoss(), 100_000)
     assert batch <= 64
     assert "128 does not fit the memory" in reason
 

@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-from convsmith.train.tune.decoders import MOST, cores, decoders_for, decoding_speed, enough_decoders
+from convsmith.train.tune.decoders import MOST_DECODERS, cores, decoders_for, decoding_speed, enough_decoders
 
 
 def test_the_fewest_that_keep_up_with_a_quarter_to_spare() -> None:
@@ -21,7 +21,7 @@ def test_what_cannot_keep_up_gets_all_cores_and_says_that_steps_wait() -> None:
     count, reason = enough_decoders(100, 10_000, most=4)
     assert count == 4
     assert "steps may wait for images" in reason
-    assert enough_decoders(1, 10_000, most=200)[0] == MOST
+    assert enough_decoders(1, 10_000, most=200)[0] == MOST_DECODERS
 
 
 def test_the_processes_of_a_machine_share_its_cores(

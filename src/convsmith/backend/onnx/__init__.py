@@ -9,6 +9,7 @@ from convsmith.backend.onnx import (  # noqa: F401  (they add their rules)
     norm,
     pointwise,
     pool,
+    quantize,
     resample,
 )
 from convsmith.backend.onnx.emit import emit

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from convsmith.backend.onnx.grids import Grids, Integers
 from convsmith.errors import ExportError
 from convsmith.network import INPUT, Network, Node
 
 Attributes: TypeAlias = Mapping[str, int | float | str | Sequence[int]]
-Array: TypeAlias = NDArray[np.float32] | NDArray[np.int64]
+Array: TypeAlias = NDArray[np.float32] | NDArray[np.integer[Any]]
 Weights: TypeAlias = Mapping[str, NDArray[np.float32]]
 """Parameters by their state-dict key: `layer1.0.conv1.weight`."""
 
@@ -22,7 +23,8 @@ Weights: TypeAlias = Mapping[str, NDArray[np.float32]]
 class Graph:
     """Nodes and constants so far. Values and nodes are named after the network's layers, numbered where taken."""
 
-    def __init__(self, reserved: Sequence[str]) -> None:
+    def __init__(self, reserved: Sequence[str], grids: Grids) -> None:
+        self.grids = grids
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self._names = set(reserved)
@@ -45,15 +47,25 @@ class Graph:
     def constant(self, name: str, array: Array) -> str:
         """Adds a constant; the name of its value."""
         value = self.unique(name)
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), value))
+        self.constants.append(numpy_helper.from_array(np.asarray(array, order="C"), value))
         return value
 
     def parameter(self, key: str, array: NDArray[np.float32]) -> str:
         """Adds a parameter, once however many layers share it; the name of its value."""
         known = (key, array.shape)
         if known not in self._parameters:
-            self._parameters[known] = self.constant(key, array)
+            integers = self.grids.integers(key, array)
+            value = self.constant(key, array) if integers is None else self._dequantized(key, integers)
+            self._parameters[known] = value
         return self._parameters[known]
+
+    def _dequantized(self, key: str, integers: Integers) -> str:
+        """Adds a parameter as the integers that it is stored as, and what makes floats of them."""
+        parts: dict[str, Array] = {"values": integers.values, "scale": integers.scale, "zero_point": integers.zero}
+        inputs = [self.constant(f"{key}/{part}", array) for part, array in parts.items()]
+        name = self.unique(f"{key}/DequantizeLinear")
+        self.add("DequantizeLinear", name, inputs, name, {} if integers.axis is None else {"axis": integers.axis})
+        return name
 
 
 class Scope:

@@ -11,7 +11,9 @@ from onnx import TensorProto, helper
 import convsmith
 from convsmith.backend.onnx.emit import emit
 from convsmith.backend.onnx.graph import Graph, Layer, Weights
+from convsmith.backend.onnx.grids import GridArrays, Grids
 from convsmith.backend.onnx.preprocess import emit_preprocess
+from convsmith.backend.onnx.quantize import fit_for_integers
 from convsmith.errors import ExportError
 from convsmith.network import INPUT, Network, Preprocess
 
@@ -29,6 +31,7 @@ def to_onnx(
     weights: Weights,
     preprocess: Preprocess | None = None,
     *,
+    grids: GridArrays | None = None,
     classes: Sequence[str] = (),
     metadata: Mapping[str, str] | None = None,
 ) -> onnx.ModelProto:
@@ -36,14 +39,15 @@ def to_onnx(
 
     With `preprocess` the input is one decoded RGB image, `image` uint8 (H, W, 3) of any size; without, it is
     `input` float32 (N, C, H, W). The outputs are `logits` and `probabilities`, float32 (N, classes).
-    `weights` are arrays by state-dict key. `metadata` is written into the model beside the class names, the network,
-    the preprocessing and convsmith's version.
+    `weights` are arrays by state-dict key; `grids` are the scales and zero points of those that the network stores as
+    integers, which are written as int8: layers between two `Quantize` then run in integers. `metadata` is written into
+    the model beside the class names, the network, the preprocessing and convsmith's version.
 
     Raises ExportError if a weight is missing, an op has no rule, or the weights are too large for an ONNX file.
     """
     if sum(array.nbytes for array in weights.values()) > LARGEST:
         raise ExportError(f"the weights of {network.name} are over 2 GiB, which an ONNX file cannot hold")
-    graph = Graph(reserved=(IMAGE, INPUT, LOGITS, PROBABILITIES))
+    graph = Graph((IMAGE, INPUT, LOGITS, PROBABILITIES), Grids(network, grids or {}))
     if preprocess is None:
         entry = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", *network.input])
         first = INPUT
@@ -51,6 +55,7 @@ def to_onnx(
         entry = helper.make_tensor_value_info(IMAGE, TensorProto.UINT8, ["H", "W", 3])
         first = emit_preprocess(graph, preprocess, IMAGE)
     _emit_layers(graph, network.inference, weights, first)
+    fit_for_integers(graph)
     graph.add("Softmax", graph.unique(PROBABILITIES), [LOGITS], PROBABILITIES, {"axis": 1})
     shape = ["N" if preprocess is None else 1, *network.shapes[network.output]]
     exits = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in (LOGITS, PROBABILITIES)]

@@ -1,4 +1,4 @@
-"""Random numbers for the images of a batch, of which one process may hold only some."""
+"""Random numbers for the images of a batch, when one process may hold only some of them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Draws:
-    """Draws for `count` images; what comes out is for those in `places`, int64 (n,), or for all.
+class BatchRandom:
+    """Random numbers for a batch of `count` images; those returned are for `places`, int64 (n,), or for all.
 
-    An image's numbers depend on the generator, the count and its place, not on which images are at hand: processes that
-    share a batch change its images as one process would. The generator lives on the CPU, so that every device sees the
-    same numbers.
+    An image's numbers depend on the generator, the count and its place in the batch, not on which other images are
+    present: processes that share a batch change its images as one process would. The generator lives on the CPU, so
+    that every device sees the same numbers.
     """
 
     generator: torch.Generator

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Self
 
+import msgspec
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,10 +17,10 @@ from convsmith.errors import UsageError
 
 @dataclass(frozen=True)
 class Mixing:
-    """How the images of a batch are mixed with each other, if at all; with both, a coin is thrown for each batch.
+    """How the images of a batch are mixed with each other, if at all; with both, each batch gets one at random.
 
-    - `mixup`: images are averaged, by a share drawn from Beta(mixup, mixup) (Zhang et al. 2018, arXiv 1710.09412).
-    - `cutmix`: a rectangle comes from another image, by an area drawn so (Yun et al. 2019, arXiv 1905.04899).
+    - `mixup`: images are averaged, in a ratio drawn from Beta(mixup, mixup) (Zhang et al. 2018, arXiv 1710.09412).
+    - `cutmix`: a rectangle comes from another image, of an area drawn likewise (Yun et al. 2019, arXiv 1905.04899).
 
     0 is off. Raises UsageError for a negative value.
     """
@@ -28,19 +29,24 @@ class Mixing:
     cutmix: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
+        for name, value in (("mixup", self.mixup), ("cutmix", self.cutmix)):
             if value < 0:
-                raise UsageError(f"{name} is {value}; it must be at least 0")
+                raise UsageError(f"must be at least 0, not {value}", settings=name)
 
     def __bool__(self) -> bool:
         return bool(self.mixup or self.cutmix)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        builtins: dict[str, Any] = msgspec.to_builtins(self)
+        return builtins
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        return cls(**data)
+        """The mixing that `to_json` wrote. Raises UsageError for a wrong type or a value out of range."""
+        try:
+            return msgspec.convert(dict(data), cls)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"not a mixing of images: {error}") from None
 
 
 def mix_batch(
@@ -48,7 +54,7 @@ def mix_batch(
 ) -> tuple[Tensor, Tensor]:
     """Mixes each of (N, C, H, W) with another of its batch. Returns them and float32 (N, classes), each row's sum 1.
 
-    `labels` is int64 (N,). `generator` lives on the CPU, so that every device sees the same draws.
+    `labels` is int64 (N,). `generator` lives on the CPU, so that every device sees the same numbers.
     """
     partner = torch.randperm(len(images), generator=generator).to(images.device)
     cut = bool(mixing.cutmix) and (not mixing.mixup or torch.rand((), generator=generator).item() < 0.5)
@@ -74,7 +80,7 @@ def _with_rectangle(images: Tensor, others: Tensor, share: float, generator: tor
 
 
 def _beta(concentration: float, generator: torch.Generator) -> float:
-    """A draw from Beta(concentration, concentration): the share of one of two gamma draws."""
+    """A sample of Beta(concentration, concentration): the ratio of one gamma sample to the sum of two."""
     shape = torch.full((2,), concentration, dtype=torch.float64)
     first, second = torch._standard_gamma(shape, generator=generator).tolist()
     return first / (first + second) if first + second else 0.5

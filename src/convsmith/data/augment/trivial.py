@@ -9,22 +9,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convsmith.data.augment.batch_random import Draws
+from convsmith.data.augment.batch_random import BatchRandom
 
 LUMA = (0.299, 0.587, 0.114)
 LEVELS = 31
 GEOMETRIC = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
 
 
-def trivial_augment(images: Tensor, draws: Draws) -> Tensor:
+def trivial_augment(images: Tensor, random: BatchRandom) -> Tensor:
     """One random change of random strength to each of float32 (N, C, H, W) in 0..255; returns the same shape.
 
     Müller and Hutter 2021 (arXiv 2103.10158), the "wide" strengths of its table 2, with two deviations: images move by
     a seventh of their side at most (its 32 pixels of 224), and what comes in from outside repeats the border.
     """
-    kind = draws.integers(len(OPERATIONS) + len(GEOMETRIC) + 1)
-    strength = draws.integers(LEVELS) / (LEVELS - 1)
-    signed = strength * (2 * draws.integers(2) - 1)
+    kind = random.integers(len(OPERATIONS) + len(GEOMETRIC) + 1)
+    strength = random.integers(LEVELS) / (LEVELS - 1)
+    signed = strength * (2 * random.integers(2) - 1)
     changed = images.clone()
     moved = torch.nonzero(kind < len(GEOMETRIC))[:, 0]
     if len(moved):

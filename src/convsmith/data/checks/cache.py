@@ -1,4 +1,4 @@
-"""Remembers which files were found sound, so that a second run over a large folder starts at once."""
+"""Remembers what was found in files that can be used, so that a second run over a large folder starts at once."""
 
 from __future__ import annotations
 
@@ -12,29 +12,39 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from convsmith.data.decode.image import Look
+from convsmith.data.decode.check import ImageInfo
 from convsmith.data.images import FileImages
 
-FILE = "verdicts-1.sqlite"
-"""The number changes with the rules of decoding, which makes old verdicts void."""
+FILE = "checked-images-2.sqlite"
+"""The number changes with the rules of decoding and with what is kept, which makes old entries void."""
 
 TABLE = """
-    CREATE TABLE IF NOT EXISTS sound (
-        path BLOB PRIMARY KEY, size INTEGER, modified INTEGER, height INTEGER, width INTEGER, grey INTEGER
+    CREATE TABLE IF NOT EXISTS usable (
+        path BLOB PRIMARY KEY, size INTEGER, modified INTEGER, changed INTEGER,
+        height INTEGER, width INTEGER, grey INTEGER, colour INTEGER, shown INTEGER, peak INTEGER, content INTEGER,
+        note TEXT
     ) WITHOUT ROWID
 """
+FIND = f"""
+    SELECT {", ".join(ImageInfo._fields)} FROM usable WHERE path = ? AND size = ? AND modified = ? AND changed = ?
+"""
+KEEP = f"INSERT OR REPLACE INTO usable VALUES ({', '.join('?' * (4 + len(ImageInfo._fields)))})"
 
 
 def stamps(images: FileImages) -> NDArray[np.int64]:
-    """Bytes and time of last change (ns) of each file, int64 (N, 2); -1 where there is none."""
-    found = np.full((len(images), 2), -1, np.int64)
+    """Bytes, time of last change (ns) and of last change of the entry (ns) of each file, int64 (N, 3); -1 where there
+    is none.
+
+    The last one tells files apart that have changed places: a move keeps size and time of change.
+    """
+    found = np.full((len(images), 3), -1, np.int64)
     for row in range(len(images)):
         with contextlib.suppress(OSError):
             found[row] = images.stamp(row)
     return found
 
 
-class Verdicts:
+class CheckCache:
     """A small database in the user's cache. Where it cannot be used (no space, read-only, damaged), nothing is known
     and nothing remembered: it only saves time."""
 
@@ -43,7 +53,7 @@ class Verdicts:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls) -> Iterator[Verdicts]:
+    def open(cls) -> Iterator[CheckCache]:
         database = _connect(platformdirs.user_cache_path("convsmith") / FILE)
         try:
             yield cls(database)
@@ -51,34 +61,34 @@ class Verdicts:
             if database is not None:
                 database.close()
 
-    def recall(self, images: FileImages, stamped: NDArray[np.int64]) -> dict[int, Look]:
-        """By row, the files that were found sound and have the same size and time of last change since."""
-        found: dict[int, Look] = {}
+    def recall(self, images: FileImages, stamped: NDArray[np.int64]) -> dict[int, ImageInfo]:
+        """By row, what was found in the files that have not changed since."""
+        found: dict[int, ImageInfo] = {}
         if self._database is None:
             return found
-        query = "SELECT height, width, grey FROM sound WHERE path = ? AND size = ? AND modified = ?"
         root = _root(images)
         with contextlib.suppress(sqlite3.Error):
-            for row, (size, modified) in enumerate(stamped.tolist()):
-                verdict = self._database.execute(query, (_key(root, images, row), size, modified)).fetchone()
-                if verdict is not None:
-                    found[row] = Look(verdict[0], verdict[1], bool(verdict[2]))
+            for row, stamp in enumerate(stamped.tolist()):
+                entry = self._database.execute(FIND, (_key(root, images, row), *stamp)).fetchone()
+                if entry is not None:
+                    info = ImageInfo(*entry)
+                    found[row] = info._replace(grey=bool(info.grey))
         return found
 
-    def remember(self, images: FileImages, stamped: NDArray[np.int64], sound: Mapping[int, Look]) -> None:
+    def remember(self, images: FileImages, stamped: NDArray[np.int64], usable: Mapping[int, ImageInfo]) -> None:
         if self._database is None:
             return
         root = _root(images)
-        rows = [(_key(root, images, row), *stamped[row].tolist(), *verdict) for row, verdict in sound.items()]
+        rows = [(_key(root, images, row), *stamped[row].tolist(), *info) for row, info in usable.items()]
         with contextlib.suppress(sqlite3.Error), self._database:
-            self._database.executemany("INSERT OR REPLACE INTO sound VALUES (?, ?, ?, ?, ?, ?)", rows)
+            self._database.executemany(KEEP, rows)
 
 
 def _connect(path: Path) -> sqlite3.Connection | None:
     with contextlib.suppress(OSError, sqlite3.Error):
         path.parent.mkdir(parents=True, exist_ok=True)
         database = sqlite3.connect(path)
-        # A lost verdict costs milliseconds; waiting for the disk after each chunk would cost more.
+        # A lost entry costs milliseconds; waiting for the disk after each chunk would cost more.
         database.execute("PRAGMA synchronous = OFF")
         database.execute(TABLE)
         return database

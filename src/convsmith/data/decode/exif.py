@@ -1,4 +1,4 @@
-"""How a camera was held: EXIF's orientation, and what undoes it."""
+"""EXIF's orientation (how the camera was held), and what undoes it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What undoes each orientation; from `TURNED` on, width and height change places."""
+"""What undoes each orientation; from `SIDES_SWAP_FROM` on, width and height change places."""
 
-TURNED = 5
+SIDES_SWAP_FROM = 5
 
-DAMAGE = (
+DECODER_ERRORS = (
     *(OSError, SyntaxError, ValueError, IndexError, TypeError, KeyError, EOFError, OverflowError, MemoryError),
     *(struct.error, zlib.error, RuntimeError, Image.DecompressionBombError),
 )
@@ -33,7 +33,7 @@ def orientation_of(image: Image.Image) -> int:
     """1 to 8, as in EXIF; 1 where nothing is noted, or nothing that can be understood."""
     try:
         value = image.getexif().get(ORIENTATION, 1)
-    except DAMAGE:
+    except DECODER_ERRORS:
         # Pixels may be sound where the camera's notes are not.
         return 1
     return value if value in TRANSPOSE else 1

@@ -1,4 +1,4 @@
-"""What worker processes do: decode files, and leave them in memory that they share with the trainer."""
+"""What worker processes do: read single images, and leave them in memory that they share with the trainer."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ from torch import Tensor
 from torch.utils import data as torch_data
 
 from convsmith.backend.preprocess import PreprocessModule
-from convsmith.data.augment.augment import Augment, random_resized_crop
+from convsmith.data.augment.augment import Augment
+from convsmith.data.augment.random_crop import random_resized_crop
 from convsmith.data.dataset import Finding, Images
 from convsmith.data.decode.image import Box, cut
 from convsmith.errors import DataError
 from convsmith.network.preprocess import Preprocess
 
-PREFETCH = 2
-"""Batches that each worker holds ready: what bounds memory, whatever the number of files."""
+PREFETCH_BATCHES = 2
+"""What each worker holds ready. It bounds memory, whatever the number of files."""
 
 
 @runtime_checkable
-class Streamed(Protocol):
-    """Images of which a part can be decoded, reduced where it is still `size` (height, width); see `decode_part`."""
+class Croppable(Protocol):
+    """Images of which a box can be read, reduced if it is still at least `size` (height, width); see `decode_crop`."""
 
-    def part(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]: ...
+    def crop(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]: ...
 
 
 @dataclass(frozen=True)
-class Training:
+class EpochOrder:
     """How training walks a split: the order of each epoch follows from the seed, and so does every random change.
 
     A batch holds each of its images `repeats` times.
@@ -56,11 +57,11 @@ class Key(NamedTuple):
     copied: int
 
 
-class Read(NamedTuple):
-    """Of the images that were asked for: which could be read, as indices, those, and what is wrong with the others.
+class ReadBatch(NamedTuple):
+    """The images of a batch: which could be read (indices), their pixels, and what is wrong with the others.
 
     `images` is uint8 (N, h, w, 3) of the crop's size in training, else float32 (N, C, h, w), preprocessed. Its memory
-    is used again for the next.
+    is used again for the next batch.
     """
 
     kept: list[int]
@@ -68,25 +69,25 @@ class Read(NamedTuple):
     unreadable: list[Finding]
 
 
-def read_files(
-    images: Images, preprocess: Preprocess, training: Training | None, batches: list[list[Key]], workers: int
-) -> Iterator[Read]:
-    """The batches in turn, read ahead by so many processes; 0: by this one."""
-    most = max(map(len, batches), default=0)
-    reader = _Reader(images, preprocess, training, most, workers)
+def read_batches(
+    images: Images, preprocess: Preprocess, training: EpochOrder | None, batches: list[list[Key]], workers: int
+) -> Iterator[ReadBatch]:
+    """The batches in turn, read ahead by this many worker processes; with 0, by this process."""
+    largest = max(map(len, batches), default=0)
+    reader = _Reader(images, preprocess, training, largest, workers)
     # Workers live for an epoch: a fork takes milliseconds, and validation's then cost nothing while training.
     loader = torch_data.DataLoader(
         reader,
         batch_size=None,
         sampler=_Jobs(batches, reader.slots),
         num_workers=workers,
-        collate_fn=_as_it_is,  # type: ignore[arg-type]  # the stubs know lists alone
+        collate_fn=_unchanged,  # type: ignore[arg-type]  # the stubs know lists alone
         worker_init_fn=_start_worker,
-        prefetch_factor=PREFETCH if workers else None,
+        prefetch_factor=PREFETCH_BATCHES if workers else None,
         multiprocessing_context=_context() if workers else None,
     )
     for done in loader:
-        yield Read(done.kept, reader.images_of(done), done.unreadable)
+        yield ReadBatch(done.kept, reader.images_of(done), done.unreadable)
 
 
 class _Job(NamedTuple):
@@ -103,7 +104,7 @@ class _Done(NamedTuple):
 
 
 class _Jobs(torch_data.Sampler[_Job]):
-    """The batches, going round the slots: a slot's turn comes again when its last batch has been taken."""
+    """The batches, one slot after another: a slot is used again when its last batch has been taken."""
 
     def __init__(self, batches: list[list[Key]], slots: int) -> None:
         self._batches, self._slots = batches, slots
@@ -113,19 +114,19 @@ class _Jobs(torch_data.Sampler[_Job]):
 
 
 class _Reader(torch_data.Dataset[_Done]):
-    """Decodes the files of a batch and brings them to the size of the network's input.
+    """Reads the images of a batch and brings them to the size of the network's input.
 
-    One slot more than batches are on their way at a time, for one is looked at. What is handed over is where a batch
-    lies: fresh memory for each would cost a page fault for every 4 KB, in the worker and again in the trainer.
+    There is one slot more than batches in flight, because one is being used. Only a batch's slot is handed over: fresh
+    memory for each batch would cost a page fault for every 4 KB, in the worker and again in the trainer.
     """
 
     def __init__(
-        self, images: Images, preprocess: Preprocess, training: Training | None, batch: int, workers: int
+        self, images: Images, preprocess: Preprocess, training: EpochOrder | None, batch: int, workers: int
     ) -> None:
         self._images = images
         self._preprocess = PreprocessModule(preprocess)
         self._training = training
-        self.slots = workers * PREFETCH + 1
+        self.slots = workers * PREFETCH_BATCHES + 1
         height, width = preprocess.crop
         item = (preprocess.channels, height, width) if training is None else (height, width, 3)
         dtype = torch.float32 if training is None else torch.uint8
@@ -160,12 +161,12 @@ class _Reader(torch_data.Dataset[_Done]):
             floats = torch.tensor(self._images[key.row]).permute(2, 0, 1)[None].float()
             return self._preprocess.resize_and_crop(floats)[0].permute(1, 2, 0).round().to(torch.uint8)
         seeds = [self._training.seed, key.epoch, key.row, *([key.copied] if key.copied else [])]
-        part, flip = partial(self._part, key.row), self._training.augment.flip
-        return random_resized_crop(part, size, area, flip, np.random.default_rng(seeds))
+        crop, flip = partial(self._crop, key.row), self._training.augment.flip
+        return random_resized_crop(crop, size, area, flip, np.random.default_rng(seeds))
 
-    def _part(self, row: int, choose: Callable[[int, int], Box]) -> NDArray[np.uint8]:
-        if isinstance(self._images, Streamed):
-            return self._images.part(row, choose, self._preprocess.preprocess.crop)
+    def _crop(self, row: int, choose: Callable[[int, int], Box]) -> NDArray[np.uint8]:
+        if isinstance(self._images, Croppable):
+            return self._images.crop(row, choose, self._preprocess.preprocess.crop)
         image = self._images[row]
         return cut(image, choose(image.shape[0], image.shape[1]))
 
@@ -173,9 +174,9 @@ class _Reader(torch_data.Dataset[_Done]):
 def _context() -> BaseContext:
     """How worker processes start.
 
-    As forks where that can be, which share the trainer's torch and list of files: starting afresh costs seconds and
+    As forks where possible: these share the trainer's torch and list of files, where a fresh start costs seconds and
     200 MB each. Not beside Ray: a lock that one of its threads holds at the fork stays locked there for ever, so its
-    documentation too advises forks of a process that has no such threads.
+    documentation too advises to fork from a process that has no such threads.
     """
     if sys.platform != "linux":
         return multiprocessing.get_context()
@@ -197,10 +198,10 @@ def _shared(shape: tuple[int, ...], dtype: torch.dtype, workers: int) -> Tensor:
     return torch.frombuffer(pages, dtype=dtype).view(shape)
 
 
-def _as_it_is(done: _Done) -> _Done:
+def _unchanged(done: _Done) -> _Done:
     return done
 
 
 def _start_worker(worker: int) -> None:
-    """Ctrl-C goes to the whole process group, and is for the trainer alone: it finishes its step, then ends workers."""
+    """Ctrl-C goes to the whole process group, but is for the trainer alone: it finishes its step, then ends workers."""
     os.setpgid(0, 0)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convsmith.data.sources.manifest import CLASS, PATH
+from convsmith.data.images import is_control
+from convsmith.data.sources.manifest import CLASS_COLUMNS, PATH_COLUMNS
 from convsmith.errors import DataError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def image_column(schema: pa.Schema) -> str | None:
     ]
     if not found:
         found = [field.name for field in schema if holds_bytes(field.type)]
-        if any(pa.types.is_string(field.type) for field in schema if field.name in PATH):
+        if any(pa.types.is_string(field.type) for field in schema if field.name in PATH_COLUMNS):
             found = [name for name in found if name.lower() in IMAGE_NAMES]
     return next((name for name in found if name.lower() in IMAGE_NAMES), found[0] if found else None)
 
@@ -62,7 +63,7 @@ def columns_of(schema: pa.Schema, path: Path) -> Columns:
     image, features = image_column(schema), _features(schema)
     if image is None:
         raise DataError(f"{path} has no column of images; its columns: {', '.join(schema.names)}")
-    named = [name for name in schema.names if name.lower() in CLASS]
+    named = [name for name in schema.names if name.lower() in CLASS_COLUMNS]
     declared = [name for name in schema.names if features.get(name, {}).get("_type") == "ClassLabel"]
     if not named + declared:
         raise DataError(
@@ -88,8 +89,10 @@ def _features(schema: pa.Schema) -> dict[str, Any]:
 
 
 def _checked(names: Any, label: str, path: Path) -> tuple[str, ...]:
-    if not isinstance(names, list) or not all(isinstance(name, str) and name.isprintable() and name for name in names):
-        raise DataError(f"{path}: the schema's class names of {label} are no list of printable names")
+    if not isinstance(names, list) or not all(
+        isinstance(name, str) and name and not any(map(is_control, name)) for name in names
+    ):
+        raise DataError(f"{path}: the schema's class names of {label} are no list of names without control characters")
     if len(set(names)) < len(names):
         raise DataError(f"{path}: the schema names a class of {label} twice")
     return tuple(names)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from convsmith.data.checks.examine import Progress
+from convsmith.data.dataset import Finding
 from convsmith.data.known.names import NAMED, read_named
 from convsmith.data.sources.folder import read_folder
 from convsmith.data.sources.idx import is_idx, read_idx
-from convsmith.data.sources.ilsvrc import is_ilsvrc, read_ilsvrc
+from convsmith.data.sources.imagenet.ilsvrc import is_ilsvrc, read_ilsvrc
 from convsmith.data.sources.listing import Listing
 from convsmith.data.sources.manifest import read_manifest
 from convsmith.data.sources.npz import read_npz
@@ -21,6 +23,7 @@ Reader = Callable[[Path, Progress], Listing]
 
 READERS: dict[str, Reader] = {
     ".csv": lambda path, _: read_manifest(path),
+    ".tsv": lambda path, _: read_manifest(path),
     ".parquet": read_parquet,
     ".npz": lambda path, _: read_npz(path),
 }
@@ -28,14 +31,23 @@ READERS: dict[str, Reader] = {
 
 
 def read_source(data: str | Path, progress: Progress = lambda done, total: None) -> Listing:
-    """Lists a data set: a known name, else a path. (`./digits` is a folder even where `digits` is a known name.)
+    """Lists a data set: a path, else a known name. A file or folder that is called like a known data set is read in its
+    place, with a note.
 
     `progress` is told how many images of how many have been copied, where a source is copied once to the cache.
     Raises UnknownNameError where neither is found, DataError where it cannot be read as a data set.
     """
-    if isinstance(data, str) and data in NAMED:
-        return read_named(data)
     path = Path(data).expanduser()
+    if str(data) in NAMED:
+        if not path.exists():
+            return read_named(str(data))
+        note = Finding(str(path), f"read from here; from another folder, {data} is the known data set")
+        listing = _read_path(path, data, progress)
+        return replace(listing, notes=(*listing.notes, note))
+    return _read_path(path, data, progress)
+
+
+def _read_path(path: Path, data: str | Path, progress: Progress) -> Listing:
     if is_idx(path):
         return read_idx(path)
     if path.is_dir():
@@ -44,7 +56,7 @@ def read_source(data: str | Path, progress: Progress = lambda done, total: None)
         raise UnknownNameError("data set or path", str(data), NAMED)
     if path.suffix.lower() not in READERS:
         raise DataError(
-            f"{path} is no data set; expected a folder of class folders, of shards, of ImageNet's archives or of "
+            f"{path} is not a data set; expected a folder of class folders, of shards, of ImageNet's archives or of "
             f"Parquet files; IDX files or {', '.join(READERS)}"
         )
     return READERS[path.suffix.lower()](path, progress)

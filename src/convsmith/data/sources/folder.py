@@ -1,104 +1,170 @@
-"""A folder with a folder per class, with or without train/, val/ and test/ above them."""
+"""A folder with a folder per class, with or without folders for the splits above them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import defaultdict
 from pathlib import Path
+from typing import NamedTuple
 
 from convsmith.data.dataset import Finding
 from convsmith.data.images import FileImages, packed
-from convsmith.data.sources.listing import SPLITS, Listing, labelled, rows_by_split
+from convsmith.data.sources.listing import Listing, rows_by_split
+from convsmith.data.sources.naming.class_names import name_classes
+from convsmith.data.sources.naming.split_names import split_and_rest, split_of
+from convsmith.data.sources.walk import Walk
 from convsmith.errors import DataError
 
-NOT_DATA = frozenset(("thumbs.db", "desktop.ini", "__macosx"))
-"""What file managers leave behind; so are names that begin with a dot."""
+MAX_WRAPPERS = 4
+"""Folders that are looked into one below another, as archives are unpacked: `data/data/train`."""
+
+SHOWN_LOOSE = 3
+"""Images in no class folder that are named one by one."""
+
+
+class _Place(NamedTuple):
+    """A split, the folder that it lies in, and the class folders in there."""
+
+    split: str
+    folder: Path
+    classes: list[str]
 
 
 def read_folder(root: Path) -> Listing:
-    """Lists the files under each class folder, however deep, in the order of their names; none is opened.
+    """Lists the image files under each class folder, however deep, in the order of their names; none is decoded.
 
-    Where `train/` holds folders, the folders of `train`, `val` (or `valid`, `validation`) and `test` are the classes,
-    matched by name. Links to files and to class folders are followed; links to folders further down are not, for they
-    can lead in circles. Raises DataError for a folder without class folders.
+    Folders that are called like splits (see `split_of`) and hold folders are splits, whose classes are matched by name.
+    Links to files and to class folders are followed; links to folders further down are not, because they can lead in
+    circles. Raises DataError for a folder without class folders, and where it is unclear which folders are splits.
     """
-    findings: list[Finding] = []
+    walk = Walk()
     names, class_names, split_names = [], [], []
-    for split, folder in _split_folders(root, findings):
-        for label in _class_folders(folder, findings):
-            for name in files_below(folder / label, os.path.relpath(folder / label, root), findings):
-                names.append(name)
-                class_names.append(label)
-                split_names.append(split)
+    for split, folder, classes in _places(root, walk):
+        for label in classes:
+            below = list(walk.images_below(folder / label, os.path.relpath(folder / label, root)))
+            if not below:
+                walk.findings.append(Finding(str(folder / label), "holds no image; this class folder is left out"))
+            names += below
+            class_names += [label] * len(below)
+            split_names += [split] * len(below)
     if not names:
         raise DataError(f"{root} holds no images; expected a folder of images for each class")
-    classes, labels = labelled(class_names, str(root))
-    rows = rows_by_split(split_names, str(root))
-    return Listing(root.resolve().name, classes, FileImages(root, packed(names)), labels, rows, root, tuple(findings))
+    named = name_classes(class_names, str(root), split_names)
+    return Listing(
+        name=root.resolve().name,
+        classes=named.classes,
+        images=FileImages(root, packed(names)),
+        labels=named.labels,
+        rows=rows_by_split(split_names, str(root)),
+        root=root,
+        findings=tuple(walk.findings),
+        notes=(*walk.account(root), *named.notes),
+    )
 
 
-def _split_folders(root: Path, findings: list[Finding]) -> list[tuple[str, Path]]:
-    """(split, folder) for each split; the root itself as "train" where there are none."""
-    folders = entries(root, folders=True)
-    # A class may be called "train" (there are pictures of trains); then the folder holds files.
-    if "train" not in folders or not entries(root / "train", folders=True):
-        return [("train", root)]
-    found = [(name, root / name) for name in folders if name in SPLITS]
-    ours = [SPLITS[name] for name, _ in found]
-    for name in {name for name in ours if ours.count(name) > 1}:
-        same = ", ".join(path.name for given, path in found if SPLITS[given] == name)
-        raise DataError(f"{root} holds {same}, which mean the same split; keep one of them")
-    findings += [Finding(str(root / name), "beside the splits; not used") for name in folders if name not in SPLITS]
-    return found
+def _places(root: Path, walk: Walk, wrappers: int = 0) -> list[_Place]:
+    """Where the class folders of each split are; one place, "train", if there are no splits."""
+    folders = walk.folders(root)
+    likely = {name: split_and_rest(name)[0] for name in folders}
+    structured = [name for name in folders if likely[name] and walk.folders(root / name)]
+    chosen = [name for name in structured if split_of(name)] or _prefixed(structured)
+    if chosen:
+        return _split_places(root, folders, chosen, walk)
+    inner = _wrapped(root, folders, walk) if wrappers < MAX_WRAPPERS else None
+    if inner is not None:
+        walk.notes.append(Finding(str(root), f"its only folder, {inner.name}, is read in its place"))
+        return _places(inner, walk, wrappers + 1)
+    return [_Place("train", root, _without_unlabelled(root, folders, _class_folders(root, folders, walk), walk))]
 
 
-def _class_folders(folder: Path, findings: list[Finding]) -> list[str]:
-    loose = entries(folder, folders=False)
-    names = entries(folder, folders=True)
+def _prefixed(structured: list[str]) -> list[str]:
+    """Folders like "pets_train" and "pets_test", whose names differ in the split alone."""
+    groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for name in structured:
+        groups[split_and_rest(name)[1]].append(name)
+    found = [group for group in groups.values() if len({split_and_rest(name)[0] for name in group}) > 1]
+    return found[0] if len(found) == 1 else []
+
+
+def _split_places(root: Path, folders: list[str], chosen: list[str], walk: Walk) -> list[_Place]:
+    by_split: dict[str, list[str]] = defaultdict(list)
+    for name in chosen:
+        by_split[str(split_and_rest(name)[0])].append(name)
+    for same in by_split.values():
+        if len(same) > 1:
+            raise DataError(f"{root} holds {', '.join(same)}, which mean the same split; keep one of them")
+    places = [
+        _Place(split, root / name, _class_folders(root / name, walk.folders(root / name), walk))
+        for split, (name,) in by_split.items()
+    ]
+    others = [name for name in folders if name not in chosen]
+    unlabelled = [name for name in others if split_of(name)]
+    for name in unlabelled:
+        _leave_unlabelled(root / name, walk)
+    others = [name for name in others if name not in unlabelled]
+    held_out = {label for place in places for label in place.classes}
+    if "train" not in by_split and others and held_out <= set(others):
+        return [_Place("train", root, _class_folders(root, others, walk)), *places]
+    walk.findings += [Finding(str(root / name), "beside the splits; not used") for name in others]
+    return places
+
+
+def _without_unlabelled(root: Path, folders: list[str], classes: list[str], walk: Walk) -> list[str]:
+    """The classes without folders that are called like a split but hold no class folders.
+
+    A class may be called "train" (there are pictures of trains); "val" and "test" are none. Raises DataError where
+    several are there, or nothing else.
+    """
+    named = {name: split_and_rest(name) for name in folders}
+    splits = [name for name, (split, rest) in named.items() if split and not rest]
+    of_classes = [name for name, (split, rest) in named.items() if split and rest]
+    kinds = {named[name][0] for name in splits}
+    if splits and (len(kinds) > 1 or len(splits) == len(folders)):
+        raise DataError(
+            f"{root}: {', '.join(splits)} are called like splits but hold no class folders; put the images of each "
+            f"class into a folder of its own, such as {splits[0]}/cat"
+        )
+    if len(of_classes) == len(folders) > 1 and len({named[name][0] for name in of_classes}) > 1:
+        raise DataError(
+            f"{root}: {', '.join(of_classes[:4])} hold a split each of a class; put them into a folder for each split, "
+            f"such as {named[of_classes[0]][0]}/{'_'.join(named[of_classes[0]][1])}"
+        )
+    left = [name for name in splits if named[name][0] != "train"]
+    for name in left:
+        _leave_unlabelled(root / name, walk)
+    return [name for name in classes if name not in left]
+
+
+def _leave_unlabelled(folder: Path, walk: Walk) -> None:
+    count = sum(1 for _ in Walk().images_below(folder, ""))
+    reason = f"called like a split, but its {count:,} images are in no class folders, so have no labels; not used"
+    walk.findings.append(Finding(str(folder), reason))
+
+
+def _wrapped(root: Path, folders: list[str], walk: Walk) -> Path | None:
+    """The only folder in another, if its name says nothing and it holds folders."""
+    if len(folders) != 1:
+        return None
+    name = folders[0]
+    says_nothing = split_and_rest(name) == (None, ()) or name == root.resolve().name
+    return root / name if says_nothing and walk.folders(root / name) else None
+
+
+def _class_folders(folder: Path, names: list[str], walk: Walk) -> list[str]:
+    """Those of the folders that lead to images of a class; what else is there is found or noted."""
+    loose = walk.images(folder)
     if loose and not names:
         raise DataError(f"{folder} holds files but no folders; put the images of each class into a folder of its own")
-    findings += [Finding(str(folder / name), "in no class folder; not used") for name in loose]
-    return [name for name in names if not _leads_back(folder / name, findings)]
+    if len(loose) <= SHOWN_LOOSE:
+        walk.findings += [Finding(str(folder / name), "in no class folder; not used") for name in loose]
+    else:
+        walk.findings.append(Finding(str(folder), f"{len(loose):,} images in no class folder; not used"))
+    return [name for name in names if not _leads_back(folder / name, walk)]
 
 
-def files_below(folder: Path, shown: str, findings: list[Finding]) -> Iterator[str]:
-    """The files below a folder, sorted, as paths that begin with `shown`; hidden ones are left out.
-
-    Links to folders are not followed; `findings` gets them. Raises DataError for a folder that cannot be listed.
-    """
-    for name in entries(folder, folders=False):
-        yield f"{shown}/{name}"
-    for name in entries(folder, folders=True):
-        if (folder / name).is_symlink():
-            findings.append(Finding(str(folder / name), "a link to a folder; not followed"))
-        else:
-            yield from files_below(folder / name, f"{shown}/{name}", findings)
-
-
-def entries(folder: Path, *, folders: bool) -> list[str]:
-    """The folders in a folder, or what is none, sorted by name; without hidden ones and what file managers leave.
-
-    Raises DataError if it cannot be listed.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if _is_folder(entry) == folders]
-    except OSError as error:
-        raise DataError(f"{folder} cannot be listed: {error.strerror}") from None
-    return sorted(name for name in names if not name.startswith(".") and name.lower() not in NOT_DATA)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        # A link that leads to itself; as a file it gets its reason when it is opened.
-        return False
-
-
-def _leads_back(folder: Path, findings: list[Finding]) -> bool:
+def _leads_back(folder: Path, walk: Walk) -> bool:
     """Whether a class folder is a link to a folder that it lies in: then it would hold all images, over and over."""
     if not folder.is_symlink() or folder.resolve() not in folder.parent.resolve().joinpath("x").parents:
         return False
-    findings.append(Finding(str(folder), "a link to a folder above it; not followed"))
+    walk.findings.append(Finding(str(folder), "a link to a folder above it; not followed"))
     return True

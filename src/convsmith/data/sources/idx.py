@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convsmith.data.images import ArrayImages, numbered
-from convsmith.data.sources.listing import Listing, labelled
+from convsmith.data.sources.listing import Listing
+from convsmith.data.sources.naming.class_names import name_classes
 from convsmith.errors import DataError
 
 PARTS = {"train": "train", "val": "val", "test": "test", "t10k": "test"}
@@ -106,7 +107,7 @@ def _classes(
     values: NDArray[np.uint8], classes: tuple[str, ...] | None, path: Path
 ) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     if classes is None:
-        return labelled([str(value) for value in values.tolist()], str(path))
+        return name_classes([str(value) for value in values.tolist()], str(path))[:2]
     if len(values) and values.max() >= len(classes):
         raise DataError(f"{path}: label {values.max()} is outside its {len(classes)} classes")
     return classes, values.astype(np.int64)

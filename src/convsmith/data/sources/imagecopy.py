@@ -30,10 +30,10 @@ FORMAT = 1
 
 IMAGES = "images"
 INDEX = "index.npz"
-TOLD = 1000
+PROGRESS_ROWS = 1000
 """Rows after which progress is told."""
 
-NONE = -1
+NO_LABEL = -1
 """The label of a row without one."""
 
 
@@ -47,8 +47,8 @@ class Row(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class Copy:
     """Rows in the order in which they were copied, N of them: `source` int32 (N,), which of the files each is of;
-    `label` int32 (N,), indices into `labels`, or NONE; `size` bytes from `offset` on, int64 (N,), in the file `path`.
-    The size is 0 where there is no image."""
+    `label` int32 (N,), indices into `labels`, or NO_LABEL; `size` bytes from `offset` on, int64 (N,), in the file
+    `path`. The size is 0 where there is no image."""
 
     path: Path
     source: NDArray[np.int32]
@@ -130,9 +130,9 @@ def _fill(
         for number, file in enumerate(files):
             for row in rows_of(file):
                 source.append(number)
-                label.append(NONE if row.label is None else labels.setdefault(row.label, len(labels)))
+                label.append(NO_LABEL if row.label is None else labels.setdefault(row.label, len(labels)))
                 size.append(stream.write(row.image or b""))
-                if len(size) % TOLD == 0 or len(size) == total:
+                if len(size) % PROGRESS_ROWS == 0 or len(size) == total:
                     progress(len(size), total)
     np.savez(
         folder / INDEX,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -12,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convsmith.data.images import ArrayImages, numbered
-from convsmith.data.sources.listing import SPLITS, Listing, labelled, rows_by_split
+from convsmith.data.sources.listing import Listing, rows_by_split
+from convsmith.data.sources.naming.class_names import name_classes
+from convsmith.data.sources.naming.split_names import SPLITS
 from convsmith.errors import DataError
 
 MAX_BYTES = 4 << 30
@@ -61,6 +65,14 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
         KeyError,
         AttributeError,
         MemoryError,
+        NotImplementedError,
+        SyntaxError,
+        RecursionError,
+        RuntimeError,
+        OverflowError,
+        TypeError,
+        struct.error,
+        tokenize.TokenError,
         zipfile.BadZipFile,
         zlib.error,
     ) as error:
@@ -89,7 +101,7 @@ def _classes(path: Path, arrays: Arrays, labels: list[NDArray[Any]]) -> tuple[tu
         raise DataError(f"{path} has names as labels in one split and integers in another")
     values = np.concatenate(labels)
     if "classes" not in arrays or values.dtype.kind == "U":
-        return labelled([str(value) for value in values.tolist()], str(path))
+        return name_classes([str(value) for value in values.tolist()], str(path))[:2]
     names = _strings(path, "classes", arrays["classes"], len(arrays["classes"]))
     if len(set(names)) < len(names):
         raise DataError(f"{path}: classes names a class twice")

@@ -6,8 +6,8 @@ the bytes are copied once, a few rows at a time, to one file in the user's cache
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,21 +18,23 @@ from convsmith.data.checks.examine import Progress
 from convsmith.data.dataset import Finding
 from convsmith.data.images import StoredImages, packed
 from convsmith.data.sources.columns import Columns, columns_of, image_column
-from convsmith.data.sources.folder import entries
-from convsmith.data.sources.imagecopy import NONE, Copy, Row, copy_images
-from convsmith.data.sources.listing import SPLITS, Listing, labelled
+from convsmith.data.sources.imagecopy import NO_LABEL, Copy, Row, copy_images
+from convsmith.data.sources.listing import Listing
 from convsmith.data.sources.manifest import read_manifest
+from convsmith.data.sources.naming.class_names import name_classes
+from convsmith.data.sources.naming.split_names import SPLITS, split_in, split_of
+from convsmith.data.sources.walk import entries
 from convsmith.errors import DataError
 
 if TYPE_CHECKING:
     from pyarrow import parquet  # type: ignore[import-untyped]
 
-ROWS = 32
+ROWS_AT_ONCE = 32
 """Rows that are decoded at a time: a few MB of photographs."""
 
-LONGEST_LABEL = 1000
+MAX_LABEL_LENGTH = 1000
 
-BUFFER = 1 << 20
+BUFFER_BYTES = 1 << 20
 """Bytes that are read at a time of each column, instead of all that a row group has of it."""
 
 
@@ -54,13 +56,13 @@ def image_set_files(folder: Path) -> list[Path]:
     as Parquet.
     """
     folders = entries(folder, folders=True)
-    if set(folders) <= SPLITS.keys():
+    if all(map(split_of, folders)):
         home = folder
     elif "data" in folders or len(folders) == 1:
         home = folder / ("data" if "data" in folders else folders[0])
     else:
         return []
-    below = [home / name for name in entries(home, folders=True) if name in SPLITS]
+    below = [home / name for name in entries(home, folders=True) if split_of(name)]
     files = sorted(file for place in (home, *below) for file in place.glob("*.parquet") if file.is_file())
     if not files:
         return []
@@ -81,7 +83,7 @@ def read_image_set(root: Path, files: Sequence[Path], progress: Progress = lambd
     findings: list[Finding] = []
     splits = _splits(root, files, findings)
     columns, total = _columns(list(splits))
-    copy = copy_images(root, list(splits), lambda file: _rows(file, columns), total, progress)
+    copy = copy_images(root, list(splits), lambda file: _rows(file, columns, _folder(root)), total, progress)
     kept = _usable(copy, root, splits, findings)
     if not len(kept):
         raise DataError(f"{root} has no image with a label")
@@ -98,7 +100,7 @@ def _opened(path: Path) -> parquet.ParquetFile:
     from pyarrow import parquet
 
     try:
-        return parquet.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False)
+        return parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False)
     except Exception as error:
         raise _damaged(path, error) from None
 
@@ -118,10 +120,9 @@ def _splits(root: Path, files: Sequence[Path], findings: list[Finding]) -> dict[
 
 
 def _split(file: Path, root: Path) -> str | None:
-    """The first word of a file's name, or of its folder's within the data set, that means a split."""
+    """The split in a file's name, or in that of its folder within the data set."""
     folder = file.parent.name if file.parent != root and file != root else ""
-    words = re.split(r"[^a-z0-9]+", f"{file.stem} {folder}".lower())
-    return next((SPLITS[word] for word in words if word in SPLITS), None)
+    return split_in(file.stem) or (split_in(folder) if folder else None)
 
 
 def _columns(files: Sequence[Path]) -> tuple[Columns, int]:
@@ -138,9 +139,9 @@ def _columns(files: Sequence[Path]) -> tuple[Columns, int]:
     return first, total
 
 
-def _rows(path: Path, columns: Columns) -> Iterator[Row]:
+def _rows(path: Path, columns: Columns, root: Path) -> Iterator[Row]:
     with _opened(path) as file:
-        batches = file.iter_batches(batch_size=ROWS, columns=[columns.image, columns.label])
+        batches = file.iter_batches(batch_size=ROWS_AT_ONCE, columns=[columns.image, columns.label])
         while True:
             try:
                 batch = next(batches, None)
@@ -150,17 +151,25 @@ def _rows(path: Path, columns: Columns) -> Iterator[Row]:
             except Exception as error:  # whatever Arrow meets in a damaged file
                 raise _damaged(path, error) from None
             for image, label in zip(images, labels, strict=True):
-                if isinstance(label, str) and len(label) > LONGEST_LABEL:
+                if isinstance(label, str) and len(label) > MAX_LABEL_LENGTH:
                     raise DataError(
                         f"{path}: column {columns.label} has a text of {len(label):,} characters; no class is"
                     )
-                yield Row(_bytes(image), _label(label))
+                yield Row(_bytes(image, (path.parent, root)), _label(label))
 
 
-def _bytes(cell: Any) -> bytes | None:
-    """Of the hub's struct, the bytes: its path is what the file was called once."""
-    content = cell["bytes"] if isinstance(cell, dict) else cell
-    return content if isinstance(content, bytes) else None
+def _bytes(cell: Any, folders: Sequence[Path]) -> bytes | None:
+    """Of the hub's struct, the bytes, or where there are none, those of the file at its path in one of the folders."""
+    if not isinstance(cell, dict):
+        return cell if isinstance(cell, bytes) else None
+    content, path = cell["bytes"], cell.get("path")
+    if isinstance(content, bytes) or not isinstance(path, str):
+        return content if isinstance(content, bytes) else None
+    for folder in folders:
+        with suppress(OSError, ValueError):
+            if (folder / path).is_file():
+                return (folder / path).read_bytes()
+    return None
 
 
 def _label(cell: int | str | None) -> str | None:
@@ -170,7 +179,7 @@ def _label(cell: int | str | None) -> str | None:
 def _usable(copy: Copy, root: Path, splits: dict[Path, str], findings: list[Finding]) -> NDArray[np.int64]:
     """The rows with an image and a label."""
     images, files = _images(copy, root, list(splits)), list(splits)
-    unlabelled = copy.label == NONE
+    unlabelled = copy.label == NO_LABEL
     for number, file in enumerate(files):
         rows = copy.source == number
         if rows.any() and unlabelled[rows].all():
@@ -187,8 +196,9 @@ def _classes(
     """Class names in order, and the label of each row that is kept."""
     values = [copy.labels[label] for label in np.unique(copy.label[kept]).tolist()]
     if columns.classes is None:
-        classes, _ = labelled(values, str(root))
-        place = {name: label for label, name in enumerate(classes)}
+        classes, numbers, notes = name_classes(values, str(root))
+        findings += notes
+        place = dict(zip(values, numbers.tolist(), strict=True))
     else:
         beyond = next((value for value in values if int(value) >= len(columns.classes)), None)
         if beyond is not None:
@@ -198,7 +208,7 @@ def _classes(
         place = {str(label): index for index, label in enumerate(used)}
         if unused := [name for name in columns.classes if name not in classes]:
             findings.append(Finding(str(root), f"no image of the classes {', '.join(unused)}; they are not used"))
-    by_code = np.array([place.get(name, NONE) for name in copy.labels], np.int64)
+    by_code = np.array([place.get(name, NO_LABEL) for name in copy.labels], np.int64)
     return classes, by_code[copy.label[kept]]
 
 

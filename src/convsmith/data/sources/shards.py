@@ -1,8 +1,9 @@
 """WebDataset shards: tar files of images with their labels, read in place and written with an index of checksums.
 
-A sample is the members whose names are alike up to their first dot: `000042.jpg` and `000042.cls`. Its class is the
-text of the `.cls` member: a name, or with our index a number. Where each image lies in its shard is read once;
-afterwards any image is one read at its offset. Nothing is unpacked, and members' names are never used as paths.
+A sample is the members whose names are alike up to their last dot, or where that tells nothing, up to their first:
+`000042.jpg` and `000042.cls`. Its class is the text of the `.cls` member: a name, or with our index a number. Where
+each image lies in its shard is read once; afterwards any image is one read at its offset. Nothing is unpacked, and
+members' names are never used as paths.
 """
 
 from __future__ import annotations
@@ -14,24 +15,33 @@ import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from convsmith.data.checks.examine import examine
 from convsmith.data.dataset import Finding
-from convsmith.data.images import ArrayImages, FileImages, StoredImages, packed
-from convsmith.data.sources.listing import SPLITS, Listing, labelled, rows_by_split
-from convsmith.data.sources.tar import DAMAGE, regular
+from convsmith.data.decode.image import PREFIX_BYTES, SUFFIXES, format_of
+from convsmith.data.images import AnyImages, ArrayImages, FileImages, StoredImages, packed
+from convsmith.data.sources.listing import Listing, rows_by_split
+from convsmith.data.sources.naming.class_names import name_classes
+from convsmith.data.sources.naming.leftovers import SHARD_FORMAT, SHARD_INDEX, is_leftover, is_shard_index
+from convsmith.data.sources.naming.split_names import SPLITS, split_in, split_of
+from convsmith.data.sources.tar import TAR_ERRORS, regular
+from convsmith.data.sources.walk import entries
 from convsmith.errors import DataError, UsageError
 
-INDEX = "index.json"
-FORMAT = "convsmith shards 1"
-IMAGES = frozenset(("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm"))
+INDEX = SHARD_INDEX
+FORMAT = f"{SHARD_FORMAT} 1"
 LABEL = "cls"
-LONGEST_LABEL = 4096
+MAX_LABEL_LENGTH = 4096
 """Bytes of a `.cls` member that are read at most."""
+
+SHOWN = 20
+"""Unusable files that a refusal names."""
 
 SHARD_BYTES = 512 << 20
 """Bytes after which a new shard is begun: large enough for sequential reading, small enough to copy."""
@@ -57,17 +67,17 @@ class _Sample:
 
 
 def is_shards(folder: Path) -> bool:
-    """Whether a folder holds shards: our index, or tar files and no folders."""
-    if (folder / INDEX).is_file():
+    """Whether a folder holds shards: our index, or tar files, in it or in folders that are called like splits."""
+    if is_shard_index(folder / INDEX):
         return True
-    return any(folder.glob("*.tar")) and not any(entry.is_dir() for entry in folder.iterdir())
+    return bool(_tars(folder)) and all(map(split_of, entries(folder, folders=True)))
 
 
 def read_shards(folder: Path) -> Listing:
     """Lists the images in a folder's shards, by shard and place.
 
-    The split is the index's, else what a shard's name begins with (`train-000.tar`), else "train". Raises DataError
-    naming the shard that is missing, damaged or not of the index's size.
+    The split is the index's, else the one in a shard's name or its folder's (`pets-train-000.tar`), else "train".
+    Raises DataError naming the shard that is missing, damaged or not of the index's size.
     """
     classes, files = _index_or_names(folder)
     samples: list[_Sample] = []
@@ -82,19 +92,24 @@ def read_shards(folder: Path) -> Listing:
     if not samples:
         raise DataError(f"{folder} holds no samples; expected members like 000.jpg and 000.{LABEL} in its tar files")
     names = [_class_name(sample, classes, files[place][0]) for sample, place in zip(samples, places, strict=True)]
-    found_classes, labels = labelled(names, str(folder))
+    found_classes, labels, notes = name_classes(names, str(folder), splits)
     if classes is not None:  # the index's order, also where a class has no image
         labels = np.array([classes.index(name) for name in names], dtype=np.int64)
     images = StoredImages(
         folder,
-        packed(f"{files[place][0].name}/{sample.member}" for sample, place in zip(samples, places, strict=True)),
-        packed(path.name for path, _ in files),
+        packed(
+            f"{files[place][0].relative_to(folder).as_posix()}/{sample.member}"
+            for sample, place in zip(samples, places, strict=True)
+        ),
+        packed(path.relative_to(folder).as_posix() for path, _ in files),
         np.array(places, np.int32),
         np.array([sample.offset for sample in samples], np.int64),
         np.array([sample.size for sample in samples], np.int64),
     )
     rows = rows_by_split(splits, str(folder))
-    return Listing(folder.resolve().name, classes or found_classes, images, labels, rows, folder, tuple(findings))
+    return Listing(
+        folder.resolve().name, classes or found_classes, images, labels, rows, folder, tuple(findings), notes
+    )
 
 
 def read_unlabelled(source: Path) -> StoredImages:
@@ -111,11 +126,11 @@ def read_unlabelled(source: Path) -> StoredImages:
     for number, path in enumerate(files):
         with _reading(path) as archive:
             for member in regular(archive, path.stat().st_size):
-                if _key(member.name)[1] in IMAGES:
-                    names.append(f"{path.name}/{member.name}")
+                if _is_image(member.name):
+                    names.append(f"{path.relative_to(folder).as_posix()}/{member.name}")
                     places.append((number, member.offset_data, member.size))
     place, offset, size = np.array(places, np.int64).reshape(-1, 3).T
-    containers = packed(path.name for path in files)
+    containers = packed(path.relative_to(folder).as_posix() for path in files)
     return StoredImages(folder, packed(names), containers, place.astype(np.int32), offset, size)
 
 
@@ -138,11 +153,12 @@ def verify_shards(folder: Path, progress: Callable[[str], None] = lambda file: N
 def pack(listing: Listing, out: Path, shard_bytes: int = SHARD_BYTES) -> list[Shard]:
     """Writes a data set's images, their bytes as they are, to shards in a new folder; the index last.
 
-    Images in memory become PNG files. Files that cannot be read are refused, with their names. Raises UsageError if
-    the folder is there and not empty; DataError for a file that cannot be read.
+    Images in memory become PNG files. Raises UsageError if the folder is there and not empty; DataError naming the
+    files that cannot be used, before anything is written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} is there already; give a new folder")
+        raise UsageError(f"{out} is there already; give a new folder", settings="out")
+    _check_usable(listing)
     out.mkdir(parents=True, exist_ok=True)
     shards = [
         shard
@@ -181,42 +197,77 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     archive.addfile(header, io.BytesIO(content))
 
 
-def _content(images: ArrayImages | FileImages, row: int) -> tuple[str, bytes]:
+def _content(images: AnyImages, row: int) -> tuple[str, bytes]:
     """The suffix and bytes of an image file."""
     if isinstance(images, ArrayImages):
         stream = io.BytesIO()
         pixels = images.array[row]
         Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(stream, "PNG")
         return "png", stream.getvalue()
-    suffix = images.path(row).suffix[1:].lower()
+    assert isinstance(images, FileImages)
     try:
         source = images.source(row)
-        return suffix if suffix in IMAGES else "jpg", source if isinstance(source, bytes) else source.read_bytes()
+        content = source if isinstance(source, bytes) else source.read_bytes()
     except OSError as error:
         raise DataError(f"{images.name(row)} cannot be read: {error.strerror}") from None
+    suffix = images.path(row).suffix.lower()
+    if suffix not in SUFFIXES:
+        suffix = f".{(format_of(content[:PREFIX_BYTES]) or 'jpeg').lower()}"
+    return suffix[1:], content
 
 
 def _samples(path: Path, findings: list[Finding]) -> Iterator[_Sample]:
     """The samples of a shard in order; what is incomplete is found and left out. Raises DataError if it is damaged."""
-    image: tarfile.TarInfo | None = None
-    label: str | None = None
-    key = ""
     with _reading(path) as archive:
-        for member in (*regular(archive, path.stat().st_size), None):
-            now = "" if member is None else _key(member.name)[0]
-            if now != key or member is None:
-                if image is not None and label is not None:
-                    yield _Sample(image.name, image.offset_data, image.size, label)
-                elif image is not None or label is not None:
-                    lacks = "a label" if label is None else "an image"
-                    findings.append(Finding(f"{path}/{key}", f"has not {lacks}; not used"))
-                image, label, key = None, None, now
-            if member is not None:
-                suffix = _key(member.name)[1]
-                if suffix in IMAGES:
-                    image = member
-                elif suffix == LABEL:
-                    label = _text(archive, member)
+        for key, members in groupby(regular(archive, path.stat().st_size), lambda member: _key(member.name)):
+            images: dict[str, tarfile.TarInfo] = {}
+            labels: dict[str, str] = {}
+            for member in members:
+                stem, suffix = _stem(member.name)
+                if suffix == LABEL:
+                    labels[stem] = _text(archive, member)
+                elif _is_image(member.name):
+                    images[stem] = member
+            yield from _pairs(f"{path}/{key}", images, labels, findings)
+
+
+def _pairs(
+    key: str, images: dict[str, tarfile.TarInfo], labels: dict[str, str], findings: list[Finding]
+) -> Iterator[_Sample]:
+    """The samples among members whose names are alike up to their first dot; the rest is found, or is of a sample."""
+    if len(images) == len(labels) == 1:  # 7.input.jpg and 7.cls
+        images = dict(zip(labels, images.values(), strict=True))
+    paired = [stem for stem in images if stem in labels]
+    for stem in paired:
+        member = images[stem]
+        yield _Sample(member.name, member.offset_data, member.size, labels[stem])
+    for lacking, has in (("a label", images.keys() - labels), ("an image", labels.keys() - images)):
+        if has and not (lacking == "a label" and len(paired) == 1):  # else a mask or such, beside the image
+            subject = key if len(has) == 1 else f"{key} ({len(has):,} members)"
+            findings.append(Finding(subject, f"has no {lacking.partition(' ')[2]}; not used"))
+
+
+def _check_usable(listing: Listing) -> None:
+    reasons = examine(listing.images, lambda done, total: None).reasons
+    if reasons:
+        named = [f"{listing.images.name(row)}: {reason}" for row, reason in sorted(reasons.items())]
+        more = f"; and {len(named) - SHOWN:,} more" if len(named) > SHOWN else ""
+        files = "1 file is no usable image" if len(named) == 1 else f"{len(named):,} files are no usable images"
+        raise DataError(f"{listing.name}: {files}: {'; '.join(named[:SHOWN])}{more}")
+
+
+def _tars(folder: Path) -> list[Path]:
+    """The shards in a folder, and in folders in it that are called like splits."""
+    splits = [folder / name for name in entries(folder, folders=True) if split_of(name)]
+    places = (folder, *splits)
+    return sorted(
+        place / name for place in places for name in entries(place, folders=False) if name.lower().endswith(".tar")
+    )
+
+
+def _split_of(shard: Path, folder: Path) -> str:
+    inner = split_of(shard.parent.name) if shard.parent != folder else None
+    return split_in(shard.stem) or inner or "train"
 
 
 @contextmanager
@@ -225,22 +276,31 @@ def _reading(path: Path) -> Iterator[tarfile.TarFile]:
     try:
         with tarfile.open(path, "r:") as archive:
             yield archive
-    except DAMAGE as error:
+    except TAR_ERRORS as error:
         raise DataError(f"{path} is damaged: {error}") from None
 
 
-def _key(name: str) -> tuple[str, str]:
-    """The sample that a member belongs to, and what of it the member is."""
+def _key(name: str) -> str:
+    """A member's name up to its first dot: what WebDataset calls a sample."""
     path = PurePosixPath(name)
-    stem, _, suffix = path.name.partition(".")
-    return str(path.with_name(stem or "_")), suffix.lower()
+    return str(path.with_name(path.name.partition(".")[0] or "_"))
+
+
+def _stem(name: str) -> tuple[str, str]:
+    """A member's name up to its last dot, and what follows, in lower case."""
+    stem, _, suffix = name.rpartition(".")
+    return stem, suffix.lower()
+
+
+def _is_image(name: str) -> bool:
+    return f".{_stem(name)[1]}" in SUFFIXES and not is_leftover(PurePosixPath(name).name)
 
 
 def _text(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
     file = archive.extractfile(member)
-    if file is None or member.size > LONGEST_LABEL:
+    if file is None or member.size > MAX_LABEL_LENGTH:
         raise ValueError(f"{member.name} is no label")
-    return file.read(LONGEST_LABEL).decode().strip()
+    return file.read(MAX_LABEL_LENGTH).decode().strip()
 
 
 def _class_name(sample: _Sample, classes: tuple[str, ...] | None, shard: Path) -> str:
@@ -249,12 +309,6 @@ def _class_name(sample: _Sample, classes: tuple[str, ...] | None, shard: Path) -
     if not sample.label.isdecimal() or int(sample.label) >= len(classes):
         raise DataError(f"{shard}/{sample.member}: class {sample.label!r}; the index has {len(classes)}")
     return classes[int(sample.label)]
-
-
-def _split_of(file: str) -> str:
-    """The split that a shard's name begins with."""
-    begins = [name for name in SPLITS if file.lower().startswith(name)]
-    return max(begins, key=len) if begins else "train"
 
 
 def _sound(folder: Path, shard: Shard) -> Path:
@@ -271,7 +325,7 @@ def _index_or_names(folder: Path) -> tuple[tuple[str, ...] | None, list[tuple[Pa
     """The classes, if there is an index that lists them, and the shards with their splits."""
     classes, shards = _read_index(folder)
     if shards is None:
-        return None, [(path, _split_of(path.name)) for path in sorted(folder.glob("*.tar"))]
+        return None, [(path, _split_of(path, folder)) for path in _tars(folder)]
     return classes, [(_sound(folder, shard), shard.split) for shard in shards]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from convsmith.data.images import StoredImages, packed
 from convsmith.errors import DataError
 
-DAMAGE = (tarfile.TarError, OSError, ValueError, OverflowError)
+TAR_ERRORS = (tarfile.TarError, OSError, ValueError, OverflowError)
 """What the reader raises on a damaged archive; a size may not fit a file's offsets."""
 
 
@@ -43,7 +43,7 @@ def read_tar(path: Path, root: Path) -> StoredImages:
     try:
         with tarfile.open(path, "r:") as archive:
             return _stored(path, root, path, archive, 0, path.stat().st_size)
-    except DAMAGE as error:
+    except TAR_ERRORS as error:
         raise DataError(f"{path} is damaged: {_words(error)}") from None
 
 
@@ -67,7 +67,7 @@ def read_tar_of_tars(path: Path, root: Path) -> Iterator[tuple[str, StoredImages
                         _stored(name, root, path, archive, member.offset_data, member.size),
                     )
                 inner = ""
-    except DAMAGE as error:
+    except TAR_ERRORS as error:
         raise DataError(f"{path / inner} is damaged: {_words(error)}") from None
 
 

@@ -34,6 +34,7 @@ from convsmith.network.ops.pointwise import (
     Softshrink,
 )
 from convsmith.network.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, LpPool, MaxPool, Reduce
+from convsmith.network.ops.quantize import Quantize
 from convsmith.network.ops.rearrange import (
     ChannelShuffle,
     Expand,
@@ -93,6 +94,7 @@ OPS: dict[str, type[Op]] = {
         PixelUnshuffle,
         Power,
         PReLU,
+        Quantize,
         RadialBasis,
         Reduce,
         Repeat,
@@ -159,6 +161,7 @@ __all__ = [
     "PixelShuffle",
     "PixelUnshuffle",
     "Power",
+    "Quantize",
     "RMSNorm",
     "RadialBasis",
     "Reduce",

@@ -22,17 +22,17 @@ IMAGES_SHOWN = 400_000
 EPOCHS = (24, 60)
 BATCH = 128
 
-SPARE = 4
+PARAMS_AN_IMAGE = 4
 """Parameters for each training image above which a network gets more weight decay and random crops: LeNet-5 on
 Fashion-MNIST, with one, only learns more slowly with them."""
 
-AREA = 0.35
+CROP_AREA = 0.35
 """The smallest part of a picture that is cut out of it in training."""
 
-STEPS = 100
+EPOCH_UPDATES = 100
 """Updates in an epoch, at least: half as many images see as many updates as batches of 128 give them."""
 
-DEEP = 5
+DEEP_LAYERS = 5
 """Layers with weights, LeNet-5's, above which a network without batch norm gets AlexNet's rate. At LeNet-5's,
 SqueezeNet on Fashion-MNIST stays at chance."""
 
@@ -47,7 +47,9 @@ def default_epochs(train_images: int) -> int:
     return int(np.clip(round(IMAGES_SHOWN / train_images), *EPOCHS))
 
 
-def default_recipe(network: Network, dataset: Dataset, preprocess: Preprocess, *, epochs: int, seed: int) -> Recipe:
+def default_recipe(
+    network: Network, dataset: Dataset, preprocess: Preprocess, *, epochs: int | None = None, seed: int = 0
+) -> Recipe:
     """SGD with Nesterov momentum, one warm-up epoch, then a cosine (He et al. 2019, Bag of tricks, section 3).
 
     The peak rate is 0.1 for a batch of 128 with batch norm (He et al. 2015, section 4.2), scaled linearly with the
@@ -59,15 +61,16 @@ def default_recipe(network: Network, dataset: Dataset, preprocess: Preprocess, *
     its class. Classes count by their inverse frequency where one has over three times another's images.
     """
     train = dataset.split("train")
-    batch = int(np.clip(2 ** int(np.log2(max(1, len(train) / STEPS))), 8, BATCH))
+    epochs = epochs or default_epochs(len(train))
+    batch = int(np.clip(2 ** int(np.log2(max(1, len(train) / EPOCH_UPDATES))), 8, BATCH))
     normed = _is_normed(network)
-    deep = sum(isinstance(node.op, Conv | Linear) for node in network) > DEEP
+    deep = sum(isinstance(node.op, Conv | Linear) for node in network) > DEEP_LAYERS
     counts = np.bincount(train.labels, minlength=len(dataset.classes))
     return Recipe(
         epochs=epochs,
         batch_size=min(batch, len(train)),
         optimizer="sgd",
-        learning_rate=(0.1 if normed else 0.01 if deep else 0.05) * _rate_share(batch / BATCH, linear=normed),
+        learning_rate=(0.1 if normed else 0.01 if deep else 0.05) * _lr_scale(batch / BATCH, linear=normed),
         weight_decay=5e-4 if normed or not overfits(network, dataset) else 1e-3,
         warmup_epochs=min(1.0, epochs / 4),
         label_smoothing=0.2 if written_characters(dataset.classes) else 0.1,
@@ -112,13 +115,13 @@ def with_batch(recipe: Recipe, network: Network, batch_size: int) -> Recipe:
     Optimizers that divide by the gradients' size, AdamW and LAMB, always have the root (You et al. 2020, table 4).
     """
     linear = _is_normed(network) and recipe.optimizer in ("sgd", "rmsprop")
-    share = _rate_share(batch_size / recipe.batch_size, linear=linear)
+    share = _lr_scale(batch_size / recipe.batch_size, linear=linear)
     return replace(recipe, batch_size=batch_size, learning_rate=recipe.learning_rate * share)
 
 
-def _rate_share(batch_share: float, *, linear: bool) -> float:
+def _lr_scale(batch_ratio: float, *, linear: bool) -> float:
     """What a rate is multiplied by where the batch is."""
-    return batch_share if linear else sqrt(batch_share)
+    return batch_ratio if linear else sqrt(batch_ratio)
 
 
 def _is_normed(network: Network) -> bool:
@@ -127,7 +130,7 @@ def _is_normed(network: Network) -> bool:
 
 def overfits(network: Network, dataset: Dataset) -> bool:
     """Whether the network has so many parameters for each training image that it could learn the data by heart."""
-    return bool(cost_of(network).params > SPARE * len(dataset.split("train")))
+    return bool(cost_of(network).params > PARAMS_AN_IMAGE * len(dataset.split("train")))
 
 
 def default_augment(network: Network, dataset: Dataset, preprocess: Preprocess) -> Augment:
@@ -138,7 +141,7 @@ def default_augment(network: Network, dataset: Dataset, preprocess: Preprocess) 
     """
     side = preprocess.crop[0]
     padding = max(1, side // 16) if side <= SMALL_SIDE and overfits(network, dataset) else 0
-    return class_keeping_augment(dataset, preprocess, area=AREA, padding=padding)
+    return class_keeping_augment(dataset, preprocess, area=CROP_AREA, padding=padding)
 
 
 def class_keeping_augment(

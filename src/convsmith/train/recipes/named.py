@@ -12,12 +12,12 @@ from convsmith.data.dataset import SMALL_SIDE, Dataset
 from convsmith.errors import UnknownNameError, UsageError
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
-from convsmith.train.recipes.default import AREA, class_keeping_augment, default_epochs, default_recipe
+from convsmith.train.recipes.default import CROP_AREA, class_keeping_augment, default_epochs, default_recipe
 from convsmith.train.recipes.papers import PAPERS, NamedRecipe
 from convsmith.train.recipes.recipe import FineTuning, Recipe
 from convsmith.train.recipes.schedule import Schedule
 from convsmith.transform.part import stages, takes_side
-from convsmith.zoo.registry import find
+from convsmith.zoo.registry import origin_of
 
 DEFAULT = "default"
 PAPER = "paper"
@@ -50,10 +50,8 @@ def usual_epochs(name: str, train_images: int) -> int:
 
 
 def _paper_of(network: Network) -> str:
-    try:
-        family = find(network.name)[0].family_name
-    except UnknownNameError:
-        family = ""
+    origin = origin_of(network)
+    family = origin.family if origin else ""
     for recipe in reversed(PAPERS):
         if any(fnmatchcase(family, pattern) for pattern in recipe.families):
             return recipe.name
@@ -107,14 +105,14 @@ def _strong(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: 
 
 
 def _sam(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: int | None, seed: int) -> Recipe:
-    return replace(_default(network, dataset, preprocess, epochs, seed), name="sam", sharpness=0.05)
+    return replace(_default(network, dataset, preprocess, epochs, seed), name="sam", sam_rho=0.05)
 
 
 def _erasing(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: int | None, seed: int) -> Recipe:
     passes = epochs or usual_epochs("erasing", len(dataset.split("train")))
     recipe = _default(network, dataset, preprocess, passes, seed)
     padding = max(1, preprocess.crop[0] // 8)
-    moved = class_keeping_augment(dataset, preprocess, area=AREA, padding=padding)
+    moved = class_keeping_augment(dataset, preprocess, area=CROP_AREA, padding=padding)
     return replace(recipe, name="erasing", augment=replace(moved, erase=0.5))
 
 
@@ -178,7 +176,7 @@ RECIPES: dict[str, NamedRecipe] = {
         NamedRecipe(
             "sam",
             "Foret et al. 2021 (arXiv 2010.01412)",
-            "the default with sharpness-aware minimization, rho 0.05; each step is twice the work",
+            "the default with sam_rho-aware minimization, rho 0.05; each step is twice the work",
             _sam,
         ),
         NamedRecipe(
@@ -198,8 +196,8 @@ RECIPES: dict[str, NamedRecipe] = {
         NamedRecipe(
             "fixres",
             "Touvron et al. 2019 (arXiv 1906.06423), section 4.2, and the authors' code",
-            "for `--pretrained MODEL --side N`: the classifier and the last batch norm of a model of the same classes "
-            "are trained on at the side that it is to be tested at, on images as in test; a third of the epochs",
+            "for a pretrained model of the same classes at another side: its classifier and its last batch norm "
+            "are trained further at the side that it will be tested at, on images as in test; a third of the epochs",
             _fixres,
         ),
         *PAPERS,

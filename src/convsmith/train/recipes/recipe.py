@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
+from convsmith import records
 from convsmith.data.augment.augment import Augment
 from convsmith.data.augment.mixing import Mixing
 from convsmith.errors import UsageError
@@ -44,7 +44,7 @@ class FineTuning:
             ("norms", self.norms >= 0, "at least 0"),
         ):
             if not right:
-                raise UsageError(f"{name} is {getattr(self, name)}; it must be {what}")
+                raise UsageError(f"must be {what}, not {getattr(self, name)}", settings=name)
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,11 @@ class Recipe:
     - `weight_decay` acts on tensors of two dimensions or more: not on biases and norms.
     - `clip_norm`: gradients are scaled down to this norm, all of them together, where it is larger.
     - `accumulate`: the batch goes through the network in so many parts, whose gradients are added up.
-    - `sharpness`: gradients are taken at the worst point this far away (SAM's rho, Foret et al. 2021, arXiv
+    - `sam_rho`: gradients are taken at the worst point this far away (SAM's rho, Foret et al. 2021, arXiv
       2010.01412), which doubles the work; None: where the weights are.
     - `loss` and `label_smoothing`: see `Objective`. `mixing`: see `Mixing`.
+    - `epoch_steps`: updates in an epoch; None: as many whole batches as the training images give. Fewer see a random
+      part of the images in each epoch.
     - `repeats`: a batch holds each of its images so many times, changed differently (Hoffer et al. 2020, arXiv
       1901.09335); an epoch is as long as ever, so it sees a part of the images.
     - `sides`: images are scaled to this share of the network's side at the beginning and, in the last quarter, at the
@@ -70,6 +72,7 @@ class Recipe:
       (Huang et al. 2016, arXiv 1603.09382).
     - `ema_decay`: an exponential moving average of the weights is kept, evaluated and delivered; None: none.
     - `patience`: epochs without a better val accuracy after which training stops; None: never.
+    - `recover`: where training diverges, it goes on from the last checkpoint at half the rate.
     - `class_weighting` "balanced": a class's loss counts N / (classes * images of the class).
     - `precision`, `memory_format`, and whether the network is `compiled`: None lets a short measured probe choose.
 
@@ -90,14 +93,16 @@ class Recipe:
     schedule: Schedule = COSINE
     clip_norm: float | None = None
     accumulate: int = 1
-    sharpness: float | None = None
+    sam_rho: float | None = None
     loss: Loss = "cross_entropy"
     label_smoothing: float = 0.0
     ema_decay: float | None = None
     patience: int | None = None
+    recover: bool = False
     class_weighting: ClassWeighting = "none"
     augment: Augment = field(default_factory=Augment)
     mixing: Mixing = field(default_factory=Mixing)
+    epoch_steps: int | None = None
     repeats: int = 1
     sides: tuple[float, float] = (1.0, 1.0)
     stochastic_depth: float = 0.0
@@ -118,7 +123,8 @@ class Recipe:
             ("epsilon", self.epsilon is None or self.epsilon > 0, "above 0, or none"),
             ("clip_norm", self.clip_norm is None or self.clip_norm > 0, "above 0, or none"),
             ("accumulate", 1 <= self.accumulate <= self.batch_size, f"from 1 to the batch of {self.batch_size}"),
-            ("sharpness", self.sharpness is None or self.sharpness > 0, "above 0, or none"),
+            ("sam_rho", self.sam_rho is None or self.sam_rho > 0, "above 0, or none"),
+            ("epoch_steps", self.epoch_steps is None or self.epoch_steps >= 1, "at least 1, or none"),
             ("repeats", self.repeats >= 1, "at least 1"),
             ("sides", all(0 < side <= 1 for side in self.sides), "shares above 0, at most 1"),
             ("stochastic_depth", 0 <= self.stochastic_depth < 1, "from 0 to below 1"),
@@ -129,7 +135,7 @@ class Recipe:
             ("seed", self.seed >= 0, "at least 0"),
         ):
             if not right:
-                raise UsageError(f"{name} is {getattr(self, name)}; it must be {what}")
+                raise UsageError(f"must be {what}, not {getattr(self, name)}", settings=name)
 
     def __str__(self) -> str:
         return (
@@ -138,19 +144,10 @@ class Recipe:
         )
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        data: dict[str, Any] = records.to_json(self)
+        return data
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
+    def from_json(cls, data: object) -> Self:
         """The recipe that `to_json` wrote. Raises UsageError for a field that is missing, unknown or out of range."""
-        try:
-            parts: dict[str, Any] = {
-                "augment": Augment.from_json(data["augment"]),
-                "mixing": Mixing.from_json(data["mixing"]),
-                "schedule": Schedule.from_json(data["schedule"]),
-                "fine_tuning": FineTuning(**data["fine_tuning"]),
-                "sides": tuple(data["sides"]),
-            }
-            return cls(**{**data, **parts})
-        except (TypeError, KeyError) as error:
-            raise UsageError(f"not a training recipe: {error}") from None
+        return records.from_json(cls, data, "a training recipe")

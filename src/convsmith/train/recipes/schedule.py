@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import Literal
 
 from convsmith.errors import UsageError
 
@@ -38,37 +37,38 @@ class Schedule:
             ("every", self.every > 0, "above 0 epochs"),
         ):
             if not right:
-                raise UsageError(f"schedule: {name} is {getattr(self, name)}; it must be {what}")
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        return cls(**{**data, "drops": tuple(data["drops"])})
+                raise UsageError(f"must be {what}, not {getattr(self, name)}", settings=f"schedule.{name}")
 
 
 COSINE = Schedule()
 
 
-def learning_rate(
-    step: int, *, peak: float, warmup_steps: int, total_steps: int, epoch_steps: int = 1, schedule: Schedule = COSINE
-) -> float:
-    """Linear from peak / warmup_steps up to the peak (Goyal et al. 2017, arXiv 1706.02677, 2.2), then as scheduled.
+@dataclass(frozen=True)
+class Updates:
+    """How many updates a training has in all, in its warm-up, and in an epoch."""
 
-    `step` counts updates from 0; `epoch_steps` are the updates of an epoch.
+    total: int
+    warmup: int = 0
+    epoch: int = 1
+
+
+def learning_rate(step: int, peak: float, updates: Updates, schedule: Schedule = COSINE) -> float:
+    """Linear from peak / warm-up updates to the peak (Goyal et al. 2017, arXiv 1706.02677, 2.2), then as scheduled.
+
+    `step` counts updates from 0.
     """
-    if step < warmup_steps:
-        return peak * (step + 1) / warmup_steps
-    passed = min(1.0, (step - warmup_steps) / max(1, total_steps - warmup_steps))
+    if step < updates.warmup:
+        return peak * (step + 1) / updates.warmup
+    after_warmup = step - updates.warmup
+    passed = min(1.0, after_warmup / max(1, updates.total - updates.warmup))
     match schedule.decay:
         case "cosine":
             return peak * 0.5 * (1 + math.cos(math.pi * passed))
         case "linear":
             return peak * (1 - passed)
         case "steps":
-            return peak * schedule.factor ** sum(step >= round(drop * total_steps) for drop in schedule.drops)
+            return peak * schedule.factor ** sum(step >= round(drop * updates.total) for drop in schedule.drops)
         case "exponential":
-            return peak * schedule.factor ** ((step - warmup_steps) // max(1, round(schedule.every * epoch_steps)))
+            return peak * schedule.factor ** (after_warmup // max(1, round(schedule.every * updates.epoch)))
         case "constant":
             return peak

@@ -15,7 +15,7 @@ class Started:
     steps_per_epoch: int
     batch_size: int
     train_images: int
-    plan: str
+    arithmetic: str = ""
     epoch: int = 0
     step: int = 0
 
@@ -45,18 +45,27 @@ class Noticed:
     text: str
 
 
-Event = Started | EpochEnded | Noticed
+@dataclass(frozen=True)
+class StepEnded:
+    """One update is done: `step` of the epoch that follows `epoch` whole ones, from 1. Not logged."""
+
+    epoch: int
+    step: int
 
 
-def to_json(event: Event) -> dict[str, Any]:
+LoggedEvent = Started | EpochEnded | Noticed
+Event = LoggedEvent | StepEnded
+
+
+def to_json(event: LoggedEvent) -> dict[str, Any]:
     """A line of log.jsonl: the event's name and its fields."""
     return {"event": type(event).__name__.lower(), **asdict(event)}
 
 
-KINDS: dict[str, type[Event]] = {kind.__name__.lower(): kind for kind in (Started, EpochEnded, Noticed)}
+KINDS: dict[str, type[LoggedEvent]] = {kind.__name__.lower(): kind for kind in (Started, EpochEnded, Noticed)}
 
 
-def from_json(data: object) -> Event:
+def from_json(data: object) -> LoggedEvent:
     """The event of a line of log.jsonl. Fields that this version does not know are left out, so that logs of later
     versions can be read; those that came later have defaults, so that older logs can.
 

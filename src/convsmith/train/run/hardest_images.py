@@ -11,28 +11,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convsmith.errors import DataError, RunFolderError
-from convsmith.train.run.folder import WORST_FILE
+from convsmith.train.run.folder import HARDEST_FILE
 
 if TYPE_CHECKING:  # whoever lists runs reads this file, and needs no arrays for it
     import numpy as np
     from numpy.typing import NDArray
 
     from convsmith.data.dataset import Split
-    from convsmith.evaluate.predictions import Answers
+    from convsmith.evaluation.predictions import Answers
 
-SHOWN = 12
+IMAGES_SHOWN = 12
 
-SIDE = 96
+THUMBNAIL_SIDE = 96
 """Pixels of a thumbnail's longer side, about."""
 
-LARGEST = 1 << 22
+LARGEST_FILE_BYTES = 1 << 22
 """Bytes of the file that are read: a dozen thumbnails take a twentieth of it."""
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
-class WorstImage:
+class HardImage:
     """An image with a high loss (cross-entropy in nats): its name, its class, what it was called, a small PNG."""
 
     name: str
@@ -54,21 +54,21 @@ class WorstImage:
             return np.asarray(image.convert("RGB"))
 
 
-def worst_images(split: Split, answers: Answers, classes: Sequence[str]) -> tuple[WorstImage, ...]:
-    """The images of the highest losses, the highest first, at most `SHOWN`; those that cannot be read are left out."""
+def hardest_images(split: Split, answers: Answers, classes: Sequence[str]) -> tuple[HardImage, ...]:
+    """The images with the highest losses, the highest first, at most `IMAGES_SHOWN`; unreadable ones are skipped."""
     found = []
-    for place in answers.worst(SHOWN):
+    for place in answers.hardest(IMAGES_SHOWN):
         row = int(answers.rows[place])
         try:
             pixels = split.images[row]
         except (DataError, OSError):
             continue
         label, predicted = classes[split.labels[row]], classes[answers.predicted[place]]
-        found.append(WorstImage(split.images.name(row), label, predicted, float(answers.losses[place]), _png(pixels)))
+        found.append(HardImage(split.images.name(row), label, predicted, float(answers.losses[place]), _png(pixels)))
     return tuple(found)
 
 
-def write_worst(run_dir: Path, images: Iterable[WorstImage]) -> None:
+def write_hardest(run_dir: Path, images: Iterable[HardImage]) -> None:
     """Writes them into the run's folder, for its page."""
     from convsmith.files import write_bytes
 
@@ -79,20 +79,20 @@ def write_worst(run_dir: Path, images: Iterable[WorstImage]) -> None:
         }
         for image in images
     ]
-    write_bytes(run_dir / WORST_FILE, json.dumps(described).encode())
+    write_bytes(run_dir / HARDEST_FILE, json.dumps(described).encode())
 
 
-def read_worst(run_dir: Path) -> tuple[WorstImage, ...]:
-    """What `write_worst` wrote; none where it has not. Raises RunFolderError if the file is damaged."""
-    path = run_dir / WORST_FILE
+def read_hardest(run_dir: Path) -> tuple[HardImage, ...]:
+    """What `write_hardest` wrote; none where it has not. Raises RunFolderError if the file is damaged."""
+    path = run_dir / HARDEST_FILE
     if not path.exists():
         return ()
     try:
         with path.open("rb") as file:
-            data = json.loads(file.read(LARGEST))
+            data = json.loads(file.read(LARGEST_FILE_BYTES))
         if not isinstance(data, list):
             raise ValueError("it holds no list")
-        return tuple(_from_json(one) for one in data[:SHOWN])
+        return tuple(_from_json(one) for one in data[:IMAGES_SHOWN])
     except OSError as error:
         raise RunFolderError(f"cannot read {path}: {error.strerror}") from None
     except KeyError as error:
@@ -101,11 +101,11 @@ def read_worst(run_dir: Path) -> tuple[WorstImage, ...]:
         raise RunFolderError(f"{path} is damaged: {error}") from None
 
 
-def _from_json(data: Any) -> WorstImage:
+def _from_json(data: Any) -> HardImage:
     png = base64.b64decode(data["png"], validate=True)
     if not png.startswith(PNG):
         raise ValueError("an image is no PNG")
-    return WorstImage(str(data["name"]), str(data["label"]), str(data["predicted"]), float(data["loss"]), png)
+    return HardImage(str(data["name"]), str(data["label"]), str(data["predicted"]), float(data["loss"]), png)
 
 
 def _png(pixels: NDArray[np.uint8]) -> bytes:
@@ -113,11 +113,11 @@ def _png(pixels: NDArray[np.uint8]) -> bytes:
     from PIL import Image
 
     image = Image.fromarray(pixels)
-    times = SIDE // max(image.size)
+    times = THUMBNAIL_SIDE // max(image.size)
     if times > 1:
         image = image.resize((image.width * times, image.height * times), Image.Resampling.NEAREST)
     else:
-        image.thumbnail((SIDE, SIDE))
+        image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()

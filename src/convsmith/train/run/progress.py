@@ -5,19 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from convsmith.train.run.events import EpochEnded, Event, Noticed, Started
+from convsmith.train.run.events import EpochEnded, Event, LoggedEvent, Noticed, Started, StepEnded
 
 
 class LiveBar:
-    """Shows the epoch, its steps and the last figures; `progress` is entered around the run."""
+    """An observer that shows the epoch, its steps and the last figures, while entered."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)
-        self.progress = Progress(
+        self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
@@ -26,18 +28,29 @@ class LiveBar:
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self.progress.add_task("training", total=None)
+        self._task = self._progress.add_task("training", total=None)
 
-    def show(self, event: Event) -> None:
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def check(self, done: int, total: int) -> None:
+        """Shows how many files of how many have been checked, before training."""
+        self._progress.update(self._task, description="checking images", total=total, completed=done)
+
+    def __call__(self, event: Event, training: object = None) -> None:
         if isinstance(event, Started):
             total, done = event.epochs * event.steps_per_epoch, event.epoch * event.steps_per_epoch + event.step
-            self.progress.update(self._task, total=total, completed=done)
+            self._progress.update(self._task, description="training", total=total, completed=done)
+        elif isinstance(event, StepEnded):
+            self._progress.advance(self._task)
         elif isinstance(event, EpochEnded):
-            self.progress.update(self._task, description=summary(event))
-
-    def advance(self) -> None:
-        """One step is done."""
-        self.progress.advance(self._task)
+            self._progress.update(self._task, description=summary(event))
 
 
 def summary(event: EpochEnded) -> str:
@@ -55,7 +68,7 @@ class Lines:
         self._started: Started | None = None
         self._since = 0.0
 
-    def line(self, event: Event) -> str:
+    def line(self, event: LoggedEvent) -> str:
         """One event in a line."""
         if isinstance(event, EpochEnded):
             return summary(event) + self._left(event.epoch)
@@ -63,7 +76,7 @@ class Lines:
             return event.text
         self._started, self._since = event, self._clock()
         begun = f", from epoch {event.epoch + 1}" if event.epoch or event.step else ""
-        return f"training on {event.train_images:,} images, {event.epochs} epochs{begun}; {event.plan}"
+        return f"training on {event.train_images:,} images, {event.epochs} epochs{begun}; {event.arithmetic}"
 
     def _left(self, epoch: int) -> str:
         started = self._started

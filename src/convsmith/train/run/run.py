@@ -5,43 +5,47 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
 
+from convsmith import records
 from convsmith.data.augment.mixing import mix_batch
-from convsmith.data.dataset import Dataset, Finding
+from convsmith.data.dataset import Finding
 from convsmith.data.load.loader import Batch, Loader, seed_of
-from convsmith.data.load.workers import Training
+from convsmith.data.load.workers import EpochOrder
 from convsmith.errors import ConvsmithError, DataError
-from convsmith.evaluate.inference import device_of, evaluating, main_output
-from convsmith.evaluate.predictions import Answers
-from convsmith.network.preprocess import Preprocess
-from convsmith.train.recipes.recipe import Recipe
+from convsmith.evaluation.inference import device_of, evaluating, main_output
+from convsmith.evaluation.predictions import Answers
+from convsmith.train.recipes.schedule import Updates
 from convsmith.train.run.checkpoint import Checkpoint
 from convsmith.train.run.events import EpochEnded, Event, Noticed, Started
 from convsmith.train.run.state import Position, answers_of, answers_tensors, learner_tensors, load_learner, part
-from convsmith.train.step.freeze import Stages, frozen_stages, train_from
+from convsmith.train.step.arithmetic import Arithmetic
+from convsmith.train.step.freeze import frozen_stages, train_from
 from convsmith.train.step.gradients import GradientNorms
 from convsmith.train.step.group import ALONE, Group
 from convsmith.train.step.learner import Learner
-from convsmith.train.step.objective import Objective
-from convsmith.train.tune.plan import Plan
+from convsmith.train.step.objective import ClassificationLoss, TrainingBatch
+from convsmith.train.task import Task
+from convsmith.train.tune.arithmetic import Tuned
 
 DROPOUT_STREAM, MIXING_STREAM = 1, 2
 """Set the seeds of layers that draw at random, and of mixing, apart from those of augmentation in the same step."""
 
-CHECKED = 50
+LOSS_CHECK_STEPS = 50
 """Steps after which the loss is looked at: reading it waits for the device."""
 
-EXPLODED = 10
+EXPLODED_RATIO = 10
 """Times the loss of guessing, log(classes), above which training has diverged: it does not come back from there."""
 
-UNREADABLE = 0.05
+UNREADABLE_SHARE = 0.05
 """The share of the train split's files that may become unreadable while training."""
 
 
@@ -50,7 +54,7 @@ class DivergedError(ConvsmithError):
 
 
 class UnreadableShareError(DataError):
-    """More files have become unreadable than `UNREADABLE` allows."""
+    """More files have become unreadable than `UNREADABLE_SHARE` allows."""
 
 
 class Run:
@@ -62,55 +66,49 @@ class Run:
     Networks without dropout and recipes without mixing come to the weights of one process, but for rounding.
     """
 
-    def __init__(
-        self,
-        module: nn.Module,
-        dataset: Dataset,
-        preprocess: Preprocess,
-        recipe: Recipe,
-        objective: Objective,
-        plan: Plan,
-        stages: Stages = (),
-        group: Group = ALONE,
-    ) -> None:
-        device = device_of(module)
-        train, val = dataset.split("train"), dataset.splits.get("val")
-        training = Training(recipe.seed, recipe.augment, recipe.repeats)
-        part = (group.rank, group.size)
-        self.group = group
-        self.loader = Loader(
-            train, preprocess, recipe.batch_size, training=training, device=device, workers=plan.decoders, part=part
+    def __init__(self, task: Task, tuned: Tuned, group: Group = ALONE) -> None:
+        recipe, self.group, self.tuned = task.recipe, group, tuned
+        train, val = task.dataset.split("train"), task.dataset.splits.get("val")
+        device = device_of(task.module)
+        self.loader = self._loader(
+            task, "train", EpochOrder(recipe.seed, recipe.augment, recipe.repeats), recipe.epoch_steps
         )
-        self._val = (
-            None
-            if val is None
-            else Loader(val, preprocess, recipe.batch_size, device=device, workers=plan.decoders, part=part)
-        )
+        self._val = None if val is None else self._loader(task, "val")
+        steps = len(self.loader)
         self.learner = Learner(
-            module,
+            task.module,
             recipe,
-            objective,
-            plan.memory_format,
-            plan.precision,
-            total_steps=recipe.epochs * len(self.loader),
-            compiled=plan.compiled,
-            warmup_steps=round(recipe.warmup_epochs * len(self.loader)),
-            epoch_steps=len(self.loader),
-            stages=stages,
+            task.objective,
+            tuned.arithmetic,
+            Updates(recipe.epochs * steps, round(recipe.warmup_epochs * steps), steps),
+            stages=task.stages,
+            after_update=task.after_update,
             group=group,
         )
-        self.position = Position(accumulate=recipe.accumulate)
+        self.position = Position()
         self.delivered: dict[str, Tensor] = {}
         self.answers: Answers | None = None
         self.gradients: GradientNorms | None = None
-        self._recipe, self._plan, self._stages = recipe, plan, stages
-        self._train_images, self._val_images = len(train), 0 if val is None else len(val)
-        self._classes = len(dataset.classes)
-        self._side = preprocess.crop
+        self.train_images, self.val_images = len(train), 0 if val is None else len(val)
+        self._recipe, self._stages = recipe, task.stages
+        self._classes = len(task.dataset.classes)
+        self._size = task.preprocess.crop
         self._loss = torch.zeros((), dtype=torch.float64, device=device)
         self._checked = (0, 0.0)
         self._told: set[str] = set()
         self._speed = 0.0
+
+    def _loader(self, task: Task, split: str, training: EpochOrder | None = None, steps: int | None = None) -> Loader:
+        return Loader(
+            task.dataset.split(split),
+            task.preprocess,
+            self.tuned.arithmetic.batch_size,
+            training=training,
+            device=device_of(task.module),
+            workers=self.tuned.decoders,
+            part=(self.group.rank, self.group.size),
+            steps=steps,
+        )
 
     @property
     def steps_done(self) -> int:
@@ -128,8 +126,8 @@ class Run:
             epochs=self._recipe.epochs,
             steps_per_epoch=len(self.loader),
             batch_size=self.loader.batch_size,
-            train_images=self._train_images,
-            plan=str(self._plan),
+            train_images=self.train_images,
+            arithmetic=str(self.tuned),
             epoch=self.position.epoch,
             step=self.position.step,
         )
@@ -147,17 +145,17 @@ class Run:
         train_from(self.learner.module, self._stages, frozen_stages(tuning, position.epoch), tuning.norms)
         for batch in self.loader.epoch(position.epoch, position.step):
             loss, event = self._step(batch)
-            images = int(self.group.total(len(batch.labels), self._loss.device))
+            images = int(self.group.sum(len(batch.labels), self._loss.device))
             self._loss.add_(loss, alpha=images)
             position.step = batch.step + 1
             position.seen += images
             yield event
-            if position.step % CHECKED == 0:
+            if position.step % LOSS_CHECK_STEPS == 0:
                 self._check_loss()
                 yield from self._unreadable_since()
                 self._check_readable()
         if not position.seen:
-            raise DataError(f"no image of the train split can be read any more: {self.unreadable[0]}")
+            raise DataError(f"no training image is readable any more: {self.unreadable[0]}")
         self._check_loss()  # waits for the device, so that the time is that of the work
         self._speed = (position.seen - before) / (time.perf_counter() - start)
 
@@ -166,70 +164,75 @@ class Run:
         position, number = self.position, self.position.epoch + 1
         train_loss = self._total_loss() / position.seen
         rate = self.learner.learning_rate(self.steps_done - 1)
-        val_loss, val_accuracy, answers = self._evaluate(self._val) if self._val else (None, None, None)
+        _, val_loss, val_accuracy, answers = self._evaluate(self._val) if self._val else (0, None, None, None)
         self.gradients, position.gradients = position.gradients, None
-        norm = self.gradients.total if self.gradients and math.isfinite(self.gradients.total) else None
+        norm = self.gradients.total if self.gradients else None
         ended = EpochEnded(number, train_loss, val_loss, val_accuracy, rate, self._speed, norm)
         position.history.append(ended)
         position.epoch, position.step, position.seen = number, 0, 0
         self._loss.zero_()
-        if position.chosen(self._val_images):
+        if position.chosen(self.val_images):
             position.delivered, self.answers = number, answers
             self.delivered = {name: value.detach().clone() for name, value in self._evaluated_weights().items()}
         return [ended, *self._unreadable_since(), *self._stop()]
 
+    def validate(self, seconds: float) -> int:
+        """Evaluates for about so many seconds, to time it. Returns the number of images; 0 without a val split."""
+        return 0 if self._val is None else self._evaluate(self._val, seconds)[0]
+
     def weights(self) -> dict[str, Tensor]:
-        """The weights to deliver, on the CPU."""
-        return {name: value.cpu().contiguous() for name, value in self.delivered.items()}
+        """The weights to deliver, on the CPU: before an epoch has ended, those that there are."""
+        delivered = self.delivered or self._evaluated_weights()
+        return {name: value.detach().cpu().clone().contiguous() for name, value in delivered.items()}
 
     def checkpoint(self) -> Checkpoint:
         """All of the run; see `restore`."""
         tensors = learner_tensors(self.learner) | {f"delivered/{name}": value for name, value in self.delivered.items()}
-        state: dict[str, Any] = {"position": self.position.to_json(), "plan": self._plan.to_json()}
         tensors |= answers_tensors(self.answers)
-        return Checkpoint({**tensors, "loss": self.group.add_up(self._loss.clone())}, state)
+        tuned = replace(self.tuned, arithmetic=self.learner.arithmetic)
+        state: dict[str, Any] = {
+            "position": records.to_json(self.position),
+            "tuned": records.to_json(tuned),
+            "lr_scale": self.learner.lr_scale,
+        }
+        return Checkpoint({**tensors, "loss": self.group.all_reduce(self._loss.clone())}, state)
 
     def restore(self, saved: Checkpoint) -> None:
         """Continues where `saved` was made. Raises CheckpointError if it is of another network."""
         load_learner(self.learner, saved.tensors)
         self.delivered, self.answers = part(saved.tensors, "delivered/"), answers_of(saved.tensors)
         self._loss.copy_(saved.tensors["loss"] if self.group.first else torch.zeros_like(self._loss))
-        self.position = Position.from_json(saved.state["position"])
-        self.learner.accumulate, self.learner.rate_share = self.position.accumulate, self.position.rate_share
-
-    def slow_down(self, share: float) -> None:
-        """Multiplies the learning rates to come."""
-        self.position.rate_share *= share
-        self.learner.rate_share = self.position.rate_share
+        self.position = records.from_json(Position, saved.state["position"], "a run's position")
+        self.learner.arithmetic = tuned_of(saved).arithmetic
+        self.learner.lr_scale = saved.state["lr_scale"]
 
     def _step(self, batch: Batch) -> tuple[Tensor, Event | None]:
         """One update; in smaller parts where memory does not suffice for the batch at once."""
         number = self.position.epoch * len(self.loader) + batch.step
         images, targets = self._mixed(self._scaled(batch.images, number), batch)
+        whole = TrainingBatch(images, targets, torch.from_numpy(batch.rows))
         last = batch.step + 1 == len(self.loader)
+        parts = self.learner.arithmetic.parts
         while True:
             self._seed_dropout(batch.step)
             try:
-                loss = self.learner.step(images, targets, number, measured=last)
+                loss = self.learner.step(whole, number, measured=last)
                 if last:
                     self.position.gradients = self.learner.gradient_norms
-                return loss, self._smaller_parts()
+                return loss, self._in_parts(self.learner.arithmetic) if self.learner.arithmetic.parts != parts else None
             except RuntimeError as error:
                 alone = self.group.size == 1  # others would wait for the gradients of the failed attempt
-                if not alone or not is_out_of_memory(error) or self.learner.accumulate >= len(targets):
+                if not alone or not is_out_of_memory(error) or self.learner.arithmetic.parts >= len(targets):
                     raise
             self.learner.optimizer.zero_grad()
-            self.learner.accumulate *= 2
+            self.learner.arithmetic = replace(self.learner.arithmetic, parts=2 * self.learner.arithmetic.parts)
 
-    def _smaller_parts(self) -> Event | None:
-        """What there is to say where memory did not suffice: once, and remembered by checkpoints."""
-        parts = self.learner.accumulate
-        if parts == self.position.accumulate:
-            return None
-        self.position.accumulate = parts
+    @staticmethod
+    def _in_parts(arithmetic: Arithmetic) -> Event:
+        """What there is to say where memory did not suffice."""
         return Noticed(
-            f"memory does not suffice for {self.loader.batch_size} images at once: "
-            f"they now go through the network in {parts} parts, whose gradients are added up"
+            f"not enough memory for a batch of {arithmetic.batch_size}: it now goes through the network in "
+            f"{arithmetic.parts} parts, whose gradients are summed"
         )
 
     def _scaled(self, images: Tensor, number: int) -> Tensor:
@@ -240,7 +243,7 @@ class Run:
         passed = min(1.0, number / max(1, 0.75 * self._recipe.epochs * len(self.loader)))
         share = first + (last - first) * passed
         # In eighths, so that a compiled step or a memory plan sees few sizes.
-        height, width = (max(1, round(side * math.ceil(8 * share) / 8)) for side in self._side)
+        height, width = (max(1, round(side * math.ceil(8 * share) / 8)) for side in self._size)
         return (
             images
             if (height, width) == tuple(images.shape[2:])
@@ -256,7 +259,7 @@ class Run:
 
     def _total_loss(self) -> float:
         """The epoch's losses so far, of all processes, each times its images."""
-        return self.group.add_up(self._loss.clone()).item()
+        return self.group.all_reduce(self._loss.clone()).item()
 
     def _check_loss(self) -> None:
         """Raises DivergedError if the mean loss since the last look is not finite, or far above chance."""
@@ -266,7 +269,9 @@ class Run:
             return
         self._checked = (position.seen, total)
         recent = (total - before) / (position.seen - seen)
-        if math.isfinite(recent) and recent <= EXPLODED * max(1.0, math.log(self._classes)):
+        # Of other objectives it is not known how large they may be.
+        bounded = isinstance(self.learner.objective, ClassificationLoss)
+        if math.isfinite(recent) and (recent <= EXPLODED_RATIO * max(1.0, math.log(self._classes)) or not bounded):
             return
         rate = self.learner.learning_rate(self.steps_done - 1)
         raise DivergedError(
@@ -276,11 +281,11 @@ class Run:
 
     def _check_readable(self) -> None:
         """Raises UnreadableShareError if too many files of the train split have become unreadable."""
-        lost = sum(self.group.gathered(len(self.loader.unreadable)))
-        if lost > UNREADABLE * self._train_images:
+        lost = sum(self.group.all_gather(len(self.loader.unreadable)))
+        if lost > UNREADABLE_SHARE * self.train_images:
             raise UnreadableShareError(
-                f"{lost:,} of {self._train_images:,} training images can no longer be read, more than "
-                f"{UNREADABLE:.0%}: {(*self.loader.unreadable, 'other workers name them')[0]}"
+                f"{lost:,} of {self.train_images:,} training images are no longer readable, more than "
+                f"{UNREADABLE_SHARE:.0%}: {(*self.loader.unreadable, 'other workers name them')[0]}"
             )
 
     def _seed_dropout(self, step: int) -> None:
@@ -303,21 +308,24 @@ class Run:
     def _unreadable_since(self) -> list[Event]:
         new = [finding for finding in self.unreadable if finding.subject not in self._told]
         self._told |= {finding.subject for finding in new}
-        return [Noticed(f"left out, for it cannot be read any more: {finding}") for finding in new]
+        return [Noticed(f"skipped, no longer readable: {finding}") for finding in new]
 
     def _evaluated_weights(self) -> dict[str, Tensor]:
-        average = self.learner.average
-        return dict(self.learner.module.state_dict()) if average is None else average.shadow
+        return self.learner.weights(max(0, self.steps_done - 1))
 
     @torch.inference_mode()
-    def _evaluate(self, loader: Loader) -> tuple[float, float, Answers]:
-        """Mean cross-entropy and accuracy over a split, in float32, and what was answered on each image."""
+    def _evaluate(self, loader: Loader, seconds: float = math.inf) -> tuple[int, float, float, Answers]:
+        """Images, mean cross-entropy and accuracy of a split, in float32, and what was answered on each image.
+
+        The batches that come after `seconds` are left out.
+        """
         module, weights = self.learner.module, self._evaluated_weights()
         loss, correct, count = torch.zeros_like(self._loss), torch.zeros_like(self._loss), 0
         rows, predicted, losses = [], [], []  # left on the device until the end
-        with evaluating(module):
-            for batch in loader.epoch():
-                images = batch.images.contiguous(memory_format=self.learner.memory_format)
+        deadline = time.perf_counter() + seconds
+        with evaluating(module), closing(loader.epoch()) as batches:
+            for batch in batches:
+                images = batch.images.contiguous(memory_format=self.learner.arithmetic.torch_format)
                 logits = main_output(functional_call(module, weights, (images,)))
                 rows.append(batch.rows)
                 predicted.append(logits.argmax(dim=1))
@@ -325,13 +333,21 @@ class Run:
                 loss += losses[-1].sum()
                 correct += (predicted[-1] == batch.labels).sum()
                 count += len(batch.labels)
-        loss, correct, counted = self.group.add_up(torch.stack([loss, correct, torch.full_like(loss, count)]))
+                if time.perf_counter() > deadline:
+                    break
+        loss, correct, counted = self.group.all_reduce(torch.stack([loss, correct, torch.full_like(loss, count)]))
         if not counted:
-            raise DataError(f"no image of the val split can be read any more: {loader.unreadable[0]}")
+            raise DataError(f"no validation image is readable any more: {loader.unreadable[0]}")
         mine = Answers(
             np.concatenate(rows), torch.cat(predicted).cpu().numpy(), torch.cat(losses).float().cpu().numpy()
         )
-        return (loss / counted).item(), (correct / counted).item(), Answers.gathered(self.group.gathered(mine))
+        answers = Answers.gathered(self.group.all_gather(mine))
+        return int(counted), (loss / counted).item(), (correct / counted).item(), answers
+
+
+def tuned_of(saved: Checkpoint) -> Tuned:
+    """What was measured for the run that a checkpoint is of, with the arithmetic that it had come to."""
+    return records.from_json(Tuned, saved.state["tuned"], "what was measured for a run")
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

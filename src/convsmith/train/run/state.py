@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from convsmith.errors import CheckpointError
-from convsmith.evaluate.predictions import Answers
+from convsmith.evaluation.predictions import Answers
 from convsmith.train.run.events import EpochEnded
 from convsmith.train.step.gradients import GradientNorms
 from convsmith.train.step.learner import Learner
@@ -21,9 +20,8 @@ from convsmith.train.step.learner import Learner
 class Position:
     """Where a run is: `epoch` whole epochs and `step` steps of the next, with the images these steps have seen.
 
-    `delivered` is the epoch (from 1) whose weights would be delivered if the run ended now. `accumulate` and
-    `rate_share` are the learner's, which memory and divergence may have changed. `gradients` are those of the epoch's
-    last step, once that is done.
+    `delivered` is the epoch (from 1) whose weights would be delivered if the run ended now. `gradients` are those of
+    the epoch's last step, once that is done.
     """
 
     epoch: int = 0
@@ -31,18 +29,8 @@ class Position:
     seen: int = 0
     finished: bool = False
     delivered: int = 0
-    accumulate: int = 1
-    rate_share: float = 1.0
     gradients: GradientNorms | None = None
     history: list[EpochEnded] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        history = [EpochEnded(**entry) for entry in data["history"]]
-        return cls(**{**data, "gradients": GradientNorms.from_json(data.get("gradients")), "history": history})
 
     @property
     def best(self) -> EpochEnded | None:

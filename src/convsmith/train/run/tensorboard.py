@@ -1,35 +1,89 @@
-"""What TensorBoard shows of a run: curves, gradient norms, confusions, the worst images."""
+"""What TensorBoard shows of a run: curves, gradient norms, confusions, the hardest images."""
 
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.tensorboard import SummaryWriter
 
 from convsmith.data.images import printable
-from convsmith.evaluate.confusion import MOST_CLASSES, Confusion, most_confused
-from convsmith.train.run.events import EpochEnded
-from convsmith.train.run.hardest_images import WorstImage
+from convsmith.errors import CheckpointError
+from convsmith.evaluation.confusion import MOST_CLASSES, Confusion, most_confused
+from convsmith.train.run.events import EpochEnded, Event, Started
+from convsmith.train.run.hardest_images import HardImage, hardest_images, write_hardest
 from convsmith.train.step.gradients import GradientNorms
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LONGEST = 18
+    from convsmith.train.run.loop import Training
+
+LONGEST_NAME = 18
 """Characters of a name in a picture."""
 
-ACROSS = 4
-"""Worst images side by side."""
+IMAGES_A_ROW = 4
+
+
+PICTURES_EVERY_SECONDS = 60.0
+"""Between pictures, which take some tenths of a second: a short run has those of its end alone."""
+
+
+class TensorBoard:
+    """An observer that writes `run_dir`/tensorboard, and the hardest images for the run's page.
+
+    Epochs that the folder has and that are done again are hidden. Raises CheckpointError where it cannot write.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        self._run_dir, self._board = run_dir, None  # type: Path, Board | None
+        self._pictured = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._board is not None:
+            self._board.close()
+            self._board = None
+
+    def __call__(self, event: Event, training: Training) -> None:
+        try:
+            if isinstance(event, Started) and self._board is None:
+                self._board = Board(self._run_dir, event.epoch + 1)
+            elif isinstance(event, EpochEnded) and self._board is not None:
+                self._show(event, training, self._board)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise CheckpointError(f"{self._run_dir / 'tensorboard'}: cannot be written ({reason})") from None
+
+    def _show(self, event: EpochEnded, training: Training, board: Board) -> None:
+        run = training.run
+        board.scalars(event)
+        if run.gradients is not None:
+            board.gradients(run.gradients, event.epoch)
+        due = time.monotonic() - self._pictured >= PICTURES_EVERY_SECONDS
+        if run.answers is None or not (due or training.finished):
+            return
+        val, classes = training.dataset.split("val"), training.dataset.classes
+        hardest = hardest_images(val, run.answers, classes)
+        board.confusion(run.answers.confusion(val.labels), classes, run.position.delivered)
+        board.hardest(hardest, run.position.delivered)
+        write_hardest(self._run_dir, hardest)
+        self._pictured = time.monotonic()
 
 
 class Board:
-    """Writes to `run_dir`/tensorboard. What it has of steps from `first` on, epochs from 1, is done again, and hidden.
+    """Writes to `run_dir`/tensorboard. What it has of epochs from `first` on, counted from 1, is hidden.
 
     Raises OSError if that cannot be written.
     """
@@ -69,10 +123,10 @@ class Board:
         # Indented, it is shown as it is: a class' name cannot become markup.
         self._writer.add_text("confusion", "\n".join(f"    {line}" for line in lines or ["none"]), epoch)
 
-    def worst(self, images: Sequence[WorstImage], epoch: int) -> None:
+    def hardest(self, images: Sequence[HardImage], epoch: int) -> None:
         """One picture of them all, for a board's images have no captions."""
         if images:
-            self._writer.add_image("worst_images", _picture(_worst_figure(images)), epoch, dataformats="HWC")
+            self._writer.add_image("hardest_images", _picture(_hardest_figure(images)), epoch, dataformats="HWC")
 
 
 def _confusion_figure(confusion: Confusion, classes: Sequence[str]) -> Figure:
@@ -99,12 +153,12 @@ def _confusion_figure(confusion: Confusion, classes: Sequence[str]) -> Figure:
     return figure
 
 
-def _worst_figure(images: Sequence[WorstImage]) -> Figure:
+def _hardest_figure(images: Sequence[HardImage]) -> Figure:
     from matplotlib.figure import Figure
 
-    down = math.ceil(len(images) / ACROSS)
-    figure = Figure(figsize=(2.2 * ACROSS, 2.6 * down), layout="constrained")
-    grid = figure.subplots(down, ACROSS, squeeze=False).ravel()
+    down = math.ceil(len(images) / IMAGES_A_ROW)
+    figure = Figure(figsize=(2.2 * IMAGES_A_ROW, 2.6 * down), layout="constrained")
+    grid = figure.subplots(down, IMAGES_A_ROW, squeeze=False).ravel()
     for axes in grid:
         axes.set_axis_off()
     for axes, image in zip(grid, images, strict=False):
@@ -127,4 +181,4 @@ def _picture(figure: Figure) -> NDArray[np.uint8]:
 
 def _short(name: str) -> str:
     shown = printable(name)
-    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
+    return shown if len(shown) <= LONGEST_NAME else f"{shown[: LONGEST_NAME - 1]}…"

@@ -53,13 +53,13 @@ def hindrance(device: torch.device, recipe: Recipe, *, processes: int, auxiliary
     if recipe.compiled:
         return no_compiler(device)
     if recipe.sides[0] != recipe.sides[1]:
-        return "the recipe's images grow, and each size would be compiled"
+        return "the recipe's images grow, and every size would be compiled"
     if recipe.fine_tuning.unfreeze_every is not None:
-        return "stages thaw, and each time all would be compiled anew"
+        return "stages thaw, and each time everything would be compiled again"
     if auxiliary:
-        return "auxiliary heads are off in evaluation, and after each all would be compiled anew"
+        return "auxiliary heads are switched off for evaluation, and everything would be compiled again after it"
     if device.type == "cpu":
-        return "on CPUs it has been slower than the plain step; --compile forces it"
+        return "on CPUs it has been slower than the plain step; compiled = true forces it"
     return no_compiler(device)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
 
 import torch
 from torch import nn
@@ -13,14 +12,13 @@ from torch import nn
 
 @dataclass(frozen=True)
 class GradientNorms:
-    """L2 norms of one step's gradients: of all parameters together, and of each layer's kernel by the layer's name."""
+    """L2 norms of one step's gradients: of all parameters together, and of each layer's kernel by the layer's name.
 
-    total: float
+    None, or no entry, where a norm is not finite.
+    """
+
+    total: float | None
     layers: Mapping[str, float] = field(default_factory=dict)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any] | None) -> Self | None:
-        return None if data is None else cls(data["total"], dict(data["layers"]))
 
 
 def gradient_norms(module: nn.Module) -> GradientNorms:
@@ -34,4 +32,6 @@ def gradient_norms(module: nn.Module) -> GradientNorms:
         if dimensions > 1:  # not biases and norms, which would only crowd the board
             layer = name.rpartition(".")[0] or name
             layers[layer] = math.hypot(layers.get(layer, 0.0), norm)
-    return GradientNorms(math.hypot(*norms), layers)
+    total = math.hypot(*norms)
+    finite = {layer: norm for layer, norm in layers.items() if math.isfinite(norm)}
+    return GradientNorms(total if math.isfinite(total) else None, finite)

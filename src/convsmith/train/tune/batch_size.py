@@ -1,8 +1,7 @@
-"""Which batch trains fastest here: `fit --batch-size auto`."""
+"""Which batch trains fastest here."""
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,27 +12,28 @@ import torch
 from torch import Tensor, nn
 
 from convsmith.cost import cost_of
+from convsmith.evaluation.inference import device_of
 from convsmith.network.network import Network
-from convsmith.train.recipes.default import STEPS
+from convsmith.train.recipes.default import EPOCH_UPDATES
 from convsmith.train.recipes.recipe import Recipe
 from convsmith.train.run.run import is_out_of_memory
 from convsmith.train.step.learner import Learner
 from convsmith.train.step.objective import Objective
-from convsmith.train.tune.plan import best_seconds, choose_plan, speed_of, step_seconds
+from convsmith.train.tune.arithmetic import Probe, best_seconds, choose_arithmetic, step_seconds
 
 FACTORS = (0.5, 1, 2, 4)
 """Batches that are measured, as multiples of the recipe's."""
 
-NEARLY = 0.95
+FAST_ENOUGH = 0.95
 """The share of the fastest batch's speed that suffices: smaller batches make more updates of an epoch."""
 
-SMALLEST = 8
+SMALLEST_BATCH = 8
 """Of fewer images than this batch norm's statistics are noise."""
 
-SECONDS = 12.0
+MEASURED_SECONDS = 12.0
 """What measuring may take."""
 
-MEMORY = 0.5
+MEMORY_SHARE = 0.5
 """The share of the free memory that a batch's feature maps may take: passes over them need some too."""
 
 
@@ -43,26 +43,25 @@ def fastest_batch(
     """The smallest batch within 5% of the fastest, of 1/2, 1, 2 and 4 times the recipe's; and the reason.
 
     On random images, in the arithmetic that is fastest at the recipe's batch, on a copy of the `module` of `network`,
-    for about `SECONDS`. No batch leaves an epoch fewer than `STEPS` updates, unless the recipe's own does.
+    for about `MEASURED_SECONDS`. No batch leaves an epoch fewer than `EPOCH_UPDATES` updates, unless the recipe's own
+    does.
     """
-    device = next(module.parameters()).device
-    sizes, bounds = candidates(recipe, train_images, partial(_fits, network, device))
+    sizes, bounds = candidates(recipe, train_images, partial(_fits, network, device_of(module)))
     plain = replace(recipe, compiled=False)
-    plan = choose_plan(module, plain, objective, network.input, recipe.batch_size)
-    speed = speed_of(plan, module, plain, objective, network.input, recipe.batch_size)
-    trial = replace(plain, memory_format=plan.memory_format, precision=plan.precision)
-    measured, stop = _speeds(module, trial, objective, network.input, sizes, speed)
+    probe = Probe.of(module, plain, objective, network.input, recipe.batch_size)
+    tuned = choose_arithmetic(probe)
+    measured, stop = _speeds(probe.learner(tuned.arithmetic), network.input, sizes, probe.speed(tuned))
     return chosen(recipe.batch_size, measured, "; ".join(filter(None, [*bounds, stop])))
 
 
 def candidates(recipe: Recipe, train_images: int, fits: Callable[[int], bool]) -> tuple[list[int], list[str]]:
     """The batches to measure, ascending, and what keeps others out."""
-    own, most = recipe.batch_size, train_images // STEPS
-    least = max(min(SMALLEST, own), recipe.accumulate)
+    own, most = recipe.batch_size, train_images // EPOCH_UPDATES
+    least = max(min(SMALLEST_BATCH, own), recipe.accumulate)
     sizes = sorted({size for size in (int(own * factor) for factor in FACTORS) if size >= least})
     few = [size for size in sizes if size > max(own, most)]
     large = [size for size in sizes if size not in few and size > own and not fits(size)]
-    reasons = [f"with {few[0]} an epoch would have fewer than {STEPS} updates"] if few else []
+    reasons = [f"with {few[0]} an epoch would have fewer than {EPOCH_UPDATES} updates"] if few else []
     reasons += [f"{large[0]} may not fit the memory"] if large else []
     return [size for size in sizes if size not in few and size not in large], reasons
 
@@ -72,30 +71,17 @@ def chosen(own: int, measured: dict[int, float], bounds: str) -> tuple[int, str]
     bounds = f"; {bounds}" if bounds else ""
     if own not in measured:
         return own, f"batch {own}, as the recipe has it{bounds}"
-    batch = min(size for size, speed in measured.items() if speed >= NEARLY * max(measured.values()))
+    batch = min(size for size, speed in measured.items() if speed >= FAST_ENOUGH * max(measured.values()))
     speeds = ", ".join(f"{size}: {speed:,.0f}/s" for size, speed in measured.items())
     return batch, f"batch {batch}, the smallest within 5% of the fastest (measured: {speeds}{bounds})"
 
 
 def _speeds(
-    module: nn.Module,
-    recipe: Recipe,
-    objective: Objective,
-    input_shape: tuple[int, int, int],
-    sizes: list[int],
-    speed: float,
+    learner: Learner, input_shape: tuple[int, int, int], sizes: list[int], speed: float
 ) -> tuple[dict[int, float], str]:
     """Images/s by batch, ascending, and why larger ones were not measured; `speed` is what to expect."""
-    learner = Learner(
-        copy.deepcopy(module),
-        recipe,
-        objective,
-        recipe.memory_format or "contiguous",
-        recipe.precision or "float32",
-        total_steps=1,
-    )
-    device = next(module.parameters()).device
-    deadline = time.perf_counter() + SECONDS
+    device = device_of(learner.module)
+    deadline = time.perf_counter() + MEASURED_SECONDS
     warm: list[Tensor] = []
     stop = ""
     for size in sizes:
@@ -120,4 +106,4 @@ def _speeds(
 def _fits(network: Network, device: torch.device, batch: int) -> bool:
     """Whether training takes at most its share of the memory that is free: Linux promises more, and then kills."""
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    return int(cost_of(network).training_bytes(batch)) <= MEMORY * free
+    return int(cost_of(network).training_bytes(batch)) <= MEMORY_SHARE * free

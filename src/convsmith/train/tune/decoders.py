@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import math
 import os
+import time
+from contextlib import closing
 
 from convsmith.data.dataset import Dataset
 from convsmith.data.load.loader import Loader
-from convsmith.data.load.workers import Training
+from convsmith.data.load.workers import EpochOrder
+from convsmith.errors import DataError
 from convsmith.network.preprocess import Preprocess
 from convsmith.train.recipes.recipe import Recipe
-from convsmith.train.tune.pace import seconds_each
 
-MOST = 16
+MOST_DECODERS = 16
 """More processes than this wait for the disk, or for each other."""
 
 SPARE = 1.25
 """Times the images that a step takes which decoders must be able to prepare: files differ, and the step needs cores."""
 
-SECONDS = 1.0
+MEASURED_SECONDS = 1.0
 """What timing a decoder may take, once it has started."""
 
-SAMPLE = 8
+SAMPLE_BATCH = 8
 """Images in a batch of the measurement: few, for large photographs take a tenth of a second each."""
 
 
@@ -38,7 +40,7 @@ def decoders_for(
 
 def enough_decoders(each: float, step_speed: float, most: int) -> tuple[int, str]:
     """The fewest processes, `most` at most, that decode `each` images/s so that steps need not wait; and the reason."""
-    most = min(MOST, most)
+    most = min(MOST_DECODERS, most)
     wanted = math.ceil(SPARE * step_speed / each)
     count = max(1, min(most, wanted))
     plural = "es" if count > 1 else ""
@@ -50,9 +52,26 @@ def enough_decoders(each: float, step_speed: float, most: int) -> tuple[int, str
 
 def decoding_speed(dataset: Dataset, preprocess: Preprocess, recipe: Recipe) -> float:
     """Images/s that one process decodes and prepares for training."""
-    training = Training(recipe.seed, recipe.augment, recipe.repeats)
-    loader = Loader(dataset.split("train"), preprocess, SAMPLE, training=training, workers=1)
-    return loader.batch_size / seconds_each(lambda batch: None, loader, SECONDS)
+    training = EpochOrder(recipe.seed, recipe.augment, recipe.repeats)
+    loader = Loader(dataset.split("train"), preprocess, SAMPLE_BATCH, training=training, workers=1)
+    return loader.batch_size / seconds_of_a_batch(loader)
+
+
+def seconds_of_a_batch(loader: Loader) -> float:
+    """The mean time of a batch over those that fit `MEASURED_SECONDS`; of several, the first does not count.
+
+    Raises DataError where no image can be read.
+    """
+    ends = [time.perf_counter()]
+    with closing(loader.epoch()) as batches:
+        for _ in batches:
+            ends.append(time.perf_counter())
+            if len(ends) > 2 and ends[-1] - ends[1] > MEASURED_SECONDS:
+                break
+    if len(ends) == 1:
+        raise DataError(f"no training image is readable any more: {loader.unreadable[0]}")
+    counted = ends[1:] if len(ends) > 2 else ends
+    return (counted[-1] - counted[0]) / (len(counted) - 1)
 
 
 def cores() -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import torch
-from torch import Tensor, fx
+from torch import fx
 
 from convsmith.backend.read.axes import Axes
 from convsmith.backend.read.draft import Draft, Value

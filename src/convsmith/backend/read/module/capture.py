@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
+
 import torch
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram, export
@@ -21,8 +22,29 @@ BATCH = 7
 """Images in the example: a number that no axis of a network has by chance, so that a reshape tells images from them."""
 
 VIEWS = frozenset(
-    "alias chunk detach diagonal expand flatten movedim narrow permute select slice split squeeze swapaxes t "
-    "transpose unbind unflatten unsqueeze view view_as".split()
+    [
+        "alias",
+        "chunk",
+        "detach",
+        "diagonal",
+        "expand",
+        "flatten",
+        "movedim",
+        "narrow",
+        "permute",
+        "select",
+        "slice",
+        "split",
+        "squeeze",
+        "swapaxes",
+        "t",
+        "transpose",
+        "unbind",
+        "unflatten",
+        "unsqueeze",
+        "view",
+        "view_as",
+    ]
 )
 """Operations whose result is the same memory, so that writing into it changes what it is a view of."""
 

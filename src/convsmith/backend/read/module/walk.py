@@ -22,10 +22,30 @@ __all__ = ["Walk", "rules"]
 
 LAYER_HOMES = ("torch.nn.modules.", "torch.ao.nn.", "convsmith.backend.", "keras.src.layers.")
 """Where classes are defined that are one layer each, and not code that uses layers."""
-SAME = frozenset("alias clone contiguous detach lift_fresh lift_fresh_copy to _to_copy type_as".split())
+SAME = frozenset(
+    ["alias", "clone", "contiguous", "detach", "lift_fresh", "lift_fresh_copy", "to", "_to_copy", "type_as"]
+)
 """Operations that give the same tensor again, as far as weights go."""
 MOVES = SAME | frozenset(
+<<<<<<< HEAD
+    [
+        "expand",
+        "flatten",
+        "movedim",
+        "permute",
+        "reshape",
+        "squeeze",
+        "t",
+        "transpose",
+        "unflatten",
+        "unsqueeze",
+        "view",
+        "view_as",
+        "_unsafe_view",
+    ]
+=======
     "expand expand_as flatten movedim permute reshape squeeze t transpose unflatten unsqueeze view view_as _unsafe_view".split()
+>>>>>>> read
 )
 """Operations after which a parameter is still that parameter, seen otherwise."""
 NO_RESULT = ("_assert_tensor_metadata", "_assert_async", "sym_constrain_range", "sym_constrain_range_for_size")

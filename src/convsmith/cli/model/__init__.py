@@ -1,0 +1,1 @@
+"""Verbs about models, networks with weights: measure, predict, export, and exchange weights with other libraries."""

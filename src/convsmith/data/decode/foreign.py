@@ -1,0 +1,29 @@
+"""What a file is that is not one of the images that are read: the likely kinds, by their first bytes."""
+
+from __future__ import annotations
+
+HEIC_BRANDS = frozenset((b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"))
+
+KINDS = (
+    (b"\x00\x00\x00\x0cJXL ", "a JPEG XL image"),
+    (b"\xff\x0a", "a JPEG XL image"),
+    (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 image"),
+    (b"8BPS", "a Photoshop file"),
+    (b"%PDF", "a PDF"),
+    (b"%!PS", "a PostScript file"),
+    (b"<svg", "an SVG drawing"),
+    (b"<!DOCTYPE html", "a web page, saved in place of the image"),
+    (b"<!doctype html", "a web page, saved in place of the image"),
+    (b"<html", "a web page, saved in place of the image"),
+    (b"PK\x03\x04", "a ZIP archive; unpack it first"),
+    (b"\x1f\x8b", "a gzip file; unpack it first"),
+    (b"version https://git-lfs", "a Git LFS pointer; get the images with: git lfs pull"),
+)
+
+
+def kind_of(prefix: bytes) -> str | None:
+    """What a file is that begins with these bytes, 32 at best; None if it is nothing that is known."""
+    if prefix[4:8] == b"ftyp" and prefix[8:12] in HEIC_BRANDS:
+        return "a HEIC image; convert it to JPEG or PNG"
+    start = prefix.lstrip(b"\xef\xbb\xbf \r\n\t")
+    return next((kind for first, kind in KINDS if start.startswith(first)), None)

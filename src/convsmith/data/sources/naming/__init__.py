@@ -1,0 +1,1 @@
+"""What names mean: of classes, of splits, of what is no data."""

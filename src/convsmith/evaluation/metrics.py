@@ -1,0 +1,215 @@
+"""What is measured of a classifier, each figure with a 95% interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convsmith.errors import DataError
+
+BINS = 15
+RESAMPLES = 1000
+BATCH = 50
+"""Samples that are in memory at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A measured value and the 95% interval around it; NaN where nothing could be measured."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.2%} ({self.low:.2%} to {self.high:.2%})"
+
+    def to_json(self) -> dict[str, float]:
+        return {"value": self.value, "low": self.low, "high": self.high}
+
+
+def wilson(hits: int, count: int) -> Interval:
+    """A proportion with Wilson's score interval (1927), good for small counts and for proportions near 0 or 1."""
+    if count == 0:
+        return Interval(float("nan"), 0.0, 1.0)
+    from scipy import stats  # type: ignore[import-untyped]  # half a second, for those who measure only
+
+    found = stats.binomtest(hits, count)
+    bounds = found.proportion_ci(method="wilson")
+    return Interval(found.statistic, float(bounds.low), float(bounds.high))
+
+
+@dataclass(frozen=True, slots=True)
+class ClassMetrics:
+    """One class: of the images called so, how many are (precision); of those that are, how many are called so."""
+
+    name: str
+    images: int
+    precision: Interval
+    recall: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Figures of one split of a data set. `calibration` is the expected calibration error, `loss` in nats.
+
+    `confusion[i][j]` counts the images of class i that were called class j. `unreadable` files of the split are in
+    none of the figures.
+    """
+
+    split: str
+    images: int
+    top1: Interval
+    topk: Interval
+    k: int
+    calibration: Interval
+    loss: Interval
+    classes: tuple[ClassMetrics, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    unreadable: int = 0
+
+    @property
+    def headline(self) -> str:
+        """What was measured, and what was left out of it."""
+        images = "1 image" if self.images == 1 else f"{self.images:,} images"
+        return f"{self.split} split, {images}{left_out(self.unreadable)}; 95% intervals in brackets"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "split": self.split,
+            "images": self.images,
+            "unreadable": self.unreadable,
+            "top1": self.top1.to_json(),
+            f"top{self.k}": self.topk.to_json(),
+            "calibration_error": self.calibration.to_json(),
+            "loss": self.loss.to_json(),
+            "classes": {
+                row.name: {"images": row.images, "precision": row.precision.to_json(), "recall": row.recall.to_json()}
+                for row in self.classes
+            },
+            "confusion": [list(row) for row in self.confusion],
+        }
+
+    def __str__(self) -> str:
+        lines = [self.headline]
+        if self.split == "train":
+            lines.append("MEASURED ON TRAINING DATA: these figures do not show how well the network does on new images")
+        lines += [
+            f"top-1 accuracy     {self.top1}",
+            f"top-{self.k} accuracy     {self.topk}",
+            f"calibration error  {self.calibration}",
+            f"cross-entropy      {self.loss.value:.4f} ({self.loss.low:.4f} to {self.loss.high:.4f})",
+            "",
+        ]
+        width = max(len("class"), *(len(row.name) for row in self.classes))
+        lines.append(f"{'class':<{width}}  images  precision                  recall")
+        lines += [f"{row.name:<{width}}  {row.images:>6}  {row.precision!s:<26} {row.recall!s}" for row in self.classes]
+        return "\n".join(lines)
+
+
+def measure(
+    logits: NDArray[np.floating[Any]],
+    labels: NDArray[np.int64],
+    classes: tuple[str, ...],
+    *,
+    split: str,
+    k: int = 5,
+    unreadable: int = 0,
+) -> Metrics:
+    """Metrics of logits (N, classes) against labels (N,). `k` is at most the number of classes.
+
+    Proportions have Wilson's interval, calibration error and loss the percentiles of 1000 seeded bootstrap samples.
+    Raises DataError when there is no image.
+    """
+    if len(labels) == 0:
+        raise DataError(f"the {split} split has no image to measure on")
+    k = min(k, len(classes))
+    ranked = np.argsort(-logits, axis=1, kind="stable")
+    hits = ranked[:, 0] == labels
+    hits_k = (ranked[:, :k] == labels[:, None]).any(axis=1)
+    log_probabilities = _log_softmax(logits.astype(np.float64))
+    losses = -log_probabilities[np.arange(len(labels)), labels]
+    confidence = np.exp(log_probabilities.max(axis=1))
+    confusion = np.zeros((len(classes), len(classes)), np.int64)
+    np.add.at(confusion, (labels, ranked[:, 0]), 1)
+    return Metrics(
+        split=split,
+        images=len(labels),
+        top1=wilson(int(hits.sum()), len(labels)),
+        topk=wilson(int(hits_k.sum()), len(labels)),
+        k=k,
+        calibration=_bootstrap(lambda weights: _calibration_error(confidence, hits, weights), len(labels)),
+        loss=_bootstrap(lambda weights: weights @ losses / len(losses), len(labels)),
+        classes=tuple(
+            ClassMetrics(
+                name,
+                int(confusion[i].sum()),
+                wilson(int(confusion[i, i]), int(confusion[:, i].sum())),
+                wilson(int(confusion[i, i]), int(confusion[i].sum())),
+            )
+            for i, name in enumerate(classes)
+        ),
+        confusion=tuple(tuple(int(count) for count in row) for row in confusion),
+        unreadable=unreadable,
+    )
+
+
+def _log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    result: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return result
+
+
+def _calibration_error(
+    confidence: NDArray[np.float64], hits: NDArray[np.bool_], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Mean gap between confidence and accuracy over 15 equal bins (Guo et al. 2017, eq. 3), for samples (S, N)."""
+    bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
+    gaps = np.zeros((len(confidence), BINS))
+    gaps[np.arange(len(confidence)), bins] = confidence - hits
+    result: NDArray[np.float64] = np.abs(weights @ gaps).sum(axis=1) / len(confidence)
+    return result
+
+
+def _bootstrap(statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]], count: int) -> Interval:
+    """Value and percentile interval of a statistic of samples, as weights (S, N): how often each image was drawn."""
+    value = float(statistic(np.ones((1, count)))[0])
+    if count == 1:  # every sample is the same
+        return Interval(value, value, value)
+
+    def of_samples(rows: NDArray[np.int64], axis: int) -> NDArray[np.float64]:
+        drawn = rows + np.arange(len(rows))[:, None] * count
+        return statistic(np.bincount(drawn.ravel(), minlength=drawn.size).reshape(rows.shape).astype(np.float64))
+
+    from scipy import stats
+
+    bounds = stats.bootstrap(
+        (np.arange(count),),
+        of_samples,
+        n_resamples=RESAMPLES,
+        batch=BATCH,
+        vectorized=True,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return Interval(value, float(bounds.low), float(bounds.high))
+
+
+def left_out(unreadable: int) -> str:
+    """What is said right after a number of images that is not all of them; empty if it is."""
+    return f" ({unreadable:,} unreadable left out)" if unreadable else ""
+
+
+def summary(metrics: Mapping[str, Any]) -> str:
+    """One line of a model file's metrics: split, images, top-1 with its interval."""
+    if not metrics:
+        return "not measured"
+    top1 = metrics["top1"]
+    return (
+        f"{top1['value']:.2%} top-1 on {metrics['images']:,} {metrics['split']} images "
+        f"(95% interval {top1['low']:.2%} to {top1['high']:.2%})"
+    )

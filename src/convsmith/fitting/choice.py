@@ -1,0 +1,177 @@
+"""From a request and data to a run's plan: network, preprocessing, recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from convsmith.data.augment.augment import written_characters
+from convsmith.data.dataset import Dataset
+from convsmith.deploy.latency import latency_ms
+from convsmith.design.choose import TRAINING_SECONDS, choose, within
+from convsmith.design.evidence import own_side, preprocess_for
+from convsmith.errors import UsageError
+from convsmith.model import Model
+from convsmith.network.network import Network
+from convsmith.network.preprocess import Preprocess
+from convsmith.request import Request
+from convsmith.resolve import file_of, kind_of, model_of, network_of
+from convsmith.train.recipes.default import fine_tuned, with_batch
+from convsmith.train.recipes.named import DEFAULT, recipe_named, usual_epochs
+from convsmith.train.recipes.recipe import FineTuning, Recipe
+from convsmith.train.run.plan import RunPlan
+from convsmith.train.tune.pace import seconds_an_image
+from convsmith.transform.part import with_classes
+from convsmith.transform.side import at_side
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """A plan, and the model whose weights it starts from; None: initial ones."""
+
+    plan: RunPlan
+    start: Model | None = None
+
+
+def choose_plan(request: Request, dataset: Dataset) -> Chosen:
+    """Decides on network, preprocessing and recipe, before anything is measured in training.
+
+    Raises LimitError naming a limit that cannot be met, UnknownNameError, UsageError for settings that contradict each
+    other or the network; and as `convsmith.resolve` does for what is meant by a word.
+    """
+    if request.pretrained is not None:
+        return _from_pretrained(request, dataset)
+    given = _given(request.network)
+    if isinstance(given, Model):
+        return _carried_on(request, dataset, given)
+    network, reason, preprocess = (
+        _own_network(request, dataset, given) if isinstance(given, Network) else _from_zoo(request, dataset, given)
+    )
+    recipe = _recipe(request, network, dataset, preprocess)
+    if recipe.fine_tuning != FineTuning():
+        raise UsageError(
+            f"{recipe.name} trains some layers of a trained network further: give that as pretrained", settings="recipe"
+        )
+    return Chosen(RunPlan(network, reason, preprocess, _asked(request, recipe, network)))
+
+
+def _given(source: Any) -> Network | Model | str | None:
+    """What is meant by the network of a request: a value, or the name of a zoo network."""
+    if source is None or isinstance(source, Network | Model):
+        return source
+    path = file_of(source)
+    if path is None and ":" not in str(source):
+        return str(source)
+    if path is not None and kind_of(path) in ("model", "checkpoint"):
+        return model_of(source)
+    return network_of(source)
+
+
+def _from_zoo(request: Request, dataset: Dataset, name: str | None) -> tuple[Network, str, Preprocess]:
+    preprocess = preprocess_for(dataset, request.side or (own_side(name, dataset.size) if name else None))
+    images = len(dataset.split("train"))
+    choice = choose(
+        *(len(dataset.classes), (preprocess.channels, *preprocess.crop), images, request.limits),
+        *(latency_ms, seconds_an_image),
+        epochs=request.epochs or usual_epochs(request.recipe or DEFAULT, images),
+        characters=written_characters(dataset.classes),
+        model=name,
+        training_seconds=request.seconds or TRAINING_SECONDS,
+    )
+    return choice.network, choice.reason, preprocess
+
+
+def _own_network(request: Request, dataset: Dataset, network: Network) -> tuple[Network, str, Preprocess]:
+    """A user's network with a classifier for these classes, and images as its input has them.
+
+    Raises UsageError where its input is not one that the images can have.
+    """
+    channels, height, width = network.input
+    if channels not in (1, 3):
+        raise UsageError(f"{network.name} takes {channels} channels; images have 1 or 3", settings="network")
+    preprocess = replace(preprocess_for(dataset, height), channels=channels)
+    if len(preprocess.mean) != channels:
+        grey = channels == 1
+        preprocess = replace(
+            preprocess,
+            mean=(sum(preprocess.mean) / len(preprocess.mean),) if grey else preprocess.mean * channels,
+            std=(sum(preprocess.std) / len(preprocess.std),) if grey else preprocess.std * channels,
+        )
+    if height != width:
+        preprocess = replace(preprocess, crop=(height, width), resize=(height, width))
+    if network.classes != len(dataset.classes):
+        network = with_classes(network, len(dataset.classes))
+    return *_within(request, network, preprocess, f"{network.name}: as given"), preprocess
+
+
+def _carried_on(request: Request, dataset: Dataset, start: Model) -> Chosen:
+    """A model of the same classes, at another side if asked."""
+    if start.classes != dataset.classes:
+        raise UsageError(
+            f"{start.network.name} has different classes from {dataset.name}; give it as pretrained instead",
+            settings="network",
+        )
+    network, preprocess = _at_asked_side(request, start)
+    network, reason = _within(request, network, preprocess, f"{network.name}: trained further")
+    recipe = _recipe(request, network, dataset, preprocess)
+    return Chosen(RunPlan(network, reason, preprocess, _asked(request, recipe, network)), start)
+
+
+def _from_pretrained(request: Request, dataset: Dataset) -> Chosen:
+    """The pretrained network with a classifier for these classes; its preprocessing, at another size if asked."""
+    start = model_of(request.pretrained)
+    network, preprocess = _at_asked_side(request, start)
+    network = with_classes(network, len(dataset.classes))
+    network, reason = _within(request, network, preprocess, f"{network.name}: pretrained, from {_word(request)}")
+    tuning = request.tuning(network)
+    seed = request.seed or 0
+    if request.recipe in (None, DEFAULT):
+        recipe = fine_tuned(network, dataset, preprocess, tuning, epochs=request.epochs, seed=seed)
+    else:
+        recipe = _recipe(request, network, dataset, preprocess)
+        if recipe.fine_tuning == FineTuning():
+            recipe = replace(recipe, learning_rate=recipe.learning_rate / 10, fine_tuning=tuning)
+        else:
+            _check_own_tuning(recipe, tuning, start.classes == dataset.classes)
+    return Chosen(RunPlan(network, reason, preprocess, _asked(request, recipe, network)), start)
+
+
+def _word(request: Request) -> str:
+    source = request.pretrained
+    return str(source) if isinstance(source, str | Path) else "a model"
+
+
+def _at_asked_side(request: Request, start: Model) -> tuple[Network, Preprocess]:
+    network, preprocess = replace(start.network, storage=()), start.preprocess
+    return (network, preprocess) if request.side is None else at_side(network, preprocess, request.side)
+
+
+def _within(request: Request, network: Network, preprocess: Preprocess, reason: str) -> tuple[Network, str]:
+    choice = within(network, request.limits, latency_ms, reason)
+    return choice.network, choice.reason
+
+
+def _check_own_tuning(recipe: Recipe, tuning: FineTuning, same_classes: bool) -> None:
+    """Raises UsageError where a recipe that says what is trained cannot be followed."""
+    if tuning != FineTuning():
+        raise UsageError(
+            f"the recipe {recipe.name} says what is trained: leave these out",
+            settings=("freeze", "layer_decay", "unfreeze_every"),
+        )
+    if not same_classes:
+        raise UsageError(f"the recipe {recipe.name} is for a model of these very classes: fine-tune it on them first")
+
+
+def _recipe(request: Request, network: Network, dataset: Dataset, preprocess: Preprocess) -> Recipe:
+    name = request.recipe or DEFAULT
+    return recipe_named(name, network, dataset, preprocess, epochs=request.epochs, seed=request.seed or 0)
+
+
+def _asked(request: Request, recipe: Recipe, network: Network) -> Recipe:
+    """The recipe with what was asked for; another batch scales the rate, unless that is given."""
+    if isinstance(request.batch_size, int):
+        recipe = with_batch(recipe, network, request.batch_size)
+    if isinstance(request.learning_rate, int | float):
+        recipe = replace(recipe, learning_rate=float(request.learning_rate))
+    return request.changed(recipe)

@@ -1,0 +1,82 @@
+"""What a codec is, which there are, and what is checked of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeAlias
+
+import torch
+from torch import Tensor
+
+from convsmith.errors import UsageError, WeightsError
+from convsmith.network.storage import STORAGES, Storage
+
+Grid: TypeAlias = Mapping[str, Tensor]
+"""The tensors of `Storage.grid` by part: `scale`, `zero_point`, `codebook`."""
+
+
+class Codec(Protocol):
+    """Values of one parameter <-> its payload, for one kind of storage.
+
+    Encoding is a function of the values and the grid alone, so a file that is loaded and saved is the same file.
+    """
+
+    @property
+    def storage(self) -> type[Storage]:
+        """What it is the codec of."""
+        ...
+
+    def encode(self, storage: Any, values: Tensor, grid: Grid) -> dict[str, Tensor]:
+        """The tensors of `storage.payload`, by part, for values on the grid. What is off it may give anything."""
+        ...
+
+    def decode(self, storage: Any, payload: Mapping[str, Tensor], grid: Grid, shape: tuple[int, ...]) -> Tensor:
+        """The values, floating point, of this shape. Raises WeightsError for a payload or grid that no encoder made."""
+        ...
+
+
+CODECS: dict[type[Storage], Codec] = {}
+
+
+def register(codec: Codec) -> None:
+    """Adds a codec, and its storage to those that a network's JSON may name. Raises UsageError if its kind is taken."""
+    kind = codec.storage.kind
+    if STORAGES.setdefault(kind, codec.storage) is not codec.storage:
+        raise UsageError(f"two storages are called {kind!r}")
+    CODECS[codec.storage] = codec
+
+
+def encode(storage: Storage, values: Tensor, grid: Grid) -> dict[str, Tensor]:
+    """The raw tensors of a parameter by part, payload and grid. Decoded they are exactly these values.
+
+    Raises WeightsError if they are not: the values lie off their grid, or do not fit the float type.
+    """
+    codec = _codec_of(storage)
+    shape = tuple(values.shape)
+    values = values.detach().cpu().contiguous()
+    grid = {part: tensor.detach().cpu().contiguous() for part, tensor in grid.items()}
+    payload = codec.encode(storage, values, grid)
+    again = codec.decode(storage, payload, grid, shape)
+    if not _same(again, values):
+        raise WeightsError(f"values that {storage} cannot hold exactly: round them to it first")
+    return {**payload, **grid}
+
+
+def decode(storage: Storage, raw: Mapping[str, Tensor], shape: tuple[int, ...]) -> tuple[Tensor, dict[str, Tensor]]:
+    """The values of a parameter and its grid, from what `encode` made. Raises WeightsError for anything else."""
+    grid = {tensor.part: raw[tensor.part] for tensor in storage.grid(shape)}
+    payload = {tensor.part: raw[tensor.part] for tensor in storage.payload(shape)}
+    return _codec_of(storage).decode(storage, payload, grid, shape), grid
+
+
+def _codec_of(storage: Storage) -> Codec:
+    if type(storage) not in CODECS:
+        raise WeightsError(f"no codec is registered for {storage.kind!r} storage")
+    return CODECS[type(storage)]
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors hold the same numbers; a NaN equals a NaN."""
+    wide = torch.promote_types(one.dtype, other.dtype)
+    one, other = one.to(wide), other.to(wide)
+    return torch.equal(one, other) or bool(((one == other) | (one.isnan() & other.isnan())).all())

@@ -1,0 +1,1 @@
+"""Checkpoints in every format that the libraries save them in."""

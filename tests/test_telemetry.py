@@ -1,0 +1,54 @@
+"""Nothing that convsmith imports may report home: the switches are set before the import that would read them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from convsmith.telemetry import SWITCHES
+
+WATCH = """
+import os, sys
+from importlib.abc import MetaPathFinder
+
+class Watch(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == {library!r}:
+            print(os.environ.get({variable!r}))
+            raise SystemExit(0)
+
+sys.meta_path.insert(0, Watch())
+{statement}
+sys.exit("never imported")
+"""
+
+
+@pytest.mark.parametrize(
+    ("library", "variable", "statement"),
+    [
+        ("onnxruntime", "ORT_DISABLE_TELEMETRY", "import convsmith.deploy.session"),
+        ("onnxruntime", "ORT_DISABLE_TELEMETRY", "import convsmith; convsmith.export"),
+        ("ray", "RAY_USAGE_STATS_ENABLED", "from convsmith.cluster.connect import import_ray; import_ray()"),
+    ],
+)
+@pytest.mark.parametrize("own", [None, "mine"])
+def test_a_switch_is_set_before_the_import(library: str, variable: str, statement: str, own: str | None) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in SWITCHES}
+    environment |= {} if own is None else {variable: own}
+    code = WATCH.format(library=library, variable=variable, statement=statement)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == (own or SWITCHES[variable])
+
+
+def test_onnx_runtime_leaves_nothing_in_the_users_home(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in SWITCHES and "XDG" not in name}
+    code = (
+        "import numpy as np, convsmith; from convsmith.deploy.latency import latency_ms;"
+        "latency_ms(convsmith.create('lenet5'))"
+    )
+    subprocess.run([sys.executable, "-c", code], env=environment | {"HOME": str(tmp_path)}, check=True)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
