@@ -27,9 +27,9 @@ SAME = frozenset(
 )
 """Operations that give the same tensor again, as far as weights go."""
 MOVES = SAME | frozenset(
-<<<<<<< HEAD
     [
         "expand",
+        "expand_as",
         "flatten",
         "movedim",
         "permute",
@@ -43,9 +43,6 @@ MOVES = SAME | frozenset(
         "view_as",
         "_unsafe_view",
     ]
-=======
-    "expand expand_as flatten movedim permute reshape squeeze t transpose unflatten unsqueeze view view_as _unsafe_view".split()
->>>>>>> read
 )
 """Operations after which a parameter is still that parameter, seen otherwise."""
 NO_RESULT = ("_assert_tensor_metadata", "_assert_async", "sym_constrain_range", "sym_constrain_range_for_size")
