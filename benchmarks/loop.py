@@ -22,8 +22,9 @@ from convsmith.data.images import ArrayImages
 from convsmith.network.preprocess import Preprocess
 from convsmith.train.recipes.recipe import Recipe
 from convsmith.train.run.run import Run
-from convsmith.train.step.objective import Objective
-from convsmith.train.tune.plan import choose_plan
+from convsmith.train.step.objective import ClassificationLoss, TrainingBatch
+from convsmith.train.task import Task
+from convsmith.train.tune.arithmetic import Probe, choose_arithmetic
 from row import Row, show
 
 IMAGES, BATCH, EPOCHS = 8960, 128, 3
@@ -47,15 +48,16 @@ def overhead(model: str) -> float:
         augment=Augment(crop_padding=2, flip=True),
     )
     module = convsmith.build(convsmith.create(model, classes=10, input=(1, 28, 28)))
-    plan = choose_plan(module, recipe, Objective(), (1, 28, 28), BATCH)
-    run = Run(module, dataset, preprocess, recipe, Objective(), plan)
+    task = Task(module, dataset, preprocess, recipe, ClassificationLoss())
+    tuned = choose_arithmetic(Probe.of(module, recipe, task.objective, (1, 28, 28), BATCH))
+    run = Run(task, tuned)
     inside = 0.0
     step = run.learner.step
 
-    def timed(images: Tensor, targets: Tensor, number: int, *, measured: bool) -> Tensor:
+    def timed(batch: TrainingBatch, number: int, *, measured: bool) -> Tensor:
         nonlocal inside
         start = time.perf_counter()
-        loss = step(images, targets, number, measured=measured)
+        loss = step(batch, number, measured=measured)
         inside += time.perf_counter() - start
         return loss
 

@@ -21,15 +21,16 @@ from functools import cache
 
 import torch
 import torch.nn.functional as F
-from convsmith.train.tune.plan import bfloat16_is_slow, choose_plan
 from torch import Tensor, nn
 
 import convsmith
 from convsmith.backend import layers
 from convsmith.network.network import Network
 from convsmith.train.recipes.recipe import Recipe
+from convsmith.train.recipes.schedule import Updates
 from convsmith.train.step.learner import Learner
-from convsmith.train.step.objective import Objective
+from convsmith.train.step.objective import ClassificationLoss, TrainingBatch
+from convsmith.train.tune.arithmetic import Probe, bfloat16_is_slow, choose_arithmetic
 from convsmith.transform.reorder import pool_before_rectifier
 from row import Row, show
 
@@ -99,10 +100,12 @@ def plain_step(network: Network, images: Tensor, labels: Tensor) -> Callable[[],
 def our_step(network: Network, images: Tensor, labels: Tensor) -> tuple[Callable[[], object], str, str]:
     module = convsmith.build(pool_before_rectifier(network))
     recipe = Recipe(1, len(labels), "sgd", learning_rate=1e-3, weight_decay=5e-4, ema_decay=0.99)
-    plan = choose_plan(module, recipe, Objective(), network.input, len(labels))
-    learner = Learner(module, recipe, Objective(), plan.memory_format, plan.precision, total_steps=10**6)
-    images = images.contiguous(memory_format=learner.memory_format)
-    return lambda: learner.step(images, labels, 0), plan.memory_format, plan.precision
+    objective = ClassificationLoss()
+    arithmetic = choose_arithmetic(Probe.of(module, recipe, objective, network.input, len(labels))).arithmetic
+    learner = Learner(module, recipe, objective, arithmetic, Updates(10**6))
+    images = images.contiguous(memory_format=arithmetic.torch_format)
+    batch = TrainingBatch(images, labels, torch.arange(len(labels)))
+    return lambda: learner.step(batch, 0), arithmetic.memory_format, arithmetic.precision
 
 
 def seconds(step: Callable[[], object], times: int) -> float:

@@ -14,17 +14,17 @@ import tempfile
 import time
 from pathlib import Path
 
-from convsmith.fit import FitResult, fit
-from convsmith.runplan import Transfer
+from convsmith import Request, fit
+from convsmith.fitting.delivery import FitResult
 
 NETWORK = "timm/tf_efficientnet_lite0"
 CLAIM = 0.15
 
 
-def timed(title: str, data: Path, **settings: object) -> FitResult:
+def timed(title: str, data: Path, request: Request) -> FitResult:
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        result = fit(data, Path(folder) / "run", **settings)  # type: ignore[arg-type]
+        result = fit(data, request=request, out=Path(folder) / "run")
         print(f"{title:<16} {result.metrics.top1} top-1 on {result.metrics.images} images, "
               f"{time.perf_counter() - start:,.0f} s")  # fmt: skip
     return result
@@ -34,8 +34,8 @@ def main() -> int:
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     data = Path(sys.argv[1]) / "emoji.csv"
-    frozen = timed("frozen features", data, transfer=Transfer(NETWORK, "features"))
-    scratch = timed("from scratch", data, model=NETWORK, side=64)
+    frozen = timed("frozen features", data, Request(pretrained=NETWORK, freeze="features"))
+    scratch = timed("from scratch", data, Request(network=NETWORK, side=64))
     gain = frozen.metrics.top1.value - scratch.metrics.top1.value
     print(f"difference       {100 * gain:.1f} points (claimed: {100 * CLAIM:.0f})")
     return int(gain < CLAIM)

@@ -14,7 +14,6 @@ from PIL import Image
 
 import convsmith
 from convsmith.errors import UsageError
-from convsmith.model.file import Header
 
 CLASSES = ("dark", "light")
 
@@ -28,8 +27,8 @@ def pictures(count: int, seed: int = 0) -> list[np.ndarray]:
 @pytest.fixture(scope="session")
 def model() -> convsmith.Model:
     network = convsmith.create("lenet5", classes=2, input=(1, 28, 28))
-    header = Header(network, CLASSES, convsmith.Preprocess(1, (28, 28), 28, (0.5,), (0.25,)))
-    return header.with_weights(convsmith.build(network, seed=1).state_dict())
+    preprocess = convsmith.Preprocess(1, (28, 28), 28, (0.5,), (0.25,))
+    return convsmith.Model(network, convsmith.build(network, seed=1).state_dict(), CLASSES, preprocess)
 
 
 @pytest.fixture(scope="session")

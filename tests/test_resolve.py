@@ -13,15 +13,14 @@ from safetensors.torch import save_file
 
 import convsmith
 from convsmith.errors import ConvsmithError, ModelFileError, UnknownNameError, UsageError
-from convsmith.model.file import Header
 from convsmith.resolve import file_of, kind_of, model_of, network_of
 
 
 @pytest.fixture(scope="session")
 def model() -> convsmith.Model:
     network = convsmith.create("lenet5", classes=2, input=(1, 28, 28))
-    header = Header(network, ("ant", "bee"), convsmith.Preprocess(1, (28, 28), 28, (0.5,), (0.5,)))
-    return convsmith.Model(header, convsmith.build(network).state_dict())
+    preprocess = convsmith.Preprocess(1, (28, 28), 28, (0.5,), (0.5,))
+    return convsmith.Model(network, convsmith.build(network).state_dict(), ("ant", "bee"), preprocess)
 
 
 @pytest.fixture(scope="session")

@@ -23,36 +23,42 @@ from convsmith.network import Network, Node, Preprocess
 from convsmith.zoo import create, models
 
 if TYPE_CHECKING:
+    from convsmith.backend.read import read
     from convsmith.backend.torch import build
     from convsmith.data.dataset import Dataset
     from convsmith.data.open import open_dataset
     from convsmith.deploy.export import export
     from convsmith.deploy.predict import predict
+    from convsmith.design.evidence import preprocess_for
     from convsmith.evaluation.evaluate import evaluate
     from convsmith.evaluation.features import features
     from convsmith.fitting.fit import fit
     from convsmith.model import Model, load_model, save_model
+    from convsmith.picture.drawing import svg
     from convsmith.request import Request
-    from convsmith.train.recipes.recipe import Recipe
-    from convsmith.train.run.loop import Training
+    from convsmith.train import Recipe, Training, default_recipe
 
 __version__ = "0.1.0"
 
 LAZY = {
     "Dataset": "convsmith.data.dataset",
     "Model": "convsmith.model",
+    "Recipe": "convsmith.train",
+    "Request": "convsmith.request",
+    "Training": "convsmith.train",
     "build": "convsmith.backend.torch",
+    "default_recipe": "convsmith.train",
     "evaluate": "convsmith.evaluation.evaluate",
     "export": "convsmith.deploy.export",
-    "Recipe": "convsmith.train.recipes.recipe",
-    "Request": "convsmith.request",
-    "Training": "convsmith.train.run.loop",
     "features": "convsmith.evaluation.features",
     "fit": "convsmith.fitting.fit",
     "load_model": "convsmith.model",
     "open_dataset": "convsmith.data.open",
     "predict": "convsmith.deploy.predict",
+    "preprocess_for": "convsmith.design.evidence",
+    "read": "convsmith.backend.read",
     "save_model": "convsmith.model",
+    "svg": "convsmith.picture.drawing",
 }
 """Public name -> the module that has it, which is imported when the name is first used."""
 
@@ -70,6 +76,7 @@ __all__ = [
     "build",
     "cost_of",
     "create",
+    "default_recipe",
     "evaluate",
     "export",
     "features",
@@ -78,7 +85,10 @@ __all__ = [
     "models",
     "open_dataset",
     "predict",
+    "preprocess_for",
+    "read",
     "save_model",
+    "svg",
 ]
 
 

@@ -15,13 +15,13 @@ MODE = 0o644
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: str | Path) -> Iterator[Path]:
     """Yields an empty temporary file beside `path`, which takes its place once the block has ended well.
 
     After an error the temporary file is gone, and what was at `path` is as it was. Raises OutputError where the
     folder cannot be written to or the disk is full.
     """
-    temporary = None
+    path, temporary = Path(path), None
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         os.close(descriptor)
@@ -37,7 +37,7 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: str | Path, data: bytes) -> None:
     """Writes a whole file, in one step. Raises OutputError; what was at `path` then stays."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)

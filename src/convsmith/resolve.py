@@ -46,7 +46,7 @@ HEADER_BYTES = 1 << 20
 
 
 def kind_of(path: Path) -> Kind:
-    """What a file holds, by its first bytes, or by its name if they do not say. Raises UsageError if unreadable."""
+    """What a file holds, by its first bytes, or if they say nothing by its name. Raises UsageError if unreadable."""
     try:
         with path.open("rb") as file:
             start = file.read(HEADER_BYTES)

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import convsmith
-from convsmith.network import builder as b
-from convsmith.network import ops
+from convsmith.network import builder as b, ops
 from convsmith.network.init import Init
 
 State = dict[str, Tensor]

@@ -7,8 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 from runtime import arrays, assert_same, randomised, single
 
@@ -16,8 +15,7 @@ import convsmith
 from convsmith.backend.onnx import emit, to_onnx
 from convsmith.backend.preprocess import PreprocessModule
 from convsmith.errors import ExportError
-from convsmith.network import Auxiliary, Network, Preprocess
-from convsmith.network import builder as b
+from convsmith.network import Auxiliary, Network, Preprocess, builder as b
 from convsmith.network.ops import Op, Pad
 
 
@@ -51,7 +49,7 @@ def test_nodes_are_named_after_the_layers() -> None:
 
 def shared(x: b.Tensor) -> b.Tensor:
     first = b.conv(x, 3, 3, name="first")
-    return b.conv(first, 3, 3, name="second", shares=first)
+    return b.again(first, first, name="second")
 
 
 def test_shared_parameters_are_stored_once() -> None:

@@ -9,14 +9,12 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from runtime import assert_same, run, single
 
 from convsmith.backend.onnx import emit, to_onnx
 from convsmith.backend.onnx.pool import averaging
-from convsmith.network import builder as b
-from convsmith.network import ops
+from convsmith.network import builder as b, ops
 from convsmith.network.init import Init
 from convsmith.network.ops import OPS, AvgPool, MaxPool
 from convsmith.network.ops.pointwise import Function

@@ -1,8 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from convsmith.backend.layers import MaxPool2d
 from convsmith.backend.pooling import is_slow, max_pool_2x2

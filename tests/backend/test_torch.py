@@ -6,7 +6,7 @@ import torch
 import convsmith
 from convsmith.backend.torch import lower
 from convsmith.network import ops
-from convsmith.network.builder import auxiliary, conv, flatten, global_avg_pool, linear, relu, write
+from convsmith.network.builder import again, auxiliary, conv, flatten, global_avg_pool, linear, relu, write
 
 
 def test_every_op_has_a_rule():
@@ -70,7 +70,7 @@ def test_a_copy_of_a_built_network_keeps_both_modes():
 def test_shared_parameters_are_one_tensor_and_count_once():
     def family(x):
         first = conv(x, 3, 3, name="first")
-        return linear(global_avg_pool(conv(first, 3, 3, name="second", shares=first)), 2)
+        return linear(global_avg_pool(again(first, first, name="second")), 2)
 
     net = write("shared", (3, 8, 8), family)
     module = convsmith.build(net)

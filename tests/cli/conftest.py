@@ -29,8 +29,8 @@ def convsmith(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 @pytest.fixture(scope="session")
 def trained(photo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run on the photographs, to be read only."""
-    from convsmith.fit import fit
+    from convsmith import Request, fit
 
     out = tmp_path_factory.mktemp("runs") / "trained"
-    fit(photo_folder, out, model="lenet5", side=32, epochs=2, changes={"precision": "float32"})
+    fit(photo_folder, "lenet5", Request(side=32, epochs=2, precision="float32"), out=out)
     return out

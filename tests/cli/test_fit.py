@@ -143,17 +143,18 @@ def test_the_arithmetic_of_a_run_can_be_forced(convsmith: Command, photo_folder:
     forced = ("--precision", "float32", "--memory-format", "channels_last")
     fitted = convsmith("fit", photo_folder, *quick, *forced, "--out", tmp_path / "run", "--json")
     assert fitted.code == 0, fitted.err
-    plan = json.loads(fitted.out)["training"]["plan"]
-    assert (plan["precision"], plan["memory_format"], plan["measured"]) == ("float32", "channels_last", [])
+    tuned = json.loads(fitted.out)["training"]["tuned"]
+    assert (tuned["arithmetic"]["precision"], tuned["arithmetic"]["memory_format"]) == ("float32", "channels_last")
+    assert tuned["measured"] == []
     refused = convsmith("fit", photo_folder, *QUICK, "--precision", "bfloat16", "--out", tmp_path / "other")
     assert refused.code == 2
-    assert "--float32 is" in refused.err
+    assert "--precision, --memory-format: leave these out with --float32" in refused.err
 
 
 def test_the_fastest_batch_is_measured_once_and_kept_for_a_run_that_goes_on(
     convsmith: Command, photo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("convsmith.train.tune.batch_size.SECONDS", 1.0)
+    monkeypatch.setattr("convsmith.train.tune.batch_size.MEASURED_SECONDS", 1.0)
     out = tmp_path / "run"
     fitted = convsmith("fit", photo_folder, *QUICK, "--batch-size", "auto", "--out", out)
     assert fitted.code == 0, fitted.err
@@ -161,24 +162,28 @@ def test_the_fastest_batch_is_measured_once_and_kept_for_a_run_that_goes_on(
     (note,) = run["notes"]
     assert note in fitted.err
     assert note.startswith(f"batch {run['recipe']['batch_size']}, ")
-    monkeypatch.setattr("convsmith.runplan.fastest_batch", lambda *arguments: pytest.fail("measured again"))
+    monkeypatch.setattr("convsmith.fitting.measured.fastest_batch", lambda *arguments: pytest.fail("measured again"))
     assert convsmith("fit", photo_folder, "--resume", "--out", out).code == 0
 
 
 def test_decoders_and_compiling_can_be_forced(convsmith: Command, photo_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     fitted = convsmith("fit", photo_folder, *QUICK, "--decoders", 0, "--no-compile", "--out", out, "--json")
-    plan = json.loads(fitted.out)["training"]["plan"]
-    assert (plan["decoders"], plan["compiled"], plan["notes"]) == (0, False, [])
+    tuned = json.loads(fitted.out)["training"]["tuned"]
+    assert (tuned["decoders"], tuned["arithmetic"]["compiled"], tuned["notes"]) == (0, False, [])
 
 
 @pytest.mark.parametrize(
     ("words", "wrong"),
     [
-        (("--batch-size", "0"), "--batch-size is a whole number above 0 or auto, not '0'"),
-        (("--batch-size", "many"), "--batch-size is a whole number above 0 or auto, not 'many'"),
-        (("--batch-size", "auto", "--cluster", "auto"), "are for one process"),
-        (("--compile", "--cluster", "auto"), "are for one process"),
+        (("--batch-size", "0"), "--batch-size: must be a whole number above 0 or auto, not '0'"),
+        (("--batch-size", "many"), "--batch-size: must be a whole number above 0 or auto, not 'many'"),
+        (("--batch-size", "auto", "--cluster", "auto"), "--batch-size: are for one process"),
+        (("--compile", "--cluster", "auto"), "--compile: are for one process"),
+        (("--epochs", "2", "--time", "1m"), "--epochs, --time: give one or the other"),
+        (("--freeze", "features"), "--freeze: need pretrained weights"),
+        (("--time", "soon"), "--time: must be a number with s, m or h, such as 10m, not 'soon'"),
+        (("--resume",), "holds no run to resume"),
     ],
 )
 def test_what_cannot_be_planned_is_refused_before_anything_is_written(
@@ -188,3 +193,71 @@ def test_what_cannot_be_planned_is_refused_before_anything_is_written(
     assert refused.code == 2
     assert wrong in refused.err
     assert not (tmp_path / "run").exists()
+
+
+def test_resuming_with_other_settings_names_each_and_changes_nothing(
+    convsmith: Command, photo_folder: Path, trained: Path
+) -> None:
+    before = {path: path.read_bytes() for path in trained.iterdir() if path.is_file()}
+    refused = convsmith("fit", photo_folder, "--epochs", 9, "--seed", 4, "--resume", "--out", trained)
+    assert refused.code == 2
+    (line,) = refused.err.strip().splitlines()
+    epochs = json.loads((trained / "run.json").read_text())["recipe"]["epochs"]
+    assert line == f"convsmith: --epochs 9: the run has {epochs}; --seed 4: the run has 0"
+    assert before == {path: path.read_bytes() for path in trained.iterdir() if path.is_file()}
+
+
+def test_resuming_with_what_the_run_came_to_is_no_difference(
+    convsmith: Command, photo_folder: Path, trained: Path
+) -> None:
+    epochs = json.loads((trained / "run.json").read_text())["recipe"]["epochs"]
+    resumed = convsmith(
+        "fit", photo_folder, "--epochs", epochs, "--seed", 0, "--decoders", 1, "--resume", "--out", trained
+    )
+    assert resumed.code == 0, resumed.err
+
+
+@pytest.mark.parametrize(
+    "words", [("--max-params", "1"), ("--model", "resnet21"), ("--learning-rate", "1e30"), ("--model", "nowhere.json")]
+)
+def test_a_start_that_fails_leaves_the_folder_free_for_the_corrected_command(
+    convsmith: Command, photo_folder: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    out = tmp_path / "run"
+    failed = convsmith("fit", photo_folder, *QUICK, *words, "--out", out)
+    assert failed.code != 0
+    assert len(failed.err.strip().splitlines()[-1:]) == 1
+    if not out.exists():
+        return
+    # Training itself had begun: then the run is there, and says so.
+    assert list((out / "checkpoint").iterdir())
+
+
+def test_a_model_files_side_and_limits_are_heeded_before_training(
+    convsmith: Command, photo_folder: Path, trained: Path, tmp_path: Path
+) -> None:
+    model = trained / "model.safetensors"
+    for words, wrong in (
+        (("--max-params", 10), "--max-params"),
+        (("--max-macs", 10), "--max-macs"),
+        (("--max-latency", 0.0001), "--max-latency"),
+    ):
+        refused = convsmith("fit", photo_folder, "--model", model, *words, "--out", tmp_path / "run")
+        assert (refused.code, wrong in refused.err) == (2, True), refused.err
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_network_as_show_prints_it_is_a_network_to_fit(
+    convsmith: Command, photo_folder: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "net.json"
+    path.write_text(convsmith("show", "lenet5", "--classes", 3, "--input", "3x32x32", "--json").out)
+    fitted = convsmith("fit", photo_folder, "--model", path, "--epochs", 1, "--float32", "--out", tmp_path / "run")
+    assert fitted.code == 0, fitted.err
+    assert json.loads((tmp_path / "run/run.json").read_text())["network"]["name"] == "lenet5"
+
+
+def test_help_has_its_options_in_groups_of_a_line_each(convsmith: Command) -> None:
+    text = convsmith("fit", "--help").out
+    for group in ("Network and limits", "Training", "Speed", "Cluster", "The run"):
+        assert group in text

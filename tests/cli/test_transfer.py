@@ -160,10 +160,10 @@ def test_an_unknown_name_of_weights_is_bad_usage(convsmith: Command, two_classes
 @pytest.fixture(scope="module")
 def any_side(photo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of a network that takes images of any size, on the photographs."""
-    from convsmith.fit import fit
+    from convsmith import Request, fit
 
     out = tmp_path_factory.mktemp("runs") / "any-side"
-    fit(photo_folder, out, model="resnet20", side=32, epochs=1, changes={"precision": "float32"})
+    fit(photo_folder, "resnet20", Request(side=32, epochs=1, precision="float32"), out=out)
     return out
 
 

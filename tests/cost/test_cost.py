@@ -83,7 +83,7 @@ def test_training_only_layers_have_parameters_but_no_inference_cost():
 def test_shared_parameters_count_once_and_their_arithmetic_twice():
     def family(x: builder.Tensor) -> builder.Tensor:
         first = builder.conv(x, 3, 3)
-        return builder.conv(first, 3, 3, shares=first)
+        return builder.again(first, first)
 
     net = builder.write("shared", (3, 8, 8), family)
     assert cost_of(net).params == 3 * 3 * 9 + 3

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 from convsmith import build, cost_of, create
-from convsmith.network import Network, ops
-from convsmith.network import builder as nn
+from convsmith.network import Network, builder as nn, ops
 
 SIDE = 48
 layers = st.tuples(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from convsmith import cost_of
 from convsmith.cost.memory import peak_live
-from convsmith.network import INPUT, Network, Node, ops
-from convsmith.network import builder as nn
+from convsmith.network import INPUT, Network, Node, builder as nn, ops
 from convsmith.network.dims import elements
 
 

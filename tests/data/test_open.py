@@ -27,7 +27,7 @@ def test_a_folder_becomes_a_checked_and_split_data_set(tmp_path: Path) -> None:
 def test_strict_refuses_what_would_be_left_out(tmp_path: Path) -> None:
     root = class_folders(tmp_path, {"cat": 4, "dog": 4})
     (root / "cat/empty.png").touch()
-    with pytest.raises(DataError, match=r"1 thing cannot be used .*empty.png: empty file"):
+    with pytest.raises(DataError, match=r"strict: .*1 thing cannot be used: .*empty.png: empty file"):
         open_dataset(root, strict=True)
 
 
@@ -141,13 +141,13 @@ def test_more_unusable_files_than_asked_for_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         open_dataset(root)
     assert str(caught.value) == (
-        "pets: 8 of its 28 files (29%) cannot be used, more than max_unusable (20%): "
+        "max_unusable: pets: 8 of its 28 files (29%) cannot be used, more than 20%: "
         "4 x a HEIC image; convert it to JPEG or PNG; 4 x empty file"
     )
     dataset = open_dataset(root, max_unusable=0.5)
     assert dataset.unusable == 8
     assert "left out: 8; 8 of 28 files (28.6%) cannot be used" in str(summarize(dataset)).splitlines()
-    with pytest.raises(UsageError, match="max_unusable is 20"):
+    with pytest.raises(UsageError, match="max_unusable: must be a share"):
         open_dataset(root, max_unusable=20)
 
 

@@ -95,5 +95,5 @@ def test_sides_are_a_table_that_says_where_to_choose(any_side: Path, tmp_path: P
 
 
 def test_a_side_that_the_network_cannot_take_is_bad_usage(model_file: Path) -> None:
-    with pytest.raises(UsageError, match="lenet5 takes no images of 56x56"):
+    with pytest.raises(UsageError, match="lenet5 cannot take images of 56x56"):
         evaluate(model_file, "no data is read before", side=56)

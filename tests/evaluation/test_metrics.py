@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from sklearn.metrics import precision_score, recall_score, top_k_accuracy_score
 
 from convsmith.errors import DataError

@@ -15,8 +15,8 @@ def test_parts_of_several_processes_are_put_in_the_splits_order() -> None:
     assert whole.losses.tolist() == np.float32([0.1, 0.2, 0.3, 0.4, 0.5]).tolist()
 
 
-def test_a_loss_that_is_no_number_is_the_worst() -> None:
-    assert answers([3, 5, 7], [0, 0, 0], [1.0, np.nan, 2.0]).worst(2).tolist() == [1, 2]
+def test_a_loss_that_is_no_number_is_the_highest() -> None:
+    assert answers([3, 5, 7], [0, 0, 0], [1.0, np.nan, 2.0]).hardest(2).tolist() == [1, 2]
 
 
 def test_confusion_counts_by_the_rows_that_were_read() -> None:

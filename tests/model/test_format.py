@@ -121,8 +121,7 @@ def test_a_reader_of_the_documentation_gets_the_same_weights(case, tmp_path):
 
 def test_the_documentation_shows_each_kind_of_storage_as_it_is_written():
     page = (Path(__file__).parents[2] / "docs" / "format.md").read_text()
-    from convsmith.network.storage import STORAGES as KINDS
-    from convsmith.network.storage import storage_from_json
+    from convsmith.network.storage import STORAGES as KINDS, storage_from_json
 
     shown = [json.loads(example) for example in re.findall(r"^### `(\{.*\})`$", page, re.M)]
     assert {storage_from_json("x", example).kind for example in shown} == set(KINDS)

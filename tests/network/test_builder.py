@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from convsmith.errors import ShapeError, UsageError
-from convsmith.network import Network, ops
-from convsmith.network import builder as nn
+from convsmith.network import Network, builder as nn, ops
 from convsmith.network.dialect import Dialect, speaking
 from convsmith.network.init import HE_FAN_OUT, ZEROS
 
@@ -117,7 +116,7 @@ def test_an_auxiliary_head_must_be_a_vector():
 def test_shared_layers_name_their_owner():
     def family(x):
         first = nn.conv(x, 3, 3, name="first")
-        return nn.conv(first, 3, 3, shares=first)
+        return nn.again(first, first)
 
     assert write(family)["conv1"].shares == "first"
 

@@ -7,14 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from convsmith.errors import ShapeError
-from convsmith.network import Network, Node, ops
-from convsmith.network import builder as b
+from convsmith.network import Network, Node, builder as b, ops
 from convsmith.network.dims import blocks, broadcast, elements
 
 Shape = tuple[int, ...]

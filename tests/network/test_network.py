@@ -7,8 +7,7 @@ import dataclasses
 import pytest
 
 from convsmith.errors import ShapeError, UsageError
-from convsmith.network import INPUT, Auxiliary, Network, Node, ops
-from convsmith.network import builder as nn
+from convsmith.network import INPUT, Auxiliary, Network, Node, builder as nn, ops
 from convsmith.network.dims import Shape
 
 RELU = ops.Activation("relu")

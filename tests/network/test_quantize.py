@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import convsmith
 from convsmith.errors import ShapeError
-from convsmith.network import builder as nn
-from convsmith.network import ops
+from convsmith.network import builder as nn, ops
 
 
 @st.composite

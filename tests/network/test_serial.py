@@ -7,12 +7,10 @@ import json
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from convsmith.errors import ShapeError, UnknownNameError, UsageError
-from convsmith.network import Network, Node, ops
-from convsmith.network import builder as nn
+from convsmith.network import Network, Node, builder as nn, ops
 from convsmith.network.init import GLOROT, HE_FAN_IN, LECUN, Init
 from convsmith.network.ops.pointwise import Function
 
@@ -125,8 +123,8 @@ def example() -> Network:
         with nn.scope("stem"):
             x = nn.conv_norm_act(x, 4, 3)
             table = nn.table_conv(x, ((0, 1), (1, 2, 3)), 3)
-        first = nn.conv(x, 4, 3, bias_init=Init("normal", 0.01), name="shared")
-        y = nn.add(x, nn.conv(nn.max_pool(first, 1), 4, 3, shares=first), nn.conv(x, 4, 1, stride=1))
+        first = nn.conv(x, 4, 3, bias=Init("normal", 0.01), name="shared")
+        y = nn.add(x, nn.again(nn.max_pool(first, 1), first), nn.conv(x, 4, 1, stride=1))
         nn.auxiliary(nn.linear(table, 5), 0.3)
         return nn.linear(nn.dropout(nn.global_avg_pool(nn.concat(x, y)), 0.2), 5, init=Init("normal", 0.01))
 

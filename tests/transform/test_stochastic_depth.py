@@ -2,8 +2,7 @@ import pytest
 import torch
 
 import convsmith
-from convsmith.network import builder as nn
-from convsmith.network import ops
+from convsmith.network import builder as nn, ops
 from convsmith.transform.stochastic_depth import with_stochastic_depth
 
 

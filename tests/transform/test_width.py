@@ -4,8 +4,7 @@ import pytest
 
 from convsmith import build, cost_of, create, models
 from convsmith.errors import ShapeError, UsageError
-from convsmith.network import builder as nn
-from convsmith.network import ops
+from convsmith.network import builder as nn, ops
 from convsmith.network.init import Init
 from convsmith.transform.width import scale_width
 

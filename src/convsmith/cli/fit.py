@@ -29,9 +29,7 @@ def fit(
     ] = None,
     network: Annotated[
         str | None,
-        typer.Option(
-            "--model", "--network", help="Network by name or file, or a model to go on from.", rich_help_panel=NETWORK
-        ),
+        typer.Option("--model", help="Network by name or file, or a model to go on from.", rich_help_panel=NETWORK),
     ] = None,
     pretrained: Annotated[
         str | None,
@@ -153,7 +151,7 @@ def fit(
 
     Example: convsmith fit photos/ --max-size 2000000 --max-latency 5 --out runs/photos
     """
-    started = clock.monotonic() - _process_age()
+    started = clock.monotonic()  # importing torch takes a second or two of the time that is asked for
     from convsmith.cluster import Cluster
     from convsmith.fitting.fit import fit as run
     from convsmith.request import Request
@@ -248,10 +246,3 @@ def seconds_of(text: str) -> float:
     if unit not in units or not number.replace(".", "", 1).isdecimal() or not float(number):
         raise UsageError(f"must be a number with s, m or h, such as 10m, not {text!r}", settings="seconds")
     return float(number) * units[unit]
-
-
-def _process_age() -> float:
-    """Seconds since this process began: what importing took counts too."""
-    import psutil  # type: ignore[import-untyped]
-
-    return max(0.0, clock.time() - float(psutil.Process().create_time()))

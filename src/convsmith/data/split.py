@@ -18,15 +18,11 @@ VAL_OF_TRAIN = {"val": 0.1}
 """The fraction of each class of train where a source has a test split, and so its own idea of train's size."""
 
 
-WHOLE = "all"
-"""The one split of a source that has none, where none is made."""
-
-
 def complete(
     rows: Rows,
     labels: NDArray[np.int64],
     classes: tuple[str, ...],
-    seed: int | None,
+    seed: int,
     where: str,
     fractions: Mapping[str, float] | None = None,
     why_few: Callable[[int], str] = lambda label: "",
@@ -39,13 +35,9 @@ def complete(
     - no train: as they are, to measure on;
     - with `fractions`, these of each class of train, whatever else there is.
 
-    Without a seed nothing is carved: train alone is one split, "all", and nothing is checked.
-
     Which images, depends on the seed and on the order of the rows within a class (sources sort by name).
     Raises DataError for a class that is missing in a split or too small to be in all; `why_few` says why it is.
     """
-    if seed is None:
-        return {WHOLE: rows["train"]} if list(rows) == ["train"] else rows
     if fractions is None and "train" in rows and "val" not in rows:
         fractions = VAL_OF_TRAIN if "test" in rows else HELD_OUT
     if fractions:

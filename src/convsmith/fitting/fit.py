@@ -28,6 +28,7 @@ from convsmith.network.network import Network
 from convsmith.report.page import write_page
 from convsmith.report.record import read_run as read_record
 from convsmith.request import Request
+from convsmith.train.recipes.recipe import FineTuning
 from convsmith.train.run.events import Noticed
 from convsmith.train.run.folder import running
 from convsmith.train.run.interrupt import Interruption
@@ -101,10 +102,10 @@ def fit(
         objective = None if extras.objective is None else as_objective(extras.objective)
         plan, tuned = measure(request, chosen, dataset, deadline, objective)
         folder = begun_run(out, plan, request, dataset, chosen.start)  # type: ignore[assignment]
-    for line in (*_left_out(dataset), f"network: {plan.reason}; input {text(plan.network.input)}",
-                 f"recipe: {plan.recipe}", *plan.notes, *unused_gpus(request)):  # fmt: skip
-        _tell(observers, Noticed(line))
     with folder, running(out):
+        about = (f"network: {plan.reason}; input {text(plan.network.input)}", f"recipe: {plan.recipe}", *plan.notes)
+        for line in (*_left_out(dataset), *about, *unused_gpus(request)):
+            _tell(observers, Noticed(line))
         work = _Work(replace(chosen, plan=plan), request, dataset, out, tuple(observers), extras)
         module, result = work.train_head() if plan.head_only else work.train(tuned)
         made = deliver(plan, request, dataset, module, result, out)
@@ -152,7 +153,13 @@ class _Work:
         _tell(self.observers, Noticed("the features of all images are computed once, and kept in the cache"))
         names = tuple(name for name in ("train", "val") if name in dataset.splits)
         head = start.module(trunk_and_head(plan.network)[1])
-        plain = replace(plan.recipe, memory_format="contiguous", precision="float32", compiled=False)
+        plain = replace(
+            plan.recipe,
+            memory_format="contiguous",
+            precision="float32",
+            compiled=False,
+            fine_tuning=FineTuning(),  # of what is trained nothing is frozen
+        )
         with self._watched() as (store, observers):
             result = train(
                 *(head, with_features(dataset, cached_features(start, dataset, names)), plan.preprocess, plain),

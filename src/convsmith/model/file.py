@@ -60,7 +60,7 @@ class Seal:
         return f"{held}: as they were written (checksum {self.checksum})"
 
 
-def save_model(model: Model, path: Path) -> None:
+def save_model(model: Model, path: str | Path) -> None:
     """Write a model file; the same model gives the same bytes. An existing file is replaced in one step, or kept.
 
     Raises WeightsError for weights that their storage cannot hold exactly, OutputError if the file cannot be written.
@@ -78,25 +78,25 @@ def save_model(model: Model, path: Path) -> None:
         except WeightsError as error:
             raise WeightsError(f"{key}: {error}") from None
         for raw in storage.tensors(tuple(weight.shape)):
-            content = memoryview(parts[raw.part].contiguous().flatten().view(torch.uint8).numpy())
+            content = memoryview(parts[raw.part].contiguous().flatten().view(torch.uint8).numpy().data)
             tensors.append(container.Tensor(raw.name(key), raw.dtype, raw.shape, content))
     write_bytes(path, container.to_bytes(_describe(model.header), tensors))
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: str | Path) -> Header:
     """Network, classes, preprocessing and the rest, without reading tensors or importing torch.
 
     Raises ModelFileError naming the file and what is wrong with it: it is damaged or was cut short, or a tensor is
     missing, left over or not as its network's storage has it.
     """
-    return _header(read_container(path))
+    return _header(read_container(Path(path)))
 
 
-def load_model(path: Path) -> Model:
+def load_model(path: str | Path) -> Model:
     """The model of a file. Raises ModelFileError as `read_header` does, and if tensors do not match their checksum."""
     from convsmith.model.codecs import decode
 
-    found = read_container(path)
+    found = read_container(Path(path))
     header = _header(found)
     parts = _tensors(found, read_data(found))
     weights: dict[str, Tensor] = {}
@@ -111,12 +111,12 @@ def load_model(path: Path) -> Model:
     return header.with_weights(weights, {key: grid for key, grid in grids.items() if grid})
 
 
-def verify(path: Path) -> Seal:
+def verify(path: str | Path) -> Seal:
     """Holds every byte of a model file against its checksums. Raises ModelFileError if it is damaged."""
-    found = read_container(path)
+    found = read_container(Path(path))
     _header(found)
     read_data(found)
-    return Seal(path, len(found.entries), found.data_bytes, found.sealed)
+    return Seal(Path(path), len(found.entries), found.data_bytes, found.sealed)
 
 
 def _describe(header: Header) -> str:

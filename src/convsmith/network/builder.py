@@ -16,56 +16,22 @@ from convsmith.network.dims import Dim, Pair, Shape, pair
 from convsmith.network.init import HE_FAN_IN, HE_FAN_OUT, LECUN, ONES, ZEROS, Init
 from convsmith.network.layers import (
     apply as apply,
-)
-from convsmith.network.layers import (
     channel_max as channel_max,
-)
-from convsmith.network.layers import (
     channel_mean as channel_mean,
-)
-from convsmith.network.layers import (
     constant as constant,
-)
-from convsmith.network.layers import (
     global_max_pool as global_max_pool,
-)
-from convsmith.network.layers import (
     group_norm as group_norm,
-)
-from convsmith.network.layers import (
     instance_norm as instance_norm,
-)
-from convsmith.network.layers import (
     layer_norm as layer_norm,
-)
-from convsmith.network.layers import (
     layer_scale as layer_scale,
-)
-from convsmith.network.layers import (
     leaky_relu as leaky_relu,
-)
-from convsmith.network.layers import (
     matmul as matmul,
-)
-from convsmith.network.layers import (
     permute as permute,
-)
-from convsmith.network.layers import (
     pixel_shuffle as pixel_shuffle,
-)
-from convsmith.network.layers import (
     prelu as prelu,
-)
-from convsmith.network.layers import (
     reshape as reshape,
-)
-from convsmith.network.layers import (
     resize as resize,
-)
-from convsmith.network.layers import (
     softmax as softmax,
-)
-from convsmith.network.layers import (
     subtract as subtract,
 )
 from convsmith.network.network import INPUT, Auxiliary, Network, Node, infer
@@ -158,18 +124,30 @@ def conv(
     padding: Padding | None = None,
     dilation: int | Pair = 1,
     groups: Dim = 1,
-    bias: bool = True,
+    bias: bool | Init = True,
     init: Init = HE_FAN_OUT,
-    bias_init: Init = ZEROS,
     name: str | None = None,
-    shares: Tensor | None = None,
 ) -> Tensor:
-    """Convolution. Padding keeps the size at stride 1 unless given (`(0, 0, 0, 0)` for none)."""
+    """Convolution. Padding keeps the size at stride 1 unless given (`(0, 0, 0, 0)` for none).
+
+    `bias` is whether there is one, or its initialiser where it does not begin at zero.
+    """
     kernel, stride, dilation = pair(kernel), pair(stride), pair(dilation)
     if padding is None:
         padding = default_padding(kernel, stride, dilation)
-    op = ops.Conv(channels, kernel, stride, padding, dilation, groups, bias, init, bias_init)
-    return x.builder.add("conv", op, (x,), name, shares.name if shares else None)
+    op = ops.Conv(channels, kernel, stride, padding, dilation, groups, *_bias(bias, init))
+    return x.builder.add("conv", op, (x,), name, None)
+
+
+def _bias(bias: bool | Init, init: Init) -> tuple[bool, Init, Init]:
+    """Whether there is a bias, the initialiser of the weights, and that of the bias."""
+    return (bias, init, ZEROS) if isinstance(bias, bool) else (True, init, bias)
+
+
+def again(x: Tensor, layer: Tensor, *, name: str | None = None) -> Tensor:
+    """The layer that gives `layer`, applied to another input with the same parameters."""
+    node = next(node for node in x.builder.nodes if node.name == layer.name)
+    return x.builder.add(node.op.kind, node.op, (x,), name, node.shares or node.name)
 
 
 def standardized_conv(
@@ -214,15 +192,14 @@ def linear(
     x: Tensor,
     features: Dim,
     *,
-    bias: bool = True,
+    bias: bool | Init = True,
     init: Init = LECUN,
-    bias_init: Init = ZEROS,
     name: str | None = None,
 ) -> Tensor:
-    """Dense layer; a feature map is flattened first."""
+    """Dense layer; a feature map is flattened first. `bias` as in `conv`."""
     if len(x.shape) == 3:
         x = flatten(x)
-    return x.builder.add("fc", ops.Linear(features, bias, init, bias_init), (x,), name, None)
+    return x.builder.add("fc", ops.Linear(features, *_bias(bias, init)), (x,), name, None)
 
 
 def radial_basis(x: Tensor, classes: int, *, name: str | None = None) -> Tensor:

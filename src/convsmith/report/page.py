@@ -45,10 +45,10 @@ def page(record: RunRecord) -> str:
         metrics=metrics,
         confusion=_confusion(classes, metrics),
         pairs=_pairs(classes, metrics),
-        worst=record.worst,
+        hardest=record.hardest,
         images=mapping(record.data.get("images")),
         skipped=list(record.data.get("skipped") or ()),
-        plan="" if record.started is None else record.started.arithmetic,
+        arithmetic="" if record.started is None else record.started.arithmetic,
         settings={name: _text(value) for name, value in settings(record).items() if value not in (None, "")},
     )
 

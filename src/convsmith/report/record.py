@@ -34,7 +34,7 @@ class RunRecord:
     - `plan` is run.json: network, reason, preprocess, recipe, and since runs have pages, `data` and `source`.
     - `epochs` are those of the log, in order; `started` is what it said when it last began.
     - `header` is the model file's, and `summary` what `fit --json` prints; None before the run is finished.
-    - `worst` are val images with the highest loss under the weights that were to be delivered when they were looked at.
+    - `hardest` are the val images with the highest loss under the weights to be delivered, as of the last look.
     - `changed` is when anything was last written.
     - `problem` says what is damaged; then the state is "damaged", and what could be read is there.
     """
@@ -48,7 +48,7 @@ class RunRecord:
     started: Started | None
     header: Header | None
     summary: Mapping[str, Any] | None
-    worst: tuple[HardImage, ...]
+    hardest: tuple[HardImage, ...]
     changed: datetime
     problem: str = ""
 
@@ -117,7 +117,7 @@ def find_runs(folders: Iterable[Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for folder in folders:
         if not folder.is_dir():
-            raise UsageError(f"{folder} is not a folder; runs are where `fit --out` puts them")
+            raise UsageError(f"{folder} is not a folder; that is where runs are looked for")
         for place, below, files in os.walk(folder):
             if PLAN_FILE in files:
                 found[Path(place)] = None
@@ -138,7 +138,7 @@ def read_run(folder: Path) -> RunRecord:
     problems: list[str] = []
     plan, network, header, summary = {}, None, None, None
     events: list[LoggedEvent] = []
-    worst: tuple[HardImage, ...] = ()
+    hardest: tuple[HardImage, ...] = ()
     try:
         plan = _json(folder / PLAN_FILE)
         network = _network(folder / PLAN_FILE, plan)
@@ -158,7 +158,7 @@ def read_run(folder: Path) -> RunRecord:
         header = None
         problems.append(str(error))
     try:
-        worst = read_hardest(folder)
+        hardest = read_hardest(folder)
     except ConvsmithError as error:
         problems.append(str(error))
     state: State = "running" if is_running(folder) else "finished" if header else "stopped"
@@ -173,7 +173,7 @@ def read_run(folder: Path) -> RunRecord:
         next((event for event in reversed(events) if isinstance(event, Started)), None),
         header,
         summary,
-        worst,
+        hardest,
         _changed(folder),
         "; ".join(problems),
     )

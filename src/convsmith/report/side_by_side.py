@@ -11,7 +11,7 @@ from convsmith.report.record import RunRecord, mapping
 def settings(run: RunRecord) -> dict[str, Any]:
     """All that was decided before the run trained, by dotted names: `recipe.augment.flip`."""
     data, network = run.data, run.network
-    plan = mapping(run.header and run.header.provenance.get("plan"))
+    tuned = mapping(run.header and run.header.provenance.get("tuned"))
     return {
         "network": None if network is None else network.name,
         "input": None if network is None else list(network.input),
@@ -20,10 +20,8 @@ def settings(run: RunRecord) -> dict[str, Any]:
         **_flat("data", {name: data.get(name) for name in ("name", "fingerprint")}),
         **_flat("preprocess", mapping(run.plan.get("preprocess"))),
         **_flat("recipe", run.recipe),
-        "plan.memory_format": plan.get("memory_format"),
-        "plan.precision": plan.get("precision"),
-        "plan.compiled": plan.get("compiled"),
-        "plan.decoders": plan.get("decoders"),
+        **_flat("arithmetic", mapping(tuned.get("arithmetic"))),
+        "decoders": tuned.get("decoders"),
         **_flat("versions", mapping(run.header and run.header.provenance.get("versions"))),
     }
 

@@ -10,7 +10,7 @@ from torch import nn
 from convsmith.backend.read.factory import is_factory, load_factory
 from convsmith.errors import ReadError, UnknownNameError
 
-SOURCE = '''
+SOURCE = """
 from dataclasses import dataclass
 from torch import nn
 from beside import WIDTH
@@ -38,7 +38,7 @@ def make_trouble():
 
 ready = nn.Linear(3, 4)
 number = 3
-'''
+"""
 
 
 @pytest.fixture

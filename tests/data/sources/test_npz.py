@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as npst
 
 from convsmith.data.sources.npz import read_npz
@@ -104,3 +103,38 @@ def test_any_bytes_are_an_archive_or_an_error_of_one_line(
             read_npz(path)
         except DataError as error:
             assert "\n" not in str(error)
+
+
+def npy(header: bytes) -> bytes:
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{'descr': '|u1', 'fortran_order': False, 'shape': (4, 3",
+        b"{'descr': '|u1', 'fortran_order': False, 'shape': (4L, 3L, ",
+        b"((((((((((",
+        b'"""',
+        b"{" * 2000,
+        b"\xff\xfe",
+        b"{'descr': '|O', 'fortran_order': False, 'shape': (9999999999999,)}",
+    ],
+)
+def test_a_header_that_is_no_header_is_one_line(tmp_path: Path, header: bytes) -> None:
+    with zipfile.ZipFile(tmp_path / "set.npz", "w") as archive:
+        archive.writestr("images.npy", npy(header))
+    with pytest.raises(DataError, match="cannot be read as npz") as caught:
+        read_npz(tmp_path / "set.npz")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("place", "value"), [(6, 99), (10, 97), (8, 1)])
+def test_a_zip_of_another_version_method_or_with_a_password_is_one_line(tmp_path: Path, place: int, value: int) -> None:
+    path = saved(tmp_path, images=IMAGES, labels=[0, 1, 0, 1])
+    data = bytearray(path.read_bytes())
+    directory = data.index(b"PK\x01\x02")
+    data[directory + place] = value
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="cannot be read as npz"):
+        read_npz(path)

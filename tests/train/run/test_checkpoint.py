@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from convsmith.errors import CheckpointError, UsageError
 from convsmith.train.run.checkpoint import Checkpoint, CheckpointFolder, checkpoint_folder, read_checkpoint

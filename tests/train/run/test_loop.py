@@ -190,8 +190,6 @@ def test_an_objective_of_any_size_is_not_taken_for_divergence(tiny: ModuleType) 
 def test_a_mask_is_held_to_the_delivered_weights(tiny: ModuleType) -> None:
     module = tiny.module()
     mask = torch.arange(module[0].weight.numel()).reshape(module[0].weight.shape) % 2
-    with torch.no_grad():
-        module[0].weight.mul_(mask)
 
     def hold(module: nn.Module, number: int) -> None:
         module[0].weight.mul_(mask)

@@ -3,8 +3,7 @@ from types import ModuleType
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from convsmith import create
 from convsmith.data.augment.augment import Augment

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import torch
-from torch import Tensor, fx
+from torch import fx
 
 from convsmith.backend.read.axes import Axes
 from convsmith.backend.read.draft import Draft, Value
@@ -61,7 +61,7 @@ class Call:
         for key, known in given.items():
             if known.name is None and known.sources:
                 self.draft.note(self._folded(key, known))
-        name = _owner(given) or self.spot.named(word or self.packet.strip("_"))
+        name = owner_of(given) or self.spot.named(word or self.packet.strip("_"))
         if self.layer is not None and (given or not self.layer.has_parameters):
             beside = isinstance(op, ops.Pad) and "pad" not in self.layer.kind.lower()
             name = self.spot.named("pad") if beside else self.layer.path
@@ -93,9 +93,7 @@ class Call:
         """An argument that does not depend on the image, None if it is not given. Raises ReadError for any other."""
         argument = self.get(name)
         if isinstance(argument, Laid):
-            self.refuse(
-                f"{self.packet} whose {name} is computed from the image", "compute it from parameters only"
-            )
+            self.refuse(f"{self.packet} whose {name} is computed from the image", "compute it from parameters only")
         return argument if argument is None or isinstance(argument, Known) else Known(torch.as_tensor(argument))
 
     def settle(self, laid: Laid) -> Value:
@@ -127,7 +125,7 @@ def rule(*packets: str) -> Callable[[Rule], Rule]:
     return register
 
 
-def _owner(weights: Mapping[str, Known]) -> str:
+def owner_of(weights: Mapping[str, Known]) -> str:
     """The module whose parameters these are, or the name of the first: "conv1" of "conv1.weight"."""
     for key, known in weights.items():
         parent, _, last = (known.name or "").rpartition(".")

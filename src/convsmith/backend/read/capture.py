@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
+
 import torch
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram, export
@@ -21,8 +22,29 @@ BATCH = 7
 """Images in the example: a number that no axis of a network has by chance, so that a reshape tells images from them."""
 
 VIEWS = frozenset(
-    "alias chunk detach diagonal expand flatten movedim narrow permute select slice split squeeze swapaxes t "
-    "transpose unbind unflatten unsqueeze view view_as".split()
+    [
+        "alias",
+        "chunk",
+        "detach",
+        "diagonal",
+        "expand",
+        "flatten",
+        "movedim",
+        "narrow",
+        "permute",
+        "select",
+        "slice",
+        "split",
+        "squeeze",
+        "swapaxes",
+        "t",
+        "transpose",
+        "unbind",
+        "unflatten",
+        "unsqueeze",
+        "view",
+        "view_as",
+    ]
 )
 """Operations whose result is the same memory, so that writing into it changes what it is a view of."""
 
@@ -131,7 +153,7 @@ def is_mutation(node: fx.Node) -> bool:
 
 
 def packet_of(node: fx.Node) -> str:
-    """"conv2d" of aten.conv2d.default; other namespaces keep theirs: "torchvision.nms"."""
+    """ "conv2d" of aten.conv2d.default; other namespaces keep theirs: "torchvision.nms"."""
     schema = getattr(node.target, "_schema", None)
     if schema is None:
         return str(getattr(node.target, "__name__", node.target))
@@ -157,5 +179,3 @@ def _capture(program: ExportedProgram, module: nn.Module) -> Capture:
     named = {node.name: node for node in program.graph.nodes}
     results = tuple(named[name] for name in program.graph_signature.user_outputs if isinstance(name, str))
     return Capture(program.graph, images[0], constants, results)
-
-

@@ -66,7 +66,8 @@ def _made(thing: Any, word: str) -> nn.Module:
     needed = _needed(thing)
     if needed:
         raise ReadError(
-            f"{word} needs arguments: {', '.join(needed)}", advice="name a function that takes none and returns the module"
+            f"{word} needs arguments: {', '.join(needed)}",
+            advice="name a function that takes none and returns the module",
         )
     try:
         made = thing()

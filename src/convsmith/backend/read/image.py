@@ -9,8 +9,30 @@ from torch import fx
 from convsmith.backend.read.capture import Capture, packet_of
 
 KEEP_LAYOUT = frozenset(
-    "add sub rsub mul div clone contiguous detach alias to _to_copy lift_fresh_copy clamp neg pow dropout pad constant_pad_nd cat "
-    "subtract multiply divide".split()
+    [
+        "add",
+        "sub",
+        "rsub",
+        "mul",
+        "div",
+        "clone",
+        "contiguous",
+        "detach",
+        "alias",
+        "to",
+        "_to_copy",
+        "lift_fresh_copy",
+        "clamp",
+        "neg",
+        "pow",
+        "dropout",
+        "pad",
+        "constant_pad_nd",
+        "cat",
+        "subtract",
+        "multiply",
+        "divide",
+    ]
 )
 """Operations through which an image goes before its axes are moved: rescaling and normalisation."""
 

@@ -181,5 +181,3 @@ def _answer(output: Output, symbol: object, layouts: Layouts) -> Value:
         layouts.draft.note(f"the output {list(shape[1:])} is read as a vector")
         symbol = Laid(symbol.value, Axes(symbol.axes.dims[:2]))
     return layouts.settle(symbol, spot)
-
-

@@ -18,14 +18,14 @@ OWN = str(Path(__file__).parents[2])
 
 
 def of_node(node: fx.Node) -> str:
-    """"net.py:29 (layer1.0)": the innermost line that is the user's own, and the module that runs it."""
+    """ "net.py:29 (layer1.0)": the innermost line that is the user's own, and the module that runs it."""
     frames = [(m["file"], int(m["line"])) for m in FRAME.finditer(node.meta.get("stack_trace") or "")]
     place, path = _innermost(frames), path_of(node)
     return f"{place} ({path})" if place and path else place or path
 
 
 def of_error(error: BaseException) -> str:
-    """"net.py:29": the innermost line of the user's own that an exception passed through; empty if none."""
+    """ "net.py:29": the innermost line of the user's own that an exception passed through; empty if none."""
     return _innermost([(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)])
 
 

@@ -28,8 +28,7 @@ def evaluate(
 
     Example: convsmith evaluate runs/demo/model.safetensors fashion-mini
     """
-    from convsmith.evaluation.evaluate import evaluate as measure
-    from convsmith.evaluation.evaluate import opened_for, resized, side_by_side
+    from convsmith.evaluation.evaluate import evaluate as measure, opened_for, resized, side_by_side
 
     measured = model_of(model)
     for one in side or ():

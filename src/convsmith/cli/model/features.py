@@ -30,8 +30,7 @@ def features(
 
     Example: convsmith features runs/photos/model.safetensors photos/ --layer relu2 -o features.npz
     """
-    from convsmith.evaluation.features import check_feature_file, write_features
-    from convsmith.evaluation.features import features as compute
+    from convsmith.evaluation.features import check_feature_file, features as compute, write_features
 
     check_feature_file(out)
     found = compute(model_of(model), data, layer=layer, pool=pool, splits=splits, seed=seed)

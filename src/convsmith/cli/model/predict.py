@@ -43,7 +43,8 @@ def predict(
     Example: convsmith predict photo.jpg scans/ --model runs/demo/model.safetensors --out predictions.csv
     """
     from convsmith.cli.progress import download_progress, image_progress
-    from convsmith.cluster import Cluster, predict_on
+    from convsmith.cluster.connect import Cluster
+    from convsmith.cluster.predict import predict_on
     from convsmith.data.unlabelled import gather
     from convsmith.deploy.classifier import open_classifier
     from convsmith.deploy.predict import predictions
@@ -55,7 +56,7 @@ def predict(
     guesses = min(top, len(classifier.classes))
     tally = _Tally(monotonic())
     with prediction_file(out, guesses) if out else _printed(as_json) as take:
-        found = gather(images)
+        found = gather(images, classifier.decoding)
         for finding in found.findings:
             typer.echo(f"note: {finding}", err=True)
         if cluster is None:

@@ -40,7 +40,7 @@ def show(
     cost = cost_of(net)
     if svg is not None:
         from convsmith.files import write_bytes
-        from convsmith.picture.svg import svg as draw
+        from convsmith.picture.drawing import svg as draw
 
         write_bytes(svg, draw(net).encode())
         typer.echo(f"picture: {svg}", err=True)
@@ -56,8 +56,8 @@ def _verify(name: str) -> None:
     from convsmith.model import verify
 
     if not Path(name).is_file():
-        raise UsageError(f"--verify is for a model file; there is no file {name}")
-    typer.echo(f"{name}: {verify(Path(name))}")
+        raise UsageError(f"only a model file can be verified; there is no file {name}", settings="verify")
+    say(f"{name}: {verify(Path(name))}", as_json=False)
 
 
 def _show_card(name: str, as_json: bool) -> None:

@@ -95,7 +95,9 @@ def _examine_list(arrays: Sequence[NDArray[np.uint8]]) -> Examination:
     for row, pixels in enumerate(arrays):
         colour = colour_of(pixels)
         content = hash_of(np.ascontiguousarray(pixels).data)
-        found.note(row, ImageInfo(*pixels.shape[:2], is_grey(pixels), colour, shown_by(colour), 0, content))
+        found.note(
+            row, ImageInfo(pixels.shape[0], pixels.shape[1], is_grey(pixels), colour, shown_by(colour), 0, content)
+        )
     return found
 
 

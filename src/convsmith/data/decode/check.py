@@ -23,6 +23,7 @@ from convsmith.data.decode.image import (
 )
 from convsmith.data.decode.jpeg import MAX_FILE_BYTES, plain_jpeg
 
+HASH_BYTES = 8
 MANY_COLOURS = -1
 """The `colour` of an image whose pixels differ."""
 
@@ -71,7 +72,7 @@ def check_image(source: Path | bytes) -> ImageInfo:
 
 def hash_of(content: bytes | memoryview) -> int:
     """63 bits of the BLAKE2 hash."""
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest()) >> 1
+    return int.from_bytes(hashlib.blake2b(content, digest_size=HASH_BYTES).digest()) >> 1
 
 
 def is_grey(rgb: NDArray[np.uint8]) -> bool:
@@ -87,7 +88,7 @@ def colour_of(pixels: NDArray[np.uint8]) -> int:
     first = pixels[0, 0]
     if not (pixels[0] == first).all() or not (pixels == first).all():
         return MANY_COLOURS
-    red, green, blue = np.broadcast_to(first, 3).tolist()
+    red, green, blue = (int(value) for value in np.broadcast_to(first, 3))
     return (red << 16) | (green << 8) | blue
 
 
@@ -104,9 +105,10 @@ def _hashed(source: Path | bytes) -> tuple[int, Path | bytes]:
         content = stream.read(MAX_FILE_BYTES + 1)
         if len(content) <= MAX_FILE_BYTES:
             return hash_of(content), content
-        stream.seek(0)
-        digest = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=8)).digest()
-    return int.from_bytes(digest) >> 1, source
+        digest = hashlib.blake2b(content, digest_size=HASH_BYTES)
+        while content := stream.read(MAX_FILE_BYTES):
+            digest.update(content)
+    return int.from_bytes(digest.digest()) >> 1, source
 
 
 def _look_at(source: Path | bytes) -> ImageInfo:

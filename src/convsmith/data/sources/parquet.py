@@ -162,12 +162,13 @@ def _bytes(cell: Any, folders: Sequence[Path]) -> bytes | None:
     """Of the hub's struct, the bytes, or where there are none, those of the file at its path in one of the folders."""
     if not isinstance(cell, dict):
         return cell if isinstance(cell, bytes) else None
-    if isinstance(cell["bytes"], bytes) or not isinstance(cell.get("path"), str):
-        return cell["bytes"] if isinstance(cell["bytes"], bytes) else None
+    content, path = cell["bytes"], cell.get("path")
+    if isinstance(content, bytes) or not isinstance(path, str):
+        return content if isinstance(content, bytes) else None
     for folder in folders:
         with suppress(OSError, ValueError):
-            if (folder / cell["path"]).is_file():
-                return (folder / cell["path"]).read_bytes()
+            if (folder / path).is_file():
+                return (folder / path).read_bytes()
     return None
 
 

@@ -47,7 +47,9 @@ def default_epochs(train_images: int) -> int:
     return int(np.clip(round(IMAGES_SHOWN / train_images), *EPOCHS))
 
 
-def default_recipe(network: Network, dataset: Dataset, preprocess: Preprocess, *, epochs: int, seed: int) -> Recipe:
+def default_recipe(
+    network: Network, dataset: Dataset, preprocess: Preprocess, *, epochs: int | None = None, seed: int = 0
+) -> Recipe:
     """SGD with Nesterov momentum, one warm-up epoch, then a cosine (He et al. 2019, Bag of tricks, section 3).
 
     The peak rate is 0.1 for a batch of 128 with batch norm (He et al. 2015, section 4.2), scaled linearly with the
@@ -59,6 +61,7 @@ def default_recipe(network: Network, dataset: Dataset, preprocess: Preprocess, *
     its class. Classes count by their inverse frequency where one has over three times another's images.
     """
     train = dataset.split("train")
+    epochs = epochs or default_epochs(len(train))
     batch = int(np.clip(2 ** int(np.log2(max(1, len(train) / EPOCH_UPDATES))), 8, BATCH))
     normed = _is_normed(network)
     deep = sum(isinstance(node.op, Conv | Linear) for node in network) > DEEP_LAYERS

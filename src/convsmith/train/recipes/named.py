@@ -196,8 +196,8 @@ RECIPES: dict[str, NamedRecipe] = {
         NamedRecipe(
             "fixres",
             "Touvron et al. 2019 (arXiv 1906.06423), section 4.2, and the authors' code",
-            "for `--pretrained MODEL --side N`: the classifier and the last batch norm of a model of the same classes "
-            "are trained on at the side that it is to be tested at, on images as in test; a third of the epochs",
+            "for a pretrained model of the same classes at another side: its classifier and its last batch norm "
+            "are trained further at the side that it will be tested at, on images as in test; a third of the epochs",
             _fixres,
         ),
         *PAPERS,

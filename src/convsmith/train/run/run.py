@@ -311,8 +311,7 @@ class Run:
         return [Noticed(f"skipped, no longer readable: {finding}") for finding in new]
 
     def _evaluated_weights(self) -> dict[str, Tensor]:
-        average = self.learner.average
-        return dict(self.learner.module.state_dict()) if average is None else average.shadow
+        return self.learner.weights(max(0, self.steps_done - 1))
 
     @torch.inference_mode()
     def _evaluate(self, loader: Loader, seconds: float = math.inf) -> tuple[int, float, float, Answers]:

@@ -25,7 +25,8 @@ EPSILON = 1e-8
 
 AfterUpdate = Callable[[nn.Module, int], None]
 """Called after each update with the module and the update's number from 0. It may change the weights in place: hold a
-mask, snap to a codebook, clip. The moving average takes in what it leaves."""
+mask, snap to a codebook, clip. The moving average takes in what it leaves, and is itself put through it before it is
+evaluated or delivered: the average of what keeps to a rule need not keep to it."""
 
 
 class Learner:
@@ -85,6 +86,20 @@ class Learner:
         if self.average is not None:
             self.average.update(number)
         return loss
+
+    @torch.no_grad()
+    def weights(self, number: int) -> dict[str, Tensor]:
+        """The weights that stand for the training after update `number`: the moving average's if there is one."""
+        if self.average is None:
+            return dict(self.module.state_dict())
+        if self._after_update is None:
+            return self.average.shadow
+        own = {name: value.clone() for name, value in self.module.state_dict().items()}
+        self.module.load_state_dict(self.average.shadow)
+        self._after_update(self.module, number)
+        averaged = {name: value.clone() for name, value in self.module.state_dict().items()}
+        self.module.load_state_dict(own)
+        return averaged
 
     def learning_rate(self, number: int) -> float:
         """The learning rate of update `number`."""

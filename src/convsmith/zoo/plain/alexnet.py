@@ -13,7 +13,7 @@ from convsmith.network.builder import (
     relu,
 )
 from convsmith.network.dims import Dim
-from convsmith.network.init import LECUN, ONES, ZEROS, Init
+from convsmith.network.init import LECUN, ONES, Init
 from convsmith.zoo.paper import Paper, PaperFigures
 from convsmith.zoo.registry import family
 
@@ -55,14 +55,14 @@ def alexnet(image: Tensor, classes: Dim) -> Tensor:
     """Two towers as grouped convolutions, response normalisation, overlapping pooling (figure 2)."""
     x = relu(conv(image, 96, 11, 4, padding=(0, 0, 0, 0), init=GAUSSIAN, name="conv1"))
     x = max_pool(local_response_norm(x), 3, 2)
-    x = relu(conv(x, 256, 5, groups=2, init=GAUSSIAN, bias_init=ONES, name="conv2"))
+    x = relu(conv(x, 256, 5, groups=2, init=GAUSSIAN, bias=ONES, name="conv2"))
     x = max_pool(local_response_norm(x), 3, 2)
     x = relu(conv(x, 384, 3, init=GAUSSIAN, name="conv3"))
-    x = relu(conv(x, 384, 3, groups=2, init=GAUSSIAN, bias_init=ONES, name="conv4"))
-    x = relu(conv(x, 256, 3, groups=2, init=GAUSSIAN, bias_init=ONES, name="conv5"))
+    x = relu(conv(x, 384, 3, groups=2, init=GAUSSIAN, bias=ONES, name="conv4"))
+    x = relu(conv(x, 256, 3, groups=2, init=GAUSSIAN, bias=ONES, name="conv5"))
     x = max_pool(x, 3, 2)
-    x = dropout(relu(linear(x, 4096, init=GAUSSIAN, bias_init=ONES, name="fc6")))
-    x = dropout(relu(linear(x, 4096, init=GAUSSIAN, bias_init=ONES, name="fc7")))
+    x = dropout(relu(linear(x, 4096, init=GAUSSIAN, bias=ONES, name="fc6")))
+    x = dropout(relu(linear(x, 4096, init=GAUSSIAN, bias=ONES, name="fc7")))
     return linear(x, classes, init=GAUSSIAN, name="fc8")
 
 
@@ -82,7 +82,7 @@ def alexnet_2014(image: Tensor, classes: Dim) -> Tensor:
         (256, 3, 1, True),
     ):
         padding = (2, 2, 2, 2) if kernel == 11 else None
-        x = relu(conv(x, channels, kernel, stride, padding=padding, init=LECUN, bias_init=ZEROS))
+        x = relu(conv(x, channels, kernel, stride, padding=padding, init=LECUN))
         x = max_pool(x, 3, 2) if pooled else x
     x = adaptive_avg_pool(x, 6)
     x = relu(linear(dropout(x), 4096, name="fc6"))

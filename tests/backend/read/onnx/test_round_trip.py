@@ -15,8 +15,7 @@ from convsmith.backend.onnx import to_onnx
 from convsmith.backend.read.onnx import read_onnx
 from convsmith.backend.read.onnx.told import told_by
 from convsmith.errors import ShapeError
-from convsmith.network import Network, Preprocess
-from convsmith.network import builder as b
+from convsmith.network import Network, Preprocess, builder as b
 from convsmith.network.ops import StandardizedConv, TableConv
 from convsmith.transform.width import scale_width
 
@@ -196,7 +195,7 @@ def test_a_file_that_tells_of_another_network_is_read_by_its_graph(tmp_path: Pat
 
 def shared(x: b.Tensor) -> b.Tensor:
     first = b.conv(x, 3, 3, name="first")
-    return b.linear(b.conv(first, 3, 3, name="second", shares=first), 2)
+    return b.linear(b.again(first, first, name="second"), 2)
 
 
 def test_shared_parameters_stay_shared(tmp_path: Path) -> None:

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from convsmith.backend.onnx.model import LOGITS
-from convsmith.backend.read.draft import Draft, Read
-from convsmith.backend.read.draft import Value as DraftValue
+from convsmith.backend.read.draft import Draft, Read, Value as DraftValue
 from convsmith.backend.read.onnx import rules  # noqa: F401  (adds the rules)
 from convsmith.backend.read.onnx.entry import Start, batches, independent_outputs, needed, output_of, start_of
 from convsmith.backend.read.onnx.file import is_rough, load, properties

@@ -30,7 +30,21 @@ JOINTS: dict[Word, type[ops.Op]] = {
 }
 
 
-@rule("add", "sub", "mul", "div", "true_divide", "pow", "maximum", "minimum", "multiply", "divide", "subtract", "fmax", "fmin")
+@rule(
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "true_divide",
+    "pow",
+    "maximum",
+    "minimum",
+    "multiply",
+    "divide",
+    "subtract",
+    "fmax",
+    "fmin",
+)
 def binary(call: Call) -> Symbol:
     words: dict[str, Word] = {
         "true_divide": "div", "multiply": "mul", "divide": "div", "subtract": "sub", "fmax": "maximum", "fmin": "minimum",
@@ -187,7 +201,7 @@ def _function(call: Call, laid: Laid, function: Function) -> Laid:
 
 
 def _with_constant(call: Call, word: Word, laid: Laid, known: Known, *, reverse: bool) -> Laid:
-    tensor = call.layouts.over(known.tensor, laid, call.spot)
+    tensor = call.layouts.over(known.once.tensor, laid, call.spot)
     if tensor is None:  # the constant is the larger one
         sizes = max((tuple(known.tensor.shape), laid.sizes), key=len)
         other = constant(call, known, sizes)
@@ -202,7 +216,12 @@ def _with_constant(call: Call, word: Word, laid: Laid, known: Known, *, reverse:
 def _as_bias(call: Call, value: Value, tensor: Tensor) -> bool:
     """Whether a layer's own product, just computed, takes this as its bias: Keras adds it in a step of its own."""
     op = call.draft.op_of(value)
-    if call.layer is None or not value.name.startswith(call.layer.path) or not isinstance(op, (ops.Conv, ops.Linear)) or op.bias:
+    if (
+        call.layer is None
+        or not value.name.startswith(call.layer.path)
+        or not isinstance(op, (ops.Conv, ops.Linear))
+        or op.bias
+    ):
         return False
     channels = -1 if isinstance(op, ops.Linear) else 0
     if tensor.numel() != tensor.shape[channels] or tensor.numel() != value.shape[channels]:
@@ -277,6 +296,9 @@ def reduce(call: Call, laid: Laid, function: Reduction, dims: Sequence[int], kee
             "reduce over channels, height and width only",
         )
     axes = [laid.axes.axis_of(dim, laid.value.shape) for dim in dims]
+    if None in axes:
+        laid = call.layouts.split(laid, call.spot)
+        axes = [laid.axes.axis_of(dim, laid.value.shape) for dim in dims]
     if laid.axes.is_(laid.value.shape) or None in axes:
         laid = call.layouts.settled(laid, call.spot)
         found = sorted(dim - 1 for dim in dims)

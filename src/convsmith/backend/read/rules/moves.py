@@ -84,7 +84,9 @@ def matrix_transpose(call: Call) -> Symbol:
 def movedim(call: Call) -> Symbol:
     laid = call.laid("self")
     rank = len(laid.sizes)
-    source, target = (_dims([call[n]] if isinstance(call[n], int) else call[n], rank) for n in ("source", "destination"))
+    source, target = (
+        _dims([call[n]] if isinstance(call[n], int) else call[n], rank) for n in ("source", "destination")
+    )
     order: list[int] = [-1] * rank
     for come, go in zip(source, target, strict=True):
         order[go] = come
@@ -159,4 +161,3 @@ def filled(call: Call) -> Symbol:
 def _dims(dims: Sequence[int], rank: int) -> list[int]:
     """Dims counted from the front."""
     return [dim % rank for dim in dims]
-

@@ -26,7 +26,13 @@ def _channels(call: Call, laid: Laid) -> Laid:
     return call.layouts.lay(call.maps(laid)) if dims == 4 else call.layouts.settled(laid, call.spot)
 
 
-@rule("batch_norm", "native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "cudnn_batch_norm")
+@rule(
+    "batch_norm",
+    "native_batch_norm",
+    "_native_batch_norm_legit",
+    "_native_batch_norm_legit_no_training",
+    "cudnn_batch_norm",
+)
 def batch_norm(call: Call) -> Symbol:
     mean, variance = call.known("running_mean"), call.known("running_var")
     if mean is None or variance is None:
@@ -35,9 +41,7 @@ def batch_norm(call: Call) -> Symbol:
             "set track_running_stats=True, or use instance or group norm",
         )
     weights = _given(call, weight="weight", bias="bias", running_mean="running_mean", running_var="running_var")
-    op = ops.BatchNorm(
-        float(call["eps"]), float(call["momentum"]), scale="weight" in weights, bias="bias" in weights
-    )
+    op = ops.BatchNorm(float(call["eps"]), float(call["momentum"]), scale="weight" in weights, bias="bias" in weights)
     laid = _channels(call, call.laid("input"))
     result = Laid(call.add(op, laid.value, word="bn", weights=weights), laid.axes)
     return result if call.packet == "batch_norm" else (result, None, None)
@@ -47,7 +51,9 @@ def batch_norm(call: Call) -> Symbol:
 def instance_norm(call: Call) -> Symbol:
     running = not call["use_input_stats"]
     names = {"weight": "weight", "bias": "bias"}
-    weights = _given(call, **names, **({"running_mean": "running_mean", "running_var": "running_var"} if running else {}))
+    weights = _given(
+        call, **names, **({"running_mean": "running_mean", "running_var": "running_var"} if running else {})
+    )
     op = ops.InstanceNorm(
         float(call["eps"]), float(call["momentum"]), scale="weight" in weights, bias="bias" in weights, running=running
     )

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import torch
 
 from convsmith.backend.read.axes import BATCH, REPEAT, Axes, Piece
-from convsmith.backend.read.call import Call, Symbol, rule
+from convsmith.backend.read.call import Call, Symbol, owner_of, rule
 from convsmith.backend.read.draft import Value
-from convsmith.backend.read.laid import Known, Laid
-from convsmith.backend.read.rules.layers import resized
+from convsmith.backend.read.laid import Known, Laid, resized
 from convsmith.network import ops
 
 
@@ -161,17 +160,20 @@ def _zeros_at_ends(call: Call, symbols: Sequence[Symbol], dim: int) -> Laid | No
 
 def constant(call: Call, known: Known, sizes: Sequence[int]) -> Laid:
     """A known tensor as a node of its own, in as many dims as `sizes` has."""
+    whole, known = tuple(known.tensor.shape), known.once
     tensor = known.tensor.reshape((1,) * (len(sizes) - known.tensor.ndim) + tuple(known.tensor.shape))
     if not torch.equal(tensor[:1].expand_as(tensor), tensor):
         call.refuse("a constant that differs between the images of a batch")
-    return call.layouts.lay(constant_value(call, known.like(tensor[0])))
+    laid = call.layouts.lay(constant_value(call, known.like(tensor[0])))
+    whole = (call.layouts.batch, *((1,) * (len(sizes) - len(whole)) + whole)[1:])
+    return Laid(laid.value, laid.axes.expanded(whole))
 
 
 def constant_value(call: Call, known: Known) -> Value:
     """A known tensor, without the batch, as a node of its own."""
     tensor = known.tensor if known.tensor.ndim else known.tensor.reshape(1)
     op = ops.Constant(tuple(tensor.shape), known.trainable)
-    name = known.name or call.spot.named("constant")
+    name = owner_of({"value": known}) or call.spot.named("constant")
     if known.name is None and known.sources:
         call.draft.note(f"{call.spot.place}: a constant was computed once from {', '.join(sorted(known.sources))}")
     return call.draft.add(op, name=name, weights={"value": tensor.float()}, place=call.spot.place)
@@ -185,7 +187,9 @@ def pad(call: Call) -> Symbol:
     for i in range(len(sides) // 2):
         edges[-1 - i] = (int(sides[2 * i]), int(sides[2 * i + 1]))
     modes = {"reflection_pad2d": "reflect", "replication_pad2d": "replicate", "_pad_circular": "circular"}
-    return _pad(call, laid, edges, modes.get(call.packet, call.get("mode", "constant")), float(call.get("value") or 0.0))
+    return _pad(
+        call, laid, edges, modes.get(call.packet, call.get("mode", "constant")), float(call.get("value") or 0.0)
+    )
 
 
 def _pad(call: Call, laid: Laid, edges: Sequence[tuple[int, int]], mode: str, value: float) -> Laid:
@@ -224,9 +228,7 @@ def repeat(call: Call) -> Symbol:
     dims = ((),) * (len(times) - len(laid.sizes)) + laid.axes.dims
     if times[0] != 1:
         call.refuse("images that are repeated in the batch", "repeat channels")
-    repeated = [
-        ((Piece(REPEAT, count),) if count > 1 else ()) + dim for count, dim in zip(times, dims, strict=True)
-    ]
+    repeated = [((Piece(REPEAT, count),) if count > 1 else ()) + dim for count, dim in zip(times, dims, strict=True)]
     return Laid(laid.value, Axes(tuple(repeated)))
 
 
@@ -267,6 +269,11 @@ def index(call: Call) -> Symbol:
     if where.ndim != 1:
         call.refuse("a choice of elements by a tensor of several axes", "use slices or torch.split")
     return _gather(call, laid, dim % len(laid.sizes), [int(i) % laid.sizes[dim] for i in where])
+
+
+@rule("im2col", "col2im")
+def unfold(call: Call) -> Symbol:
+    call.refuse("unfold, whose windows become channels", "use a convolution")
 
 
 @rule("flip")
@@ -340,4 +347,3 @@ def _part(call: Call, symbol: Symbol, dim: int, start: int, stop: int) -> Symbol
     if isinstance(symbol, Known):
         return symbol.like(symbol.tensor.narrow(dim, start, stop - start))
     return cut(call, symbol, dim, start, stop)
-

@@ -33,7 +33,9 @@ def avg_pool(call: Call) -> Symbol:
     if padding == (0, 0, 0, 0):
         value, padding = _unpadded(call, value, padding, 0.0)
         counted = padding != (0, 0, 0, 0)
-    return call.lay(call.add(ops.AvgPool(kernel, stride, padding, bool(call["ceil_mode"]), counted), value, word="pool"))
+    return call.lay(
+        call.add(ops.AvgPool(kernel, stride, padding, bool(call["ceil_mode"]), counted), value, word="pool")
+    )
 
 
 def _geometry(call: Call, rank: int) -> tuple[tuple[int, int], tuple[int, int], Padding]:
@@ -56,7 +58,9 @@ def _unpadded(call: Call, value: Value, padding: Padding, filling: float) -> tup
     return call.draft.inputs_of(value)[0], op.padding
 
 
-@rule("adaptive_avg_pool2d", "adaptive_avg_pool1d", "_adaptive_avg_pool2d", "adaptive_max_pool2d", "adaptive_max_pool1d")
+@rule(
+    "adaptive_avg_pool2d", "adaptive_avg_pool1d", "_adaptive_avg_pool2d", "adaptive_max_pool2d", "adaptive_max_pool1d"
+)
 def adaptive_pool(call: Call) -> Symbol:
     rank = len(call.laid("self").sizes) - 2
     size = pair_of(call["output_size"]) if rank == 2 else (pair_of(call["output_size"])[0], 1)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from convsmith.network import INPUT, Network, Node, ops
-from convsmith.network import builder as nn
+from convsmith.network import INPUT, Network, Node, builder as nn, ops
+from convsmith.picture.drawing import svg
 from convsmith.picture.outline import MOST_BOXES, Outline, outline
 from convsmith.picture.placement import place
-from convsmith.picture.svg import svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 
