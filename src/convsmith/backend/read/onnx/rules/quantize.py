@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -33,9 +34,9 @@ def _(node: OnnxNode, reader: Reader) -> Feature:
     return replace(reader.emit(node, op, base(x)), axes=x.axes)
 
 
-def _grid(node: OnnxNode, reader: Reader) -> tuple[np.float32, np.generic]:
+def _grid(node: OnnxNode, reader: Reader) -> tuple[Any, Any]:
     """The scale and the zero point of a whole value."""
     scale, zero = reader.weight(node, 1).array, reader.array(node, 2)
     if scale.size != 1 or (zero is not None and zero.size != 1):
         raise ReadError("has a scale for each channel of an activation", place=node.place, advice=ADVICE)
-    return np.float32(scale.reshape(())), np.uint8(0) if zero is None else zero.reshape(())[()]
+    return scale.reshape(())[()], np.uint8(0) if zero is None else zero.reshape(())[()]
