@@ -12,7 +12,7 @@ from onnx_graphs import assert_same, model, numbers, save
 
 import convsmith
 from convsmith.backend.read.onnx import read_onnx
-from convsmith.network.ops import BatchNorm, Conv, Dropout, Linear
+from convsmith.network.ops import BatchNorm, Conv, Dropout, Linear, Quantize
 
 HEAD = "v = GlobalAveragePool (h) f = Flatten (v) y = Gemm <transB=1> (f, w, o) "
 
@@ -244,6 +244,14 @@ def test_weights_may_be_quantized_by_themselves(tmp_path: Path) -> None:
     scales = weights["s"].reshape(5, 1, 1, 1)
     filters = next(tensor for tensor in read.weights.values() if tensor.ndim == 4)
     np.testing.assert_allclose(filters.numpy(), weights["q"] * scales, rtol=1e-6)
+
+
+def test_activations_may_be_rounded_to_integers(tmp_path: Path) -> None:
+    weights = {"s": np.float32(0.02), "z": np.uint8(7), "w": numbers(4, 3)}
+    path = save(tmp_path, body("q = QuantizeLinear (x, s, z) h = DequantizeLinear (q, s, z)"), **weights)
+    op = read_onnx(path).network.nodes[0].op
+    assert isinstance(op, Quantize)
+    assert (round(op.scale, 6), op.zero_point, op.bits, op.symmetric) == (0.02, 7, 8, False)
 
 
 def test_weights_may_lie_in_a_file_beside(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from convsmith.backend.read import places, rules
-from convsmith.backend.read.call import RULES, Call, Layer, Symbol
-from convsmith.backend.read.capture import Capture, is_mutation, packet_of
-from convsmith.backend.read.groups import Group, group_at
-from convsmith.backend.read.keras import layers_of
+from convsmith.backend.read.module import places, rules
+from convsmith.backend.read.module.call import RULES, Call, Layer, Symbol
+from convsmith.backend.read.module.capture import Capture, is_mutation, packet_of
+from convsmith.backend.read.module.groups import Group, group_at
+from convsmith.backend.read.module.keras import layers_of
 from convsmith.backend.read.laid import Known, Laid, Layouts, Spot
 from convsmith.errors import ReadError
 
@@ -27,9 +27,9 @@ SAME = frozenset(
 )
 """Operations that give the same tensor again, as far as weights go."""
 MOVES = SAME | frozenset(
-<<<<<<< HEAD
     [
         "expand",
+        "expand_as",
         "flatten",
         "movedim",
         "permute",
@@ -43,9 +43,6 @@ MOVES = SAME | frozenset(
         "view_as",
         "_unsafe_view",
     ]
-=======
-    "expand expand_as flatten movedim permute reshape squeeze t transpose unflatten unsqueeze view view_as _unsafe_view".split()
->>>>>>> read
 )
 """Operations after which a parameter is still that parameter, seen otherwise."""
 NO_RESULT = ("_assert_tensor_metadata", "_assert_async", "sym_constrain_range", "sym_constrain_range_for_size")
