@@ -144,8 +144,10 @@ def shared_images(where: str, splits: Mapping[str, Split]) -> tuple[Finding, ...
         return ()
     notes = []
     for name, split in splits.items():
-        shared = np.flatnonzero(np.isin(split.content, train.content)) if name != "train" else []
-        if split.content is not None and len(shared):
+        if name == "train" or split.content is None:
+            continue
+        shared = np.flatnonzero(np.isin(split.content, train.content))
+        if len(shared):
             images, verb = ("1 image", "is") if len(shared) == 1 else (f"{len(shared):,} images", "are")
             first = split.images.name(int(shared[0]))
             notes.append(
