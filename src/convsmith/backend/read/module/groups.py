@@ -10,10 +10,10 @@ from typing import Any
 from torch import fx, nn
 
 from convsmith.backend import layers, norms
+from convsmith.backend.read.laid import Known
 from convsmith.backend.read.module.call import Call, Symbol, pair_of
 from convsmith.backend.read.module.capture import packet_of
 from convsmith.backend.read.module.keras import is_keras
-from convsmith.backend.read.laid import Known
 from convsmith.network import ops
 
 

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from convsmith.backend.read.laid import Known, Laid, Layouts, Spot
 from convsmith.backend.read.module import places, rules
 from convsmith.backend.read.module.call import RULES, Call, Layer, Symbol
 from convsmith.backend.read.module.capture import Capture, is_mutation, packet_of
 from convsmith.backend.read.module.groups import Group, group_at
 from convsmith.backend.read.module.keras import layers_of
-from convsmith.backend.read.laid import Known, Laid, Layouts, Spot
 from convsmith.errors import ReadError
 
 __all__ = ["Walk", "rules"]
