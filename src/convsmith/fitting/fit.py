@@ -71,9 +71,9 @@ def fit(
     `report.html`.
 
     `data` is a data set, or its path or name (see `open_dataset`); `network` a network, a torch module, a model of the
-    same classes to go on from, or its name or file (see `convsmith.resolve`); None: one is chosen. `request` is all else that is asked
-    for. With `resume` a run that was stopped goes on, to bit-for-bit the same weights. `observers` are told every
-    event, with the training that it is of, or None where that is in another process. `started`, of
+    same classes to go on from, or its name or file (see `convsmith.resolve`); None: one is chosen. `request` is all
+    else that is asked for. With `resume` a run that was stopped goes on, to bit-for-bit the same weights. `observers`
+    are told every event, with the training that it is of, or None where that is in another process. `started`, of
     `time.monotonic()`, is when the time of `request.seconds` began, None: now. `on_check` is told (files checked, files
     in all).
 
