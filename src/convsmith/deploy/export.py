@@ -65,11 +65,11 @@ def export(
 
 def _images(model: Model, data: Dataset | GivenImages, split: str | None) -> tuple[Images, tuple[Finding, ...]]:
     """The images to verify on, and the files that are left out of them."""
-    if not isinstance(data, Dataset) and not is_data(data):
-        return images_of(data, TrainingData.known_to(model.provenance).decoding), ()
-    dataset = opened_for(model, data)
-    chosen = dataset.split(split or split_to_measure(dataset))
-    return chosen.images, chosen.unreadable
+    if isinstance(data, Dataset) or is_data(data):
+        dataset = opened_for(model, data)
+        chosen = dataset.split(split or split_to_measure(dataset))
+        return chosen.images, chosen.unreadable
+    return images_of(data, TrainingData.known_to(model.provenance).decoding), ()
 
 
 def to_bytes(model: Model) -> bytes:
