@@ -27,18 +27,25 @@ def trained_on_noise(net: Network) -> Model:
     return Model(net, state, classes, Preprocess(channels, net.input[1:], 8, (0.5,) * channels, (0.5,) * channels))
 
 
+def grouped_transpose_and_norm(x: nn.Tensor) -> nn.Tensor:
+    """A norm without a bias behind a transposed convolution in two groups."""
+    x = x.builder.add("up", ops.ConvTranspose(6, (3, 2), (1, 2), groups=2), (x,), None, None)
+    return x.builder.add("norm", ops.BatchNorm(bias=False), (x,), None, None)
+
+
 def family(x: nn.Tensor) -> nn.Tensor:
     """Every convolution that a norm is folded into, and norms that cannot be."""
     x = nn.batch_norm(nn.conv(x, 6, 3))
     x = nn.relu(nn.batch_norm(nn.conv(x, 6, 3, groups=6, bias=False), scale=False))
     x = nn.batch_norm(nn.conv_transpose(x, 4, 2, 2))
+    x = grouped_transpose_and_norm(x)
     x = nn.batch_norm(nn.standardized_conv(x, 4, 3))
     read_twice = nn.conv(x, 4, 1, name="read_twice")
     x = nn.add(nn.batch_norm(read_twice, name="after_read_twice"), read_twice)
     x = nn.batch_norm(nn.relu(x), name="after_relu")
     first = nn.conv(x, 4, 1, name="owner")
     x = nn.batch_norm(nn.again(first, first), name="after_shared")
-    return nn.linear(nn.global_avg_pool(x), 5)
+    return nn.linear(nn.batch_norm(nn.linear(nn.global_avg_pool(x), 7)), 5)
 
 
 NETWORKS = {

@@ -2,13 +2,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from convsmith.transform.commute import pool_before_rectifier
 
 import convsmith
 from convsmith.errors import WeightsError
 from convsmith.model import Model
 from convsmith.network.preprocess import Preprocess
 from convsmith.transform.part import trunk_and_head
+from convsmith.transform.reorder import pool_before_rectifier
 
 
 def made(name="resnet20", classes=3, input=(3, 32, 32)):

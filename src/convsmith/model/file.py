@@ -78,7 +78,7 @@ def save_model(model: Model, path: str | Path) -> None:
         except WeightsError as error:
             raise WeightsError(f"{key}: {error}") from None
         for raw in storage.tensors(tuple(weight.shape)):
-            content = memoryview(parts[raw.part].contiguous().flatten().view(torch.uint8).numpy())
+            content = memoryview(parts[raw.part].contiguous().flatten().view(torch.uint8).numpy().data)
             tensors.append(container.Tensor(raw.name(key), raw.dtype, raw.shape, content))
     write_bytes(path, container.to_bytes(_describe(model.header), tensors))
 

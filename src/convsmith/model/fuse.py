@@ -13,33 +13,36 @@ from convsmith.transform.fuse_norm import fuse_norm as fused_network, norms_to_f
 
 
 def fuse_norm(model: Model) -> Model:
-    """The model with each batch norm that follows a convolution folded into it: the same answers, but for rounding.
+    """The model with each batch norm behind a convolution or dense layer folded into it: the same answers, rounded.
 
     Computed in float64, rounded to float32 once. Training cannot go on from it as before: the statistics are fixed.
     """
     weights = dict(model.weights)
-    for norm, convolution in norms_to_fuse(model.network).items():
-        _fold(weights, model.network, norm, convolution)
+    for norm, layer in norms_to_fuse(model.network).items():
+        _fold(weights, model.network, norm, layer)
     return replace(model, network=fused_network(model.network), weights=weights)
 
 
-def _fold(weights: dict[str, Tensor], net: Network, norm: str, convolution: str) -> None:
-    """Replaces the convolution's weights and takes out the norm's."""
-    layer, op = net[norm].op, net[convolution].op
-    assert isinstance(layer, ops.BatchNorm)
-    mean, variance, shift = (weights.pop(f"{norm}.{name}").double() for name in ("running_mean", "running_var", "bias"))
-    scale = torch.rsqrt(variance + layer.eps)
-    if layer.scale:
+def _fold(weights: dict[str, Tensor], net: Network, norm: str, layer: str) -> None:
+    """Replaces the layer's weights and takes out the norm's."""
+    folded, op = net[norm].op, net[layer].op
+    assert isinstance(folded, ops.BatchNorm)
+    mean, scale = weights.pop(f"{norm}.running_mean").double(), weights.pop(f"{norm}.running_var").double()
+    scale = torch.rsqrt(scale + folded.eps)
+    if folded.scale:
         scale = scale * weights.pop(f"{norm}.weight").double()
+    shift = weights.pop(f"{norm}.bias").double() if folded.bias else torch.zeros_like(mean)
     # A standardised filter is the same at any scale; its gain is what scales the output.
-    scaled = f"{convolution}.{'gain' if isinstance(op, ops.StandardizedConv) else 'weight'}"
-    weights[scaled] = (weights[scaled].double() * _by_channel(op, scale, weights[scaled])).float()
-    bias = weights.get(f"{convolution}.bias", torch.zeros_like(mean)).double()
-    weights[f"{convolution}.bias"] = (shift + (bias - mean) * scale).float()
+    scaled = f"{layer}.{'gain' if isinstance(op, ops.StandardizedConv) else 'weight'}"
+    weights[scaled] = _scaled(op, weights[scaled].double(), scale).float()
+    bias = weights.get(f"{layer}.bias", torch.zeros_like(mean)).double()
+    weights[f"{layer}.bias"] = (shift + (bias - mean) * scale).float()
 
 
-def _by_channel(op: ops.Op, scale: Tensor, weight: Tensor) -> Tensor:
-    """One factor for each output channel, which are the second axis of a transposed convolution's weight."""
-    shape = [1] * weight.ndim
-    shape[1 if isinstance(op, ops.ConvTranspose) else 0] = -1
-    return scale.view(shape)
+def _scaled(op: ops.Op, weight: Tensor, scale: Tensor) -> Tensor:
+    """The weight times a factor for each output channel, which is its first axis but in a transposed convolution."""
+    if isinstance(op, ops.ConvTranspose):
+        # (C, channels / groups, h, w): output channel g * n + j is column j of the rows of group g.
+        groups = weight.view(op.groups, -1, *weight.shape[1:])
+        return (groups * scale.view(op.groups, 1, -1, 1, 1)).view_as(weight)
+    return weight * scale.view(-1, *[1] * (weight.ndim - 1))

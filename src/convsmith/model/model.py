@@ -71,7 +71,7 @@ class Model:
         """The one way to a torch module: built, with these weights in it, in evaluation mode, float32 on the CPU.
 
         `network` is the model's own by default, or another whose parameters are among the model's: a part, another
-        side, a cheaper order (`transform.commute.pool_before_rectifier`), more dropout. Every parameter that it has
+        side, a cheaper order (`transform.reorder.pool_before_rectifier`), more dropout. Every parameter that it has
         gets its weights; nothing stays as initialised. Norms' batch counters start at 0. The module has its own copy.
 
         Raises WeightsError naming what the model lacks or holds in another shape.

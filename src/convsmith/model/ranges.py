@@ -39,7 +39,7 @@ class _Observer(fx.Interpreter):
 
     def __init__(self, module: fx.GraphModule, layers: list[str]) -> None:
         super().__init__(module)
-        computing = [node for node in module.graph.nodes if node.op in ("call_module", "call_function")]
+        computing = [node for node in module.graph.nodes if node.op.startswith("call_")]
         self.names = dict(zip(computing, layers, strict=True))
         self.ranges: dict[str, Range] = {}
 

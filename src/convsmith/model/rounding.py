@@ -22,7 +22,13 @@ CHANNEL_AXIS: Mapping[type[ops.Op], int | None] = {
     ops.Linear: 0,
     ops.TableConv: None,
 }
-"""The axis of a weight along which each index is an output channel; a connection table has none."""
+"""The axis of a weight along which each index is an output channel; a connection table has none.
+
+In a grouped transposed convolution an index is one output channel of every group.
+"""
+
+ADDS_IN_INTEGERS = (ops.Conv, ops.Linear, ops.TableConv)
+"""What engines have integer kernels for that add a bias."""
 
 
 def round_to_int8(model: Model, batches: Iterable[Tensor]) -> Model:
@@ -68,7 +74,9 @@ def round_biases(model: Model) -> Model:
     """
     net, weights = model.network, dict(model.weights)
     for node in net:
-        source = net[node.inputs[0]].op if node.inputs[0] != INPUT else None
+        if type(node.op) not in ADDS_IN_INTEGERS or node.inputs[0] == INPUT:
+            continue
+        source = net[node.inputs[0]].op
         weight, bias = (f"{node.shares or node.name}.{name}" for name in ("weight", "bias"))
         if isinstance(source, ops.Quantize) and weight in model.grids and bias in weights:
             unit = source.scale * model.grids[weight]["scale"].double()

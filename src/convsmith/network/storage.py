@@ -114,11 +114,11 @@ class IntegerStorage(Storage):
 
     @property
     def lowest(self) -> int:
-        return -(2 ** (self.bits - 1))
+        return -(1 << (self.bits - 1))
 
     @property
     def highest(self) -> int:
-        return 2 ** (self.bits - 1) - 1
+        return (1 << (self.bits - 1)) - 1
 
     def payload(self, shape: Shape) -> tuple[RawTensor, ...]:
         if self.bits == 8:

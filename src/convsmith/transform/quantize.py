@@ -13,8 +13,6 @@ from convsmith.network import ops
 from convsmith.network.network import INPUT, Network, Node
 from convsmith.network.ops.base import Rearrangement
 
-MOVES = (ops.MaxPool, Rearrangement)
-"""What gives only values that it was given: its output lies on the grid of its input."""
 FOLDED = ("relu", "relu6")
 """Activations that engines fold into the layer before: what that one gives in between is never rounded."""
 
@@ -56,9 +54,16 @@ def quantize_activations(net: Network, ranges: Mapping[str, Range], bits: int = 
         nodes.append(replace(node, inputs=tuple(rounded.get(source, source) for source in node.inputs)))
         if node.name in exact:
             continue
-        moved = isinstance(node.op, MOVES) and node.op.arity == 1 and node.inputs[0] in grids
+        moved = _only_moves(node.op) and node.inputs[0] in grids
         put(node.name, grids[node.inputs[0]] if moved else _grid(node.name, ranges, bits))
     return replace(net, nodes=tuple(nodes))
+
+
+def _only_moves(op: ops.Op) -> bool:
+    """Whether all that it gives is values of its one input, or 0: then its output lies on the same grid."""
+    if isinstance(op, ops.Pad):
+        return op.mode != "constant" or op.value == 0
+    return isinstance(op, ops.MaxPool) or (isinstance(op, Rearrangement) and op.arity == 1)
 
 
 def _end(net: Network) -> set[str]:

@@ -61,7 +61,7 @@ class Graph:
 
     def _dequantized(self, key: str, integers: Integers) -> str:
         """Adds a parameter as the integers that it is stored as, and what makes floats of them."""
-        parts = {"values": integers.values, "scale": integers.scale, "zero_point": integers.zero}
+        parts: dict[str, Array] = {"values": integers.values, "scale": integers.scale, "zero_point": integers.zero}
         inputs = [self.constant(f"{key}/{part}", array) for part, array in parts.items()]
         name = self.unique(f"{key}/DequantizeLinear")
         self.add("DequantizeLinear", name, inputs, name, {} if integers.axis is None else {"axis": integers.axis})

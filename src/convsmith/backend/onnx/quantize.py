@@ -20,7 +20,8 @@ from convsmith.backend.onnx.emit import emit
 from convsmith.backend.onnx.graph import Graph, Layer
 from convsmith.network.ops import Quantize
 
-WITH_BIAS = ("Conv", "ConvTranspose", "Gemm")
+WITH_BIAS = ("Conv", "Gemm")
+"""What integer kernels add a bias in; a transposed convolution has none in ONNX Runtime."""
 LARGEST_BIAS = 2**31 - 1
 
 

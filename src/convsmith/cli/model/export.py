@@ -16,7 +16,10 @@ def export(
     data: Annotated[str, typer.Option(help="Data set to verify on: a path or a name.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="ONNX file. Default: beside the model.")] = None,
     split: Annotated[str | None, typer.Option(help="Split to verify on. Default: test, or else val.")] = None,
-    tolerance: Annotated[float, typer.Option(min=0, help="Largest difference in probability that is accepted.")] = 1e-3,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(min=0, help="Largest accepted difference in probability [0.001; 0.1 if quantized]."),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Verify on this many images. Default: all.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -21,7 +21,10 @@ class Codec(Protocol):
     Encoding is a function of the values and the grid alone, so a file that is loaded and saved is the same file.
     """
 
-    storage: type[Storage]
+    @property
+    def storage(self) -> type[Storage]:
+        """What it is the codec of."""
+        ...
 
     def encode(self, storage: Any, values: Tensor, grid: Grid) -> dict[str, Tensor]:
         """The tensors of `storage.payload`, by part, for values on the grid. What is off it may give anything."""
@@ -76,4 +79,4 @@ def _same(one: Tensor, other: Tensor) -> bool:
     """Whether two tensors hold the same numbers; a NaN equals a NaN."""
     wide = torch.promote_types(one.dtype, other.dtype)
     one, other = one.to(wide), other.to(wide)
-    return torch.equal(one, other) or bool(cast("Tensor", (one == other) | (one.isnan() & other.isnan())).all())
+    return torch.equal(one, other) or bool(((one == other) | (one.isnan() & other.isnan())).all())

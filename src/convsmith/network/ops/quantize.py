@@ -32,11 +32,11 @@ class Quantize(Elementwise):
 
     @property
     def lowest(self) -> int:
-        return -(2 ** (self.bits - 1)) if self.symmetric else 0
+        return -(1 << (self.bits - 1)) if self.symmetric else 0
 
     @property
     def highest(self) -> int:
-        return 2 ** (self.bits - 1) - 1 if self.symmetric else 2**self.bits - 1
+        return (1 << (self.bits - 1)) - 1 if self.symmetric else (1 << self.bits) - 1
 
     def shape(self, *inputs: Shape) -> Shape:
         if not 2 <= self.bits <= 8:
