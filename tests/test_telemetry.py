@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import convsmith
-
 from convsmith.telemetry import SWITCHES
 
 WATCH = """
