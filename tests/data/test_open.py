@@ -8,6 +8,7 @@ import pytest
 from pictures import class_folders, picture
 from PIL import Image
 
+from convsmith.cost.table import display_width
 from convsmith.data import open_dataset
 from convsmith.data.summary import summarize
 from convsmith.errors import DataError, UnknownNameError, UsageError
@@ -214,3 +215,10 @@ def test_a_summary_prints_classes_in_columns_and_is_json(tmp_path: Path) -> None
     assert lines[0] == "pets: 2 classes; colour, median size 6x8 (height x width)"
     assert [line.split()[0] for line in lines[2:6]] == ["class", "cat", "dog", "all"]
     assert json.loads(json.dumps(summary.to_json()))["size"] == [6, 8]
+
+
+def test_a_summary_is_aligned_whatever_letters_the_classes_have(tmp_path: Path) -> None:
+    summary = summarize(open_dataset(class_folders(tmp_path, {"猫": 10, "dog": 10, "cafe\u0301": 10, "👩‍🔬": 10})))
+    rows = str(summary).splitlines()[2:8]
+    ends = {display_width(row[: row.index(cell) + len(cell)]) for row in rows for cell in [row.split()[1]]}
+    assert len(ends) == 1

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from math import prod
 
 from convsmith.backend.read.axes import BATCH, Axes, Piece
-from convsmith.backend.read.call import Call, Symbol, pair_of, rule
+from convsmith.backend.read.module.call import Call, Symbol, pair_of, rule
 from convsmith.backend.read.draft import Value
 from convsmith.backend.read.laid import Known, Laid, resized
-from convsmith.backend.read.rules.pieces import constant
+from convsmith.backend.read.module.rules.pieces import constant
 from convsmith.network import ops
 from convsmith.network.ops.window import Padding
 

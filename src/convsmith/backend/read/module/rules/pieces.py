@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from convsmith.backend.read.axes import BATCH, REPEAT, Axes, Piece
-from convsmith.backend.read.call import Call, Symbol, owner_of, rule
+from convsmith.backend.read.module.call import Call, Symbol, owner_of, rule
 from convsmith.backend.read.draft import Value
 from convsmith.backend.read.laid import Known, Laid, resized
 from convsmith.network import ops

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from convsmith.backend.read.axes import BATCH, Axes
-from convsmith.backend.read.call import Call, Symbol, rule
+from convsmith.backend.read.module.call import Call, Symbol, rule
 from convsmith.backend.read.draft import Value
 from convsmith.backend.read.laid import Known, Laid
-from convsmith.backend.read.rules.pieces import constant, constant_value
+from convsmith.backend.read.module.rules.pieces import constant, constant_value
 from convsmith.network import ops
 from convsmith.network.ops.pointwise import Function
 

@@ -10,9 +10,9 @@ from typing import Any
 from torch import fx, nn
 
 from convsmith.backend import layers, norms
-from convsmith.backend.read.call import Call, Symbol, pair_of
-from convsmith.backend.read.capture import packet_of
-from convsmith.backend.read.keras import is_keras
+from convsmith.backend.read.module.call import Call, Symbol, pair_of
+from convsmith.backend.read.module.capture import packet_of
+from convsmith.backend.read.module.keras import is_keras
 from convsmith.backend.read.laid import Known
 from convsmith.network import ops
 
