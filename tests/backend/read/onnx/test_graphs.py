@@ -77,7 +77,8 @@ CASES: dict[str, tuple[str, int, dict[str, tuple[int, ...]]]] = {
         " h = Where (n, x, z)", 17, {},
     ),
     "a comparison with a number": (
-        "c = Constant <value_float=0.1> () m = GreaterOrEqual (c, x) b = Cast <to=9> (m) f0 = Cast <to=1> (b) h = Mul (f0, x)", 17, {},
+        "c = Constant <value_float=0.1> () m = GreaterOrEqual (c, x) b = Cast <to=9> (m)"
+        " f0 = Cast <to=1> (b) h = Mul (f0, x)", 17, {},
     ),
     "a choice by comparison": ("t = Tanh (x) m = Greater (x, t) h = Where (m, x, t)", 17, {}),
     "softmax within": ("h = Softmax <axis=1> (x)", 17, {}),
