@@ -18,6 +18,7 @@ from command import Command
 from PIL import Image
 
 import convsmith as library
+from convsmith.evaluation.overlap import sketch
 
 CLASSES = ("ant", "Łoś")
 EACH = 20
@@ -85,6 +86,16 @@ def test_the_data_of_the_training_are_split_as_then(
 def test_a_seed_splits_any_data(convsmith: Command, model: Path, folder: Path) -> None:
     measured = json.loads(convsmith("evaluate", model, folder, "--seed", 3, "--json").out)
     assert (measured["split"], measured["images"]) == ("test", len(library.open_dataset(folder, seed=3).split("test")))
+
+
+def test_images_that_were_trained_on_are_said_aloud(convsmith: Command, tmp_path: Path, folder: Path) -> None:
+    train = library.open_dataset(folder, seed=7).split("train")
+    model = save_model(tmp_path / "trained.safetensors", {"data": {"sketch": sketch(train.content)}})
+    measured = convsmith("evaluate", model, folder)
+    assert measured.out.startswith(f"TRAINED ON {len(train)} OF {2 * EACH} IMAGES: ".replace("OF 40", "of 40"))
+    assert json.loads(convsmith("evaluate", model, folder, "--json").out)["trained_on"] == len(train)
+    fresh = save_model(tmp_path / "fresh.safetensors", {"data": {"sketch": sketch(train.content + 1)}})
+    assert "TRAINED ON" not in convsmith("evaluate", fresh, folder).out
 
 
 def test_a_split_that_data_lack_is_refused_and_those_there_are_named(

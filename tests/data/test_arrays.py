@@ -15,7 +15,7 @@ from convsmith.data import Dataset, open_dataset
 from convsmith.data.arrays import images_from_arrays
 from convsmith.data.augment.augment import Augment
 from convsmith.data.load.loader import Loader
-from convsmith.data.load.workers import Training
+from convsmith.data.load.workers import EpochOrder
 from convsmith.design.evidence import preprocess_for
 from convsmith.errors import ConvsmithError, DataError, UsageError
 
@@ -159,7 +159,7 @@ def test_batches_for_training_and_evaluation_come_out_of_it(sizes: str) -> None:
     images = [image[: 12 - number % 3 * (sizes == "many sizes")] for number, image in enumerate(COLOUR)]
     dataset = Dataset.from_arrays(images, LABELS, CLASSES)
     preprocess = preprocess_for(dataset)
-    for training in (None, Training(0, Augment(flip=True)), Training(0, Augment(resized_crop=0.5))):
+    for training in (None, EpochOrder(0, Augment(flip=True)), EpochOrder(0, Augment(resized_crop=0.5))):
         batches = list(Loader(dataset.split("train"), preprocess, 7, training=training, workers=1).epoch())
         assert len(batches) == 4
         assert batches[0].images.shape == (7, 3, *preprocess.crop)
@@ -212,7 +212,7 @@ def test_a_mistake_names_its_argument(arguments: tuple[Any, ...], complaint: str
     [
         ({"train": 0.5}, "splits: 'train' is not one of val, .*test.*; images and labels are the train split"),
         ({"vla": 0.5}, "splits: 'vla' is not one of val"),
-        ({"val": 1.5}, r"splits\['val'\] is 1.5; expected a fraction between 0 and 1"),
+        ({"val": 1.5}, r"splits\['val'\]: expected a fraction between 0 and 1, not 1.5"),
         ({"val": 0.5, "test": 0.5}, "splits: fractions of 1 together leave nothing to train on"),
         ({"val": (COLOUR, LABELS[1:])}, r"splits\['val'\] labels: int64 of shape \(39,\) for 40 images"),
         ({"val": (COLOUR, ["a", "b"] * 20)}, "labels: numbers in one split and names in another"),

@@ -8,6 +8,7 @@ import pytest
 from pictures import class_folders, picture
 from PIL import Image
 
+from convsmith.cost.table import display_width
 from convsmith.data import open_dataset
 from convsmith.data.summary import summarize
 from convsmith.errors import DataError, UnknownNameError, UsageError
@@ -27,7 +28,7 @@ def test_a_folder_becomes_a_checked_and_split_data_set(tmp_path: Path) -> None:
 def test_strict_refuses_what_would_be_left_out(tmp_path: Path) -> None:
     root = class_folders(tmp_path, {"cat": 4, "dog": 4})
     (root / "cat/empty.png").touch()
-    with pytest.raises(DataError, match=r"1 thing cannot be used .*empty.png: empty file"):
+    with pytest.raises(DataError, match=r"strict: .*1 thing cannot be used: .*empty.png: empty file"):
         open_dataset(root, strict=True)
 
 
@@ -141,13 +142,13 @@ def test_more_unusable_files_than_asked_for_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         open_dataset(root)
     assert str(caught.value) == (
-        "pets: 8 of its 28 files (29%) cannot be used, more than max_unusable (20%): "
+        "max_unusable: pets: 8 of its 28 files (29%) cannot be used, more than 20%: "
         "4 x a HEIC image; convert it to JPEG or PNG; 4 x empty file"
     )
     dataset = open_dataset(root, max_unusable=0.5)
     assert dataset.unusable == 8
     assert "left out: 8; 8 of 28 files (28.6%) cannot be used" in str(summarize(dataset)).splitlines()
-    with pytest.raises(UsageError, match="max_unusable is 20"):
+    with pytest.raises(UsageError, match="max_unusable: must be a share"):
         open_dataset(root, max_unusable=20)
 
 
@@ -214,3 +215,10 @@ def test_a_summary_prints_classes_in_columns_and_is_json(tmp_path: Path) -> None
     assert lines[0] == "pets: 2 classes; colour, median size 6x8 (height x width)"
     assert [line.split()[0] for line in lines[2:6]] == ["class", "cat", "dog", "all"]
     assert json.loads(json.dumps(summary.to_json()))["size"] == [6, 8]
+
+
+def test_a_summary_is_aligned_whatever_letters_the_classes_have(tmp_path: Path) -> None:
+    summary = summarize(open_dataset(class_folders(tmp_path, {"猫": 10, "dog": 10, "cafe\u0301": 10, "👩‍🔬": 10})))
+    rows = str(summary).splitlines()[2:8]
+    ends = {display_width(row[: row.index(cell) + len(cell)]) for row in rows for cell in [row.split()[1]]}
+    assert len(ends) == 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from convsmith.deploy.export import export
 from convsmith.deploy.predict import Guess, Prediction, predict, predictions
 from convsmith.deploy.streams import BATCH
 from convsmith.errors import ModelFileError
-from convsmith.model.file import Model
+from convsmith.model.file import Model, save_model
 from convsmith.records import json_text
 
 
@@ -132,3 +133,25 @@ def test_a_file_name_cannot_write_lines_of_its_own(model: Model, tmp_path: Path)
     (prediction,) = predict(model, [path])
     assert prediction.image == f"{tmp_path}/a\\nb.png"
     assert str(prediction).startswith(f"{tmp_path}/a\\nb.png: not an image")
+
+
+@pytest.mark.parametrize("ground", [0, 255])
+@pytest.mark.parametrize("kind", ["model", "file", "onnx"])
+def test_transparent_images_are_put_on_the_ground_that_the_model_was_trained_with(
+    model: Model, images: Images, tmp_path: Path, ground: int, kind: str
+) -> None:
+    trained = replace(model, provenance={"data": {"decoding": {"ground": ground, "bits": 16}}})
+    white = Image.new("RGBA", (28, 28), (255, 255, 255, 0))
+    white.paste((255, 255, 255, 255), (8, 4, 20, 22))
+    white.save(tmp_path / "shape.png")
+    source: Model | Path = trained
+    if kind == "file":
+        save_model(trained, source := tmp_path / "m.safetensors")
+    elif kind == "onnx":
+        export(trained, source := tmp_path / "m.onnx", images, limit=1)
+    pixels = np.full((28, 28, 3), ground, np.uint8)
+    pixels[4:22, 8:20] = 255
+    (found,), (expected,) = predict(source, [tmp_path / "shape.png"]), predict(source, pixels)
+    assert [guess.label for guess in found.guesses] == [guess.label for guess in expected.guesses]
+    for mine, wanted in zip(found.guesses, expected.guesses, strict=True):
+        assert mine.probability == pytest.approx(wanted.probability, abs=1e-6)

@@ -124,7 +124,7 @@ def example() -> Network:
             x = nn.conv_norm_act(x, 4, 3)
             table = nn.table_conv(x, ((0, 1), (1, 2, 3)), 3)
         first = nn.conv(x, 4, 3, bias=Init("normal", 0.01), name="shared")
-        y = nn.add(x, nn.conv(nn.max_pool(first, 1), 4, 3, shares=first), nn.conv(x, 4, 1, stride=1))
+        y = nn.add(x, nn.again(nn.max_pool(first, 1), first), nn.conv(x, 4, 1, stride=1))
         nn.auxiliary(nn.linear(table, 5), 0.3)
         return nn.linear(nn.dropout(nn.global_avg_pool(nn.concat(x, y)), 0.2), 5, init=Init("normal", 0.01))
 

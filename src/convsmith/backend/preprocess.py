@@ -6,8 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from convsmith.backend.window import resize_window
 from convsmith.errors import UsageError
 from convsmith.network.preprocess import Interpolation, Preprocess
+
+LONG = 4
+"""Times the crop's pixels: of images that would become larger, only the crop is computed. Photographs become 1.3 to 2.3
+times as large; a picture of 1x6000 would take gigabytes."""
 
 LUMA = (0.299, 0.587, 0.114)
 """ITU-R 601 weights of red, green and blue, as in Pillow's conversion to "L"."""
@@ -57,9 +62,13 @@ class PreprocessModule(nn.Module):
         """From float32 (N, C, H, W) in 0..255 to (N, C, h, w) of the crop's size, still in 0..255."""
         height, width = images.shape[-2:]
         size = self.preprocess.resized(height, width)
-        if size != (height, width):
-            images = resize(images, size, self.preprocess.interpolation)
-        return centre_crop(images, self.preprocess.crop)
+        crop, interpolation = self.preprocess.crop, self.preprocess.interpolation
+        if size == (height, width):
+            return centre_crop(images, crop)
+        if interpolation != "nearest" and size[0] * size[1] > LONG * crop[0] * crop[1]:
+            window = resize_window(images, size, (*_corner(size, crop), *crop), interpolation)
+            return window.clamp(0, 255) if interpolation == "bicubic" else window
+        return centre_crop(resize(images, size, interpolation), crop)
 
     def normalize(self, images: Tensor) -> Tensor:
         """From float32 (N, C, h, w) in 0..255 to what the first layer takes: (value / 255 - mean) / std. In place."""
@@ -83,8 +92,12 @@ def resize(images: Tensor, size: tuple[int, int], interpolation: Interpolation) 
 
 def centre_crop(images: Tensor, crop: tuple[int, int]) -> Tensor:
     """The middle (height, width) of (N, C, H, W), half a pixel rounded to the even side, as torchvision does it."""
-    top, left = (round((have - want) / 2) for have, want in zip(images.shape[-2:], crop, strict=True))
+    top, left = _corner((images.shape[-2], images.shape[-1]), crop)
     return images[..., top : top + crop[0], left : left + crop[1]]
+
+
+def _corner(size: tuple[int, int], crop: tuple[int, int]) -> tuple[int, int]:
+    return round((size[0] - crop[0]) / 2), round((size[1] - crop[1]) / 2)
 
 
 def _check(preprocess: Preprocess) -> None:

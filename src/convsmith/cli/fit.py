@@ -29,9 +29,7 @@ def fit(
     ] = None,
     network: Annotated[
         str | None,
-        typer.Option(
-            "--model", "--network", help="Network by name or file, or a model to go on from.", rich_help_panel=NETWORK
-        ),
+        typer.Option("--model", help="Network by name or file, or a model to go on from.", rich_help_panel=NETWORK),
     ] = None,
     pretrained: Annotated[
         str | None,

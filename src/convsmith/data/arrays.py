@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from convsmith.data.decode.decoding import USUAL, Decoding
 from convsmith.data.decode.image import rgb_of
 from convsmith.data.images import ArrayImages, ListImages, numbered
 from convsmith.data.sources.listing import Listing, rows_by_split
@@ -29,9 +30,9 @@ class _Given(NamedTuple):
     labels: NDArray[Any]
 
 
-def images_from_arrays(images: Any, name: str = "images") -> ArrayImages | ListImages:
+def images_from_arrays(images: Any, name: str = "images", decoding: Decoding = USUAL) -> ArrayImages | ListImages:
     """Images without labels, to predict on; see `list_arrays` for what is taken and raised."""
-    return _joined([_pixels(images, name)], [name])
+    return _joined([_pixels(images, name, decoding)], [name])
 
 
 def list_arrays(
@@ -55,7 +56,7 @@ def split_name(name: str) -> str:
     """Our name of a split. Raises UsageError for an unknown one, and for train, which is the images themselves."""
     if SPLITS.get(name, "train") == "train":
         others = ", ".join(other for other in SPLITS if SPLITS[other] != "train")
-        raise UsageError(f"splits: {name!r} is not one of {others}; images and labels are the train split")
+        raise UsageError(f"{name!r} is not one of {others}; images and labels are the train split", settings="splits")
     return SPLITS[name]
 
 
@@ -64,32 +65,34 @@ def _given(images: Any, labels: Any, images_name: str, labels_name: str) -> _Giv
     return _Given(pixels, _labels(labels, len(pixels), labels_name))
 
 
-def _pixels(images: Any, where: str) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
+def _pixels(images: Any, where: str, decoding: Decoding = USUAL) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
     """uint8 (N, H, W, 1 or 3), or a list of (H, W, 1 or 3) if the sizes differ."""
     if isinstance(images, (list, tuple)):
-        return _pixels_of_list(images, where)
+        return _pixels_of_list(images, where, decoding)
     whole = _array(images)
     torch_order = _is_tensor(images)
     if whole.ndim not in (3, 4) or not whole.size:
-        raise UsageError(f"{where}: {_described(whole)}; expected (N, H, W), (N, H, W, C) or a list of images")
+        raise UsageError(f"{_described(whole)}; expected (N, H, W), (N, H, W, C) or a list of images", settings=where)
     if whole.ndim == 3:
         whole = whole[..., None]
     return np.ascontiguousarray(_eight_bits([_channels_last(whole, torch_order, where)], where)[0])
 
 
-def _pixels_of_list(images: Sequence[Any], where: str) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
+def _pixels_of_list(
+    images: Sequence[Any], where: str, decoding: Decoding
+) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
     if not images:
-        raise UsageError(f"{where}: an empty list")
+        raise UsageError("an empty list", settings=where)
     arrays = []
     for number, item in enumerate(images):
-        array = rgb_of(item) if isinstance(item, Image.Image) else _array(item)
+        array = rgb_of(item, decoding) if isinstance(item, Image.Image) else _array(item)
         if array.ndim not in (2, 3) or not array.size:
-            raise UsageError(f"{where}[{number}]: {_described(array)}; expected (H, W) or (H, W, C)")
+            raise UsageError(f"{_described(array)}; expected (H, W) or (H, W, C)", settings=f"{where}[{number}]")
         array = array[..., None] if array.ndim == 2 else array
         arrays.append(_channels_last(array, _is_tensor(item), f"{where}[{number}]"))
     if len({array.dtype for array in arrays}) > 1:
         found = ", ".join(sorted({str(array.dtype) for array in arrays}))
-        raise UsageError(f"{where}: the images differ in type ({found}); expected one type, best uint8")
+        raise UsageError(f"the images differ in type ({found}); expected one type, best uint8", settings=where)
     pixels = _eight_bits(arrays, where)
     return np.stack(pixels) if len({array.shape for array in pixels}) == 1 else pixels
 
@@ -117,12 +120,14 @@ def _channels_last(array: NDArray[Any], torch_order: bool, where: str) -> NDArra
     """
     last, first = array.shape[-1] in CHANNELS, array.shape[-3] in CHANNELS
     if last and first and torch_order and array.shape[-3:] != (1, 1, 1):
-        raise UsageError(f"{where}: {_described(array)} may be (H, W, C) or (C, H, W); give it as a NumPy array")
+        raise UsageError(f"{_described(array)} may be (H, W, C) or (C, H, W); give it as a NumPy array", settings=where)
     if last:
         return array
     if first:
         return np.moveaxis(array, -3, -1)
-    raise UsageError(f"{where}: {_described(array)}; expected 1 channel (grey) or 3 (RGB), last or before the height")
+    raise UsageError(
+        f"{_described(array)}; expected 1 channel (grey) or 3 (RGB), last or before the height", settings=where
+    )
 
 
 def _eight_bits(arrays: list[NDArray[Any]], where: str) -> list[NDArray[np.uint8]]:
@@ -133,9 +138,9 @@ def _eight_bits(arrays: list[NDArray[Any]], where: str) -> list[NDArray[np.uint8
     if kind == "b":
         return [array.astype(np.uint8) * np.uint8(255) for array in arrays]
     if kind not in "iuf":
-        raise UsageError(f"{where}: {dtype}; expected uint8, or floats from 0 to 1")
+        raise UsageError(f"{dtype}; expected uint8, or floats from 0 to 1", settings=where)
     if kind == "f" and not all(np.isfinite(array).all() for array in arrays):
-        raise UsageError(f"{where}: some values are not finite numbers")
+        raise UsageError("some values are not finite numbers", settings=where)
     low, high = min(array.min() for array in arrays), max(array.max() for array in arrays)
     if low >= 0 and kind == "f" and high <= 1:
         return [(array * 255).round().astype(np.uint8) for array in arrays]
@@ -145,8 +150,9 @@ def _eight_bits(arrays: list[NDArray[Any]], where: str) -> list[NDArray[np.uint8
     if whole and low >= 0 and 1 < high <= 255 and dtype != np.uint16:
         return [array.astype(np.uint8) for array in arrays]
     raise UsageError(
-        f"{where}: {dtype} with values from {low:g} to {high:g}; expected uint8, or floats from 0 to 1 that are not "
-        "normalized yet"
+        f"{dtype} with values from {low:g} to {high:g}; expected uint8, or floats from 0 to 1 that are not "
+        "normalized yet",
+        settings=where,
     )
 
 
@@ -160,14 +166,14 @@ def _labels(labels: Any, count: int, where: str) -> NDArray[Any]:
     elif array.ndim == 2 and array.dtype.kind in "biuf" and _is_one_hot(array):
         array = array.argmax(axis=1)
     if array.ndim != 1 or len(array) != count:
-        raise UsageError(f"{where}: {_described(array)} for {count:,} images; expected one label for each image")
+        raise UsageError(f"{_described(array)} for {count:,} images; expected one label for each image", settings=where)
     if array.dtype.kind == "O" and all(isinstance(label, str) for label in array.tolist()):
         array = array.astype(np.str_)
     if array.dtype.kind == "U":
         return array
     if array.dtype.kind in "biu" or (array.dtype.kind == "f" and bool((array == np.floor(array)).all())):
         return array.astype(np.int64)
-    raise UsageError(f"{where}: {array.dtype}; expected whole numbers or class names")
+    raise UsageError(f"{array.dtype}; expected whole numbers or class names", settings=where)
 
 
 def _is_one_hot(array: NDArray[Any]) -> bool:
@@ -177,35 +183,37 @@ def _is_one_hot(array: NDArray[Any]) -> bool:
 def _classes(labels: list[NDArray[Any]], classes: Sequence[str] | None) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Class names in order, and the number of each image's class."""
     if len({array.dtype.kind for array in labels}) > 1:
-        raise UsageError("labels: numbers in one split and names in another")
+        raise UsageError("numbers in one split and names in another", settings="labels")
     values = np.concatenate(labels)
     if classes is None:
         return _found_classes(values)
     known = tuple(classes)
     if isinstance(classes, str) or not all(isinstance(name, str) and name for name in known):
-        raise UsageError(f"classes: {classes!r}; expected a sequence of names")
+        raise UsageError(f"{classes!r}; expected a sequence of names", settings="classes")
     twice = next((name for name in known if known.count(name) > 1), None)
     if twice is not None:
-        raise UsageError(f"classes: {twice!r} is there twice")
+        raise UsageError(f"{twice!r} is there twice", settings="classes")
     if values.dtype.kind == "U":
         index = {name: number for number, name in enumerate(known)}
         unknown = next((name for name in values.tolist() if name not in index), None)
         if unknown is not None:
-            raise UsageError(f"labels: {unknown!r} is not one of the classes: {', '.join(known[:10])}")
+            raise UsageError(f"{unknown!r} is not one of the classes: {', '.join(known[:10])}", settings="labels")
         return known, np.array([index[name] for name in values.tolist()], np.int64)
     if values.min() < 0 or values.max() >= len(known):
         outside = values.min() if values.min() < 0 else values.max()
-        raise UsageError(f"labels: {outside} is outside of 0 to {len(known) - 1}, as there are {len(known)} classes")
+        raise UsageError(
+            f"{outside} is outside of 0 to {len(known) - 1}, as there are {len(known)} classes", settings="labels"
+        )
     return known, values
 
 
 def _found_classes(values: NDArray[Any]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     if values.dtype.kind != "U" and values.min() < 0:
-        raise UsageError(f"labels: {values.min()} is negative; leave out images without a label")
+        raise UsageError(f"{values.min()} is negative; leave out images without a label", settings="labels")
     names = [str(value) for value in values.tolist()]
     known = class_order(names)
     if "" in known:
-        raise UsageError("labels: a class has an empty name")
+        raise UsageError("a class has an empty name", settings="labels")
     index = {name: number for number, name in enumerate(known)}
     return known, np.array([index[name] for name in names], np.int64)
 

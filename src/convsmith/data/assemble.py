@@ -50,9 +50,9 @@ class Demands:
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_unusable <= 1:
-            raise UsageError(f"max_unusable is {self.max_unusable}; it must be a share from 0 to 1")
+            raise UsageError(f"must be a share from 0 to 1, not {self.max_unusable}", settings="max_unusable")
         if self.seed is not None and self.seed < 0:
-            raise UsageError(f"seed is {self.seed}; it must be at least 0")
+            raise UsageError(f"must be at least 0, not {self.seed}", settings="seed")
 
 
 def assemble(listing: Listing, demands: Demands, progress: Progress = lambda done, total: None) -> Dataset:
@@ -64,7 +64,7 @@ def assemble(listing: Listing, demands: Demands, progress: Progress = lambda don
     found = examine(listing.images, progress)
     skipped = (*listing.findings, *_by_row(listing, found.reasons))
     if demands.strict and skipped:
-        raise DataError(_refusal(listing.name, skipped))
+        raise DataError(_refusal(listing.name, skipped), settings="strict")
     _check_share(listing, found, demands.max_unusable)
     usable = _usable_rows(listing, found)
     rows = completed(
@@ -175,7 +175,8 @@ def _check_share(listing: Listing, found: Examination, most: float) -> None:
     if count > most * total:
         raise DataError(
             f"{listing.name}: {count:,} of its {total:,} files ({count / total:.0%}) cannot be used, more than "
-            f"max_unusable ({most:.0%}): {_grouped(found.reasons.values())}"
+            f"{most:.0%}: {_grouped(found.reasons.values())}",
+            settings="max_unusable",
         )
 
 
@@ -199,7 +200,7 @@ def _refusal(name: str, findings: Sequence[Finding]) -> str:
     first = "; ".join(map(str, findings[:SHOWN_REFUSED]))
     more = f"; and {len(findings) - SHOWN_REFUSED:,} more" if len(findings) > SHOWN_REFUSED else ""
     things = "1 thing" if len(findings) == 1 else f"{len(findings):,} things"
-    return f"{name}: {things} cannot be used (and would be left out without strict): {first}{more}"
+    return f"{name}: {things} cannot be used: {first}{more}"
 
 
 def _usable_rows(listing: Listing, found: Examination) -> dict[str, NDArray[np.int64]]:

@@ -143,6 +143,8 @@ class Dataset:
 def _check_fractions(fractions: Mapping[str, float]) -> None:
     for split, fraction in fractions.items():
         if not 0 < fraction < 1:
-            raise UsageError(f"splits[{split!r}] is {fraction}; expected a fraction between 0 and 1")
+            raise UsageError(f"expected a fraction between 0 and 1, not {fraction}", settings=f"splits[{split!r}]")
     if sum(fractions.values()) >= 1:
-        raise UsageError(f"splits: fractions of {sum(fractions.values()):g} together leave nothing to train on")
+        raise UsageError(
+            f"fractions of {sum(fractions.values()):g} together leave nothing to train on", settings="splits"
+        )

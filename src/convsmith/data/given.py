@@ -12,6 +12,7 @@ from PIL import Image
 
 from convsmith.data.arrays import CHANNELS, images_from_arrays
 from convsmith.data.dataset import Images, Split
+from convsmith.data.decode.decoding import USUAL, Decoding
 from convsmith.data.decode.image import SUFFIXES
 from convsmith.data.unlabelled import gather
 from convsmith.errors import UsageError
@@ -21,8 +22,8 @@ GivenImages: TypeAlias = GivenImage | Sequence[GivenImage] | Images | Split
 """One image or several. A path may also be a folder or shards; an array, many images at once."""
 
 
-def images_of(source: GivenImages) -> Images:
-    """The images that are meant, in the order given.
+def images_of(source: GivenImages, decoding: Decoding = USUAL) -> Images:
+    """The images that are meant, in the order given; files are decoded by `decoding`.
 
     Paths are files, folders and shards, of which every image counts (see `gather`); no file is opened yet. An array is
     one image, uint8 (H, W) or (H, W, C), or many, (N, H, W) or (N, H, W, C), C being 1 (grey) or 3 (RGB); a list holds
@@ -34,7 +35,7 @@ def images_of(source: GivenImages) -> Images:
     if isinstance(source, Split):
         return source.images
     if isinstance(source, (str, Path)):
-        return gather([Path(source)])
+        return gather([Path(source)], decoding)
     if isinstance(source, Image.Image) or _is_one_image(source):
         return images_from_arrays([source])
     if hasattr(source, "ndim"):
@@ -45,7 +46,7 @@ def images_of(source: GivenImages) -> Images:
         raise UsageError(f"paths, arrays or Pillow's images, not {type(source).__name__}", settings="images")
     paths = [Path(one) for one in source if isinstance(one, (str, Path))]
     if len(paths) == len(source):
-        return gather(paths)
+        return gather(paths, decoding)
     if paths:
         raise UsageError("images are either all paths or all in memory, not some of each", settings="images")
     return images_from_arrays(source)

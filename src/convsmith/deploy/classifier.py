@@ -14,9 +14,11 @@ from torch import Tensor
 
 from convsmith.backend.onnx.model import IMAGE, PROBABILITIES
 from convsmith.backend.preprocess import PreprocessModule
+from convsmith.data.decode.decoding import USUAL, Decoding
 from convsmith.deploy.session import THREADS, Session
 from convsmith.download import Progress
 from convsmith.errors import ModelFileError
+from convsmith.evaluation.training_data import TrainingData
 from convsmith.model import Model
 from convsmith.resolve import model_of
 
@@ -26,6 +28,11 @@ class Classifier(Protocol):
 
     @property
     def classes(self) -> Sequence[str]: ...
+
+    @property
+    def decoding(self) -> Decoding:
+        """How image files are to be decoded for it: as those were that it was trained on."""
+        ...
 
     def probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """float32 (classes,) for one decoded RGB image, uint8 (H, W, 3)."""
@@ -37,6 +44,7 @@ class TorchClassifier:
 
     def __init__(self, model: Model, device: torch.device | None = None) -> None:
         self.classes = model.classes
+        self.decoding = TrainingData.known_to(model.provenance).decoding
         self.preprocess = model.preprocess
         self.device = device or torch.device("cpu")
         self._preprocess = PreprocessModule(model.preprocess)
@@ -69,6 +77,7 @@ class OnnxClassifier:
         if self._session.inputs != (IMAGE,):
             raise ModelFileError(f"{path}: not exported by convsmith: its input is not {IMAGE!r}, a decoded image")
         self.classes = _class_names(path, self._session)
+        self.decoding = _decoding(self._session)
 
     def probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         probabilities: NDArray[np.float32] = self._session.run(PROBABILITIES, IMAGE, np.ascontiguousarray(image))[0]
@@ -84,6 +93,14 @@ def _class_names(path: Path, session: Session) -> tuple[str, ...]:
     if not isinstance(names, list) or len(names) != outputs:
         raise ModelFileError(f"{path}: its metadata does not name its {outputs} classes")
     return tuple(str(name) for name in names)
+
+
+def _decoding(session: Session) -> Decoding:
+    try:
+        provenance = json.loads(session.metadata.get("provenance", "{}"))
+    except ValueError:
+        return USUAL
+    return TrainingData.known_to(provenance).decoding if isinstance(provenance, dict) else USUAL
 
 
 def open_classifier(

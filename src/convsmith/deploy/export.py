@@ -13,6 +13,7 @@ from convsmith.deploy.classifier import OnnxClassifier, TorchClassifier
 from convsmith.deploy.verify import Verification, verify
 from convsmith.errors import ExportError
 from convsmith.evaluation.evaluate import opened_for, split_to_measure
+from convsmith.evaluation.training_data import TrainingData
 from convsmith.files import replacing
 from convsmith.model import Model
 from convsmith.network.ops import Quantize
@@ -72,7 +73,7 @@ def export(
 def _images(model: Model, data: Dataset | GivenImages, split: str | None) -> tuple[Images, tuple[Finding, ...]]:
     """The images to verify on, and the files that are left out of them."""
     if not isinstance(data, Dataset) and not is_data(data):
-        return images_of(data), ()
+        return images_of(data, TrainingData.known_to(model.provenance).decoding), ()
     dataset = opened_for(model, data)
     chosen = dataset.split(split or split_to_measure(dataset))
     return chosen.images, chosen.unreadable

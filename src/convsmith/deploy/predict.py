@@ -52,7 +52,8 @@ def predict(model: Model | str | Path, images: GivenImages, *, top: int = TOP) -
 
     Raises UsageError for a `top` below 1, ModelFileError for a bad model, and as `images_of` does.
     """
-    return list(predictions(open_classifier(model), images_of(images), top=top))
+    classifier = open_classifier(model)
+    return list(predictions(classifier, images_of(images, classifier.decoding), top=top))
 
 
 def predictions(

@@ -17,6 +17,8 @@ from convsmith.data.dataset import Dataset, Finding, Split
 from convsmith.errors import DataError, UsageError
 from convsmith.evaluation.inference import predict_logits
 from convsmith.evaluation.metrics import Metrics, measure
+from convsmith.evaluation.overlap import trained_on
+from convsmith.evaluation.training_data import TrainingData
 from convsmith.model import Model
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
@@ -39,7 +41,8 @@ class Evaluation:
     """A model measured on a split of the data set `data`.
 
     `side` is the height in pixels of the images that the network saw and `macs` its multiply-adds for one of them.
-    `unreadable` are the files of the split that could not be read and so are not in the figures.
+    `unreadable` are the files of the split that could not be read and so are not in the figures. `trained_on` is how
+    many of the measured images the model was trained on, by their content; None if the model's file does not tell.
     """
 
     data: str
@@ -47,15 +50,24 @@ class Evaluation:
     side: int
     macs: int
     unreadable: tuple[Finding, ...] = ()
+    trained_on: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The metrics', and what they are of."""
         unreadable = [str(finding) for finding in self.unreadable]
         about = {"data": self.data, "side": self.side, "macs": self.macs, "unreadable_files": unreadable}
-        return {**about, **self.metrics.to_json()}
+        return {**about, "trained_on": self.trained_on, **self.metrics.to_json()}
 
     def __str__(self) -> str:
-        return f"{self.data}: {self.metrics}"
+        return f"{self.warning}{self.data}: {self.metrics}"
+
+    @property
+    def warning(self) -> str:
+        """A line that says so if images were trained on, else nothing."""
+        if not self.trained_on or self.metrics.split == "train":
+            return ""
+        count = f"{self.trained_on:,} of {self.metrics.images:,}"
+        return f"TRAINED ON {count} IMAGES: the figures do not show how well the network does on new images\n"
 
 
 def evaluate(
@@ -91,7 +103,8 @@ def evaluate(
     name = next(name for name, one in dataset.splits.items() if one is measured)
     images = _with_labels_of(model, dataset, measured)
     metrics = _measured(model, network, preprocess, images, name, k)
-    return Evaluation(dataset.name, metrics, preprocess.crop[0], cost_of(network).macs, measured.unreadable)
+    seen = _trained_on(model, measured)
+    return Evaluation(dataset.name, metrics, preprocess.crop[0], cost_of(network).macs, measured.unreadable, seen)
 
 
 def resized(model: Model, side: int | None) -> tuple[Network, Preprocess]:
@@ -107,14 +120,18 @@ def opened_for(model: Model, data: Dataset | str | Path, seed: int | None = None
     """
     if isinstance(data, Dataset):
         return data
+    training = TrainingData.known_to(model.provenance)
+
+    def opened(seed: int | None) -> Dataset:
+        return open_dataset(data, seed=seed, max_unusable=ANY_SHARE, decoding=training.decoding)
+
     if seed is not None:
-        return open_dataset(data, seed=seed, max_unusable=ANY_SHARE)
-    trained_on = model.provenance.get("data") or {}
+        return opened(seed)
     with suppress(DataError):  # too few images to split are enough to measure on
-        dataset = open_dataset(data, seed=int(trained_on.get("seed") or 0), max_unusable=ANY_SHARE)
-        if not dataset.made_splits or dataset.fingerprint == trained_on.get("fingerprint"):
+        dataset = opened(training.seed)
+        if not dataset.made_splits or dataset.fingerprint == training.fingerprint:
             return dataset
-    dataset = open_dataset(data, seed=None, max_unusable=ANY_SHARE)
+    dataset = opened(None)
     if list(dataset.splits) != ["train"]:
         return dataset
     return replace(dataset, splits={WHOLE: dataset.splits["train"]})
@@ -136,7 +153,7 @@ def side_by_side(found: Sequence[Evaluation]) -> str:
         (str(one.side), f"{one.macs:,}", str(one.metrics.top1), str(one.metrics.topk), f"{one.metrics.loss.value:.4f}")
         for one in found
     ]
-    lines = [f"{found[0].data}: {first.headline}", aligned(columns, rows, "rrllr")]
+    lines = [f"{found[0].warning}{found[0].data}: {first.headline}", aligned(columns, rows, "rrllr")]
     if first.split == "test":
         lines.append("Choose a side on the val split: a figure that was chosen for being the highest is not a test.")
     return "\n".join(lines)
@@ -159,6 +176,11 @@ def _measured(model: Model, network: Network, preprocess: Preprocess, images: Sp
         raise UsageError(f"must be at least 1, not {k}", settings="k")
     logits = predict_logits(model.module(network), images, preprocess)
     return measure(logits, images.labels, model.classes, split=split, k=k, unreadable=len(images.unreadable))
+
+
+def _trained_on(model: Model, images: Split) -> int | None:
+    kept = TrainingData.known_to(model.provenance).sketch
+    return trained_on(kept, images.content) if kept and images.content is not None else None
 
 
 def _places(model: Model) -> dict[str, int]:

@@ -18,6 +18,7 @@ from convsmith.errors import DataError, UsageError
 from convsmith.evaluation.evaluate import opened_for
 from convsmith.evaluation.inference import predict_logits
 from convsmith.evaluation.metrics import left_out
+from convsmith.evaluation.training_data import TrainingData
 from convsmith.files import write_bytes
 from convsmith.model.file import Model
 from convsmith.network.network import Network
@@ -80,7 +81,7 @@ def features(
     layer = layer or trunk_and_head(model.network)[0].output
     up_to(model.network, layer)  # an unknown name is an error before any image is read
     if not isinstance(data, Dataset) and not is_data(data):
-        images = images_of(data)
+        images = images_of(data, TrainingData.known_to(model.provenance).decoding)
         if not len(images):
             raise DataError("there are no images to compute features of")
         values = extract(model, Split(images, np.zeros(len(images), np.int64)), layer, pool=pool)

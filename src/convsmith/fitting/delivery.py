@@ -23,6 +23,7 @@ from convsmith.deploy.verify import Verification, spread
 from convsmith.errors import DataError, LimitError
 from convsmith.evaluation.inference import predict_logits
 from convsmith.evaluation.metrics import Metrics, measure
+from convsmith.evaluation.training_data import TrainingData
 from convsmith.files import write_bytes
 from convsmith.model import Model, save_model
 from convsmith.network.dims import text
@@ -135,7 +136,7 @@ def deliver(
         result.weights,
         dataset.classes,
         plan.preprocess,
-        provenance(plan, request, dataset, result),
+        provenance(plan, dataset, result),
         metrics.to_json(),
     )
     save_model(model, model_file)
@@ -149,15 +150,10 @@ def deliver(
     return made
 
 
-def provenance(plan: RunPlan, request: Request, dataset: Dataset, result: TrainResult) -> dict[str, Any]:
+def provenance(plan: RunPlan, dataset: Dataset, result: TrainResult) -> dict[str, Any]:
     """How the weights came about."""
     return {
-        "data": {
-            "name": dataset.name,
-            "fingerprint": dataset.fingerprint,
-            "seed": request.seed or 0,
-            "made_splits": list(dataset.made_splits),
-        },
+        "data": records.to_json(TrainingData.of(dataset)),
         "recipe": plan.recipe.to_json(),
         "notes": list(plan.notes),
         "tuned": records.to_json(result.tuned),

@@ -28,6 +28,7 @@ from convsmith.network.network import Network
 from convsmith.report.page import write_page
 from convsmith.report.record import read_run as read_record
 from convsmith.request import Request
+from convsmith.train.recipes.recipe import FineTuning
 from convsmith.train.run.events import Noticed
 from convsmith.train.run.folder import running
 from convsmith.train.run.interrupt import Interruption
@@ -152,7 +153,13 @@ class _Work:
         _tell(self.observers, Noticed("the features of all images are computed once, and kept in the cache"))
         names = tuple(name for name in ("train", "val") if name in dataset.splits)
         head = start.module(trunk_and_head(plan.network)[1])
-        plain = replace(plan.recipe, memory_format="contiguous", precision="float32", compiled=False)
+        plain = replace(
+            plan.recipe,
+            memory_format="contiguous",
+            precision="float32",
+            compiled=False,
+            fine_tuning=FineTuning(),  # of what is trained nothing is frozen
+        )
         with self._watched() as (store, observers):
             result = train(
                 *(head, with_features(dataset, cached_features(start, dataset, names)), plan.preprocess, plain),

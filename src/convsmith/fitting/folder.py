@@ -72,7 +72,7 @@ def begun_run(out: Path, plan: RunPlan, request: Request, dataset: Dataset, star
     Raises UsageError if another run is there, or the folder cannot be made.
     """
     if holds_run(out, request.checkpoints):
-        raise UsageError(f"{out} already holds a run: resume it, or choose another folder", settings="out")
+        raise UsageError(f"{out} already holds a run: resume it, or choose another folder", settings=("resume", "out"))
     existed = out.exists()
     before = {path.name for path in out.iterdir()} if existed and out.is_dir() else set()
     try:

@@ -13,6 +13,7 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
+import torch.utils.checkpoint
 from torch import Tensor, nn
 
 CLASSES = 10
@@ -686,6 +687,128 @@ class Maxout(nn.Module):
         return self.fc(x.mean((2, 3)))
 
 
+class Counter(nn.Module):
+    """Asks a buffer for its number: torch.export takes it for data, torch.fx sees what it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("steps", torch.tensor(7))
+        self.conv, self.fc = nn.Conv2d(3, 8, 3), nn.Linear(8, CLASSES)
+        self.drop = DropPath(0.25)
+
+    def forward(self, x):
+        x = self.conv(x)
+        if self.steps.item() > 5:
+            x = x + self.drop(x * 0.5)
+        return self.fc(x.mean((2, 3)))
+
+
+class Einsum(nn.Module):
+    """Attention between positions by einsum, a classifier by einsum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 4, 4)
+        self.weight = nn.Parameter(torch.randn(8, CLASSES))
+
+    def forward(self, x):
+        x = self.conv(x)
+        attention = torch.einsum("bchw,bcij->bhwij", x, x).flatten(3).softmax(-1)
+        y = torch.einsum("bhwk,bck->bchw", attention, x.flatten(2))
+        return torch.einsum("bc,cd->bd", y.mean((2, 3)), self.weight)
+
+
+class WindowAttention(nn.Module):
+    """Swin's block: a shift, windows that join the batch, a bias looked up in a table, patches merged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch, self.norm, self.qkv = nn.Conv2d(3, 16, 4, 4), nn.LayerNorm(16), nn.Linear(16, 48)
+        self.table = nn.Parameter(torch.randn(49, 4) * 0.1)
+        grid = torch.stack(torch.meshgrid(torch.arange(4), torch.arange(4), indexing="ij")).flatten(1)
+        relative = (grid[:, :, None] - grid[:, None, :]).permute(1, 2, 0) + 3
+        self.register_buffer("index", relative[..., 0] * 7 + relative[..., 1])
+        self.merge, self.head = nn.Linear(64, 16, bias=False), nn.Linear(16, CLASSES)
+
+    def forward(self, x):
+        x = self.patch(x).permute(0, 2, 3, 1)
+        b, h, w, c = x.shape
+        y = torch.roll(self.norm(x), (-2, -2), (1, 2))
+        y = y.view(b, h // 4, 4, w // 4, 4, c).permute(0, 1, 3, 2, 4, 5).contiguous().view(-1, 16, c)
+        q, k, v = self.qkv(y).reshape(-1, 16, 3, 4, c // 4).permute(2, 0, 3, 1, 4)
+        bias = self.table[self.index.view(-1)].view(16, 16, -1).permute(2, 0, 1).contiguous()
+        attention = (q * (c // 4) ** -0.5) @ k.transpose(-2, -1) + bias.unsqueeze(0)
+        y = (attention.softmax(-1) @ v).transpose(1, 2).reshape(-1, 16, c)
+        y = y.view(b, h // 4, w // 4, 4, 4, c).permute(0, 1, 3, 2, 4, 5).contiguous().view(b, h, w, c)
+        x = x + torch.roll(y, (2, 2), (1, 2))
+        x = torch.cat([x[:, 0::2, 0::2], x[:, 1::2, 0::2], x[:, 0::2, 1::2], x[:, 1::2, 1::2]], -1)
+        return self.head(self.merge(x).flatten(1, 2).mean(1))
+
+
+class ClassToken(nn.Module):
+    """ViT with a class token, attention as torch's one function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch, self.norm = nn.Conv2d(3, 16, 8, 8), nn.LayerNorm(16)
+        self.cls_token, self.pos = nn.Parameter(torch.randn(1, 1, 16)), nn.Parameter(torch.randn(1, 17, 16))
+        self.qkv, self.proj, self.head = nn.Linear(16, 48), nn.Linear(16, 16), nn.Linear(16, CLASSES)
+
+    def forward(self, x):
+        x = self.patch(x).flatten(2).transpose(1, 2)
+        x = torch.cat((self.cls_token.expand(x.shape[0], -1, -1), x), dim=1) + self.pos
+        b, n, c = x.shape
+        q, k, v = self.qkv(self.norm(x)).reshape(b, n, 3, 4, c // 4).permute(2, 0, 3, 1, 4).unbind(0)
+        x = x + self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, n, c))
+        return self.head(x[:, 0])
+
+
+class Pyramid(nn.Module):
+    """Spatial pyramid pooling, blurred pooling by a buffer, coordinates as channels, statistics of second order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(5, 8, 3), nn.Linear(8 * 5 + 64 + 8, CLASSES)
+        kernel = torch.tensor([1.0, 2.0, 1.0])
+        self.register_buffer("blur", (kernel[:, None] * kernel / 16).expand(8, 1, 3, 3))
+
+    def forward(self, x):
+        b, _, h, w = x.shape
+        grid = torch.meshgrid(torch.linspace(-1, 1, h), torch.linspace(-1, 1, w), indexing="ij")
+        x = self.conv(torch.cat([x, torch.stack(grid).expand(b, -1, -1, -1)], 1))
+        x = F.conv2d(F.pad(x, [1] * 4, mode="reflect"), self.blur, stride=2, groups=x.shape[1])
+        pools = [F.adaptive_max_pool2d(x, k).view(b, -1) for k in (1, 2)]
+        y = x.view(b, 8, -1)
+        y = torch.bmm(y, y.transpose(1, 2)).view(b, 64) / y.shape[2]
+        y = torch.sign(y) * torch.sqrt(torch.abs(y) + 1e-5)
+        return self.fc(torch.cat([*pools, F.normalize(y), x.std((2, 3))], 1))
+
+
+class SwishFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * torch.sigmoid(x)
+
+
+class Odd(nn.Module):
+    """An autograd function, gradient checkpoints, a ModuleDict, a cache that the first call fills, grey as three."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convs = nn.ModuleDict({"x": nn.Conv2d(3, 8, 3), "y": nn.Conv2d(3, 8, 3)})
+        self.block, self.fc = nn.Sequential(nn.Conv2d(8, 8, 3), nn.RReLU()), nn.Linear(8, CLASSES)
+        self.cache = None
+
+    def forward(self, x, mask=None, *, scale: float = 2.0):
+        if self.cache is None:
+            self.cache = torch.full((1, 8, 1, 1), 0.5)
+        x = x.mean(1, keepdim=True).repeat(1, 3, 1, 1)
+        x = SwishFunction.apply(sum(conv(x) for conv in self.convs.values()) * self.cache)
+        x = torch.utils.checkpoint.checkpoint(self.block, x, use_reentrant=False)
+        return self.fc(x.mean((2, 3))).mul(scale)
+
+
 class Masks(nn.Module):
     """Activations by hand: torch.where, comparisons as numbers, masked_fill; a power with a constant."""
 
@@ -797,6 +920,12 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
     "split_attention": SplitAttention,
     "space_to_depth": SpaceToDepth,
     "maxout": Maxout,
+    "counter": Counter,
+    "einsum": Einsum,
+    "window_attention": WindowAttention,
+    "class_token": ClassToken,
+    "pyramid": Pyramid,
+    "odd": Odd,
     "masks": Masks,
     "vit_like": ViTLike,
     "mixer": Mixer,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from convsmith.backend.read.factory import is_factory, load_factory
+from convsmith.backend.read.module.factory import is_factory, load_factory
 from convsmith.errors import ReadError, UnknownNameError
 
 SOURCE = """

@@ -19,6 +19,7 @@ SHAPE = (3, 32, 32)
 FUNCTIONS_OF_PARAMETERS = {
     "bare_parameters", "online_reparameterised", "convnext", "parametrised", "normalised", "gem", "vit_like",
     "tuple_output", "dict_output", "dataclass_output", "shared_layers", "masks",
+    "counter", "einsum", "window_attention", "class_token", "pyramid",
 }  # fmt: skip
 """Whose state dict holds what is not a layer's parameter: it has another key, or is folded, or leads to no output."""
 

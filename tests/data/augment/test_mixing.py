@@ -44,5 +44,5 @@ def test_the_same_seed_mixes_alike() -> None:
 
 def test_nothing_is_falsy_and_negative_is_refused() -> None:
     assert not Mixing()
-    with pytest.raises(UsageError, match="mixup is -1"):
+    with pytest.raises(UsageError, match="mixup: must be at least 0, not -1"):
         Mixing(mixup=-1)

@@ -33,7 +33,7 @@ def read(
         return read_onnx(Path(source), example_shape, name=name)
     from torch import nn
 
-    from convsmith.backend.read.module import read_module
+    from convsmith.backend.read.module.read import read_module
 
     if not isinstance(source, nn.Module):
         kind = f"class {source.__name__} itself" if isinstance(source, type) else type(source).__name__

@@ -61,6 +61,20 @@ def named(shape: Shape, axes: Axes) -> list[Step] | None:
     return _space_to_depth(shape, dims) if counts == [3, 1, 1] else None
 
 
+def repetition(shape: Shape, axes: Axes) -> Step | None:
+    """The whole value again and again along axes (`Tensor.repeat`)."""
+    dims = axes.dims[1:]
+    if len(dims) != len(shape):
+        return None
+    times = []
+    for axis, dim in enumerate(dims):
+        count = dim[0].size if len(dim) > 1 and dim[0].axis == REPEAT else 1
+        if dim != ((Piece(REPEAT, count),) if count > 1 else ()) + _whole(axis, shape):
+            return None
+        times.append(count)
+    return Step(ops.Repeat(tuple(times)), "repeat")
+
+
 def enlargement(shape: Shape, axes: Axes) -> Step | None:
     """Nearest-neighbour enlargement, where every position of a map is repeated beside itself."""
     dims = axes.dims[1:]

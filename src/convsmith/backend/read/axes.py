@@ -58,6 +58,8 @@ class Axes:
     def reshaped(self, sizes: Sequence[int]) -> Axes | None:
         """The same elements in these sizes; None where an axis would have to be cut unevenly (6x4 as 8x3)."""
         pieces = [piece for dim in self.dims for piece in dim][::-1]
+        if prod(sizes) != prod(piece.size for piece in pieces):
+            return None
         dims = []
         for size in sizes:
             dim: list[Piece] = []

@@ -13,7 +13,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from convsmith.backend.read.arrange import Step, arrangement, enlargement, named, reshape_to
+from convsmith.backend.read.arrange import Step, arrangement, enlargement, named, repetition, reshape_to
 from convsmith.backend.read.axes import BATCH, REPEAT, Axes, Piece, aligned
 from convsmith.backend.read.draft import Draft, Value
 from convsmith.errors import ReadError
@@ -47,6 +47,15 @@ class Known:
     def like(self, tensor: Tensor) -> Known:
         """The same numbers in another shape."""
         return replace(self, tensor=tensor)
+
+    @property
+    def once(self) -> Known:
+        """Without the repetition of `expand`: such dims have size 1."""
+        t = self.tensor
+        for dim in range(t.ndim):
+            if t.stride(dim) == 0 and t.shape[dim] > 1:
+                t = t.narrow(dim, 0, 1)
+        return self.like(t)
 
     @property
     def number(self) -> float | None:
@@ -109,11 +118,30 @@ class Layouts:
     def settled(self, laid: Laid, spot: Spot) -> Laid:
         return self.lay(self.settle(laid, spot))
 
+    def split(self, laid: Laid, spot: Spot) -> Laid:
+        """The same tensor over a value that has an axis for each of its pieces, in the value's own order.
+
+        Unchanged where a dim is made of several pieces, which this would not bring together.
+        """
+        dims = laid.axes.dims
+        pieces = sorted({p for dim in dims for p in dim if p.axis >= 0}, key=lambda piece: (piece.axis, -piece.step))
+        whole = prod(piece.size for piece in pieces) == prod(laid.value.shape)
+        if not whole or any(len(dim) > 1 for dim in dims) or len(pieces) < 2:
+            return laid
+        batch = Axes.of((), self.batch).dims
+        value = self.settle(Laid(laid.value, Axes((*batch, *((piece,) for piece in pieces)))), spot)
+        moved = {piece: Piece(axis, piece.size) for axis, piece in enumerate(pieces)}
+        return Laid(value, Axes(tuple(tuple(moved.get(piece, piece) for piece in dim) for dim in dims)))
+
     def with_axis(self, laid: Laid, dim: int, spot: Spot) -> tuple[Laid, int]:
         """The same tensor over a value of which `dim` is one whole axis, and that axis.
 
         If it is not so already, the value becomes (everything else, this dim).
         """
+        axis = laid.axes.axis_of(dim, laid.value.shape)
+        if axis is not None:
+            return laid, axis
+        laid = self.split(laid, spot)
         axis = laid.axes.axis_of(dim, laid.value.shape)
         if axis is not None:
             return laid, axis
@@ -188,7 +216,7 @@ class Layouts:
 
     def _repeated(self, laid: Laid, spot: Spot) -> Value:
         """A value that is repeated along some dims (`expand`), which `reshape` may have joined to others."""
-        enlarged = enlargement(laid.value.shape, laid.axes)
+        enlarged = enlargement(laid.value.shape, laid.axes) or repetition(laid.value.shape, laid.axes)
         if enlarged is not None:
             return self._apply(laid.value, [enlarged], spot)
         batch, *dims = laid.axes.dims
@@ -214,6 +242,17 @@ class Layouts:
         for step in steps:
             value = self.draft.add(step.op, value, name=spot.named(step.word), place=spot.place)
         return value
+
+
+def resized(laid: Laid, value: Value, axis: int) -> Laid:
+    """The same dims over a value whose `axis` has another size; the dim that is this axis has it too."""
+    size = value.shape[axis]
+    dims = list(laid.axes.dims)
+    at = [i for i, dim in enumerate(dims) if any(piece.axis == axis for piece in dim)]
+    if not at:  # it was 1
+        at = [len(dims) - 1]
+    dims[at[0]] = (Piece(axis, size),) if size > 1 else ()
+    return Laid(value, Axes(tuple(dims)))
 
 
 def _of_rank(first: Laid, second: Laid) -> tuple[Laid, Laid]:

@@ -56,7 +56,7 @@ def predict(
     guesses = min(top, len(classifier.classes))
     tally = _Tally(monotonic())
     with prediction_file(out, guesses) if out else _printed(as_json) as take:
-        found = gather(images)
+        found = gather(images, classifier.decoding)
         for finding in found.findings:
             typer.echo(f"note: {finding}", err=True)
         if cluster is None:

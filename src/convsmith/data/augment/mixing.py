@@ -31,7 +31,7 @@ class Mixing:
     def __post_init__(self) -> None:
         for name, value in (("mixup", self.mixup), ("cutmix", self.cutmix)):
             if value < 0:
-                raise UsageError(f"{name} is {value}; it must be at least 0")
+                raise UsageError(f"must be at least 0, not {value}", settings=name)
 
     def __bool__(self) -> bool:
         return bool(self.mixup or self.cutmix)

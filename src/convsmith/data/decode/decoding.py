@@ -24,9 +24,9 @@ class Decoding:
 
     def __post_init__(self) -> None:
         if not 0 <= self.ground <= 255:
-            raise UsageError(f"ground is {self.ground}; it must be a grey level from 0 to 255")
+            raise UsageError(f"must be a grey level from 0 to 255, not {self.ground}", settings="ground")
         if not 8 <= self.bits <= 16:
-            raise UsageError(f"bits is {self.bits}; it must be from 8 to 16")
+            raise UsageError(f"must be from 8 to 16, not {self.bits}", settings="bits")
 
     @property
     def highest(self) -> int:

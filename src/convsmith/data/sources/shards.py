@@ -157,7 +157,7 @@ def pack(listing: Listing, out: Path, shard_bytes: int = SHARD_BYTES) -> list[Sh
     files that cannot be used, before anything is written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} is there already; give a new folder")
+        raise UsageError(f"{out} is there already; give a new folder", settings="out")
     _check_usable(listing)
     out.mkdir(parents=True, exist_ok=True)
     shards = [

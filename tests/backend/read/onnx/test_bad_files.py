@@ -90,6 +90,8 @@ def test_an_old_opset_is_refused(tmp_path: Path) -> None:
         ("h = BatchNormalization (x, k, k, k, k)", "weight"),
         ("h = BatchNormalization <training_mode=1> (x, k, k, k, k)", "evaluation mode"),
         ("q = QuantizeLinear (x, w) h = DequantizeLinear (q, w)", "float model"),
+        ("h = DequantizeLinear (x, w)", "no QuantizeLinear"),
+        ("h = ConvInteger (x, w)", "computes in integers"),
         ("h = Resize <antialias=1> (x)", "antialiasing"),
         ('h = Resize <mode="cubic"> (x)', "neither sizes nor scales"),
         ("h = Slice <axes=[0], starts=[1], ends=[2]> (x)", "batch"),
@@ -98,6 +100,7 @@ def test_an_old_opset_is_refused(tmp_path: Path) -> None:
         ("h = Split <axis=1, split=[1,1]> (x)", "splits 3"),
         ("z = Constant <value_float=0.0> () h = Div (x, z)", "divides by zero"),
         ("h = Dropout (x, w, w)", "Dropout"),
+        ("i = Cast <to=6> (x) h = Cast <to=1> (i)", "whole numbers"),
         ("h = Einsum <equation=\"nchw->nhwc\"> (x)", "Einsum"),
         ("n = Constant <value_int=3> () c = Constant <value_int=1> () h = Loop (n, c, x)", "control flow"),
     ],
@@ -166,7 +169,7 @@ TWO = "g (float[N,3,8,8] x) => (float[N,4] one, float[N,4] two) { f = Flatten (x
 
 def test_several_outputs_are_named(tmp_path: Path) -> None:
     path = save(tmp_path, TWO, w=numbers(192, 4), v=numbers(192, 4))
-    assert "'one', 'two'; say which of them is the logits" in refusal(path)
+    assert "the outputs 'one', 'two'; export the logits alone, or call them 'logits'" in refusal(path)
     assert "has no output 'three'" in refusal(path, output="three")
 
 
@@ -239,6 +242,29 @@ def test_a_tensor_that_does_not_hold_its_numbers_is_refused(dims: tuple[int, ...
     refusal(path)
 
 
+def with_function(path: Path, *nodes: onnx.NodeProto) -> Path:
+    """A model that calls a function of its own, which has these nodes."""
+    whole = model(body("h = Relu (x)"), w=numbers(3, 4))
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+    whole.functions.append(helper.make_function("own", "Block", ["a"], ["b"], nodes, opsets))
+    whole.opset_import.append(opsets[1])
+    whole.graph.node[0].CopyFrom(helper.make_node("Block", ["x"], ["h"], domain="own"))
+    path.write_bytes(whole.SerializeToString())
+    return path
+
+
+def test_functions_of_the_model_are_written_out(tmp_path: Path) -> None:
+    steps = helper.make_node("Sigmoid", ["a"], ["s"]), helper.make_node("Mul", ["a", "s"], ["b"])
+    path = with_function(tmp_path / "model.onnx", *steps)
+    assert [node.op.kind for node in read_onnx(path).network][:1] == ["activation"]
+    assert_same(path, read_onnx(path))
+
+
+def test_a_function_that_calls_itself_is_refused(tmp_path: Path) -> None:
+    path = with_function(tmp_path / "model.onnx", helper.make_node("Block", ["a"], ["b"], domain="own"))
+    assert "call themselves" in refusal(path)
+
+
 def test_sparse_weights_are_refused(tmp_path: Path) -> None:
     whole = model(body("h = Relu (x)"), w=numbers(3, 4))
     values = helper.make_tensor("w2", TensorProto.FLOAT, [1], [1.0])
@@ -290,6 +316,8 @@ def read_or_refuse(data: bytes, folder: Path) -> None:
     except ReadError as error:
         assert "\n" not in str(error)
     else:
+        if read.notes:
+            return  # another output is left out, or a softmax: reading has compared the answers itself
         if read.network.input[0] * read.network.input[1] * read.network.input[2] < 100_000:
             assert_same(path, read, batch=_batch(data))
 

@@ -12,7 +12,7 @@ from onnx_graphs import assert_same, model, numbers, save
 
 import convsmith
 from convsmith.backend.read.onnx import read_onnx
-from convsmith.network.ops import BatchNorm, Conv, Dropout, Linear
+from convsmith.network.ops import BatchNorm, Conv, Dropout, Linear, Quantize
 
 HEAD = "v = GlobalAveragePool (h) f = Flatten (v) y = Gemm <transB=1> (f, w, o) "
 
@@ -68,6 +68,18 @@ CASES: dict[str, tuple[str, int, dict[str, tuple[int, ...]]]] = {
                              {"k": (4, 3, 1, 1), "a": (2,), "b": (2,)}),
     "layer norm of a map": ("h = LayerNormalization <axis=1> (x, a, b)", 17, {"a": (3, 8, 8), "b": (3, 8, 8)}),
     "unit length": ("h = LpNormalization <axis=1> (x)", 17, {}),
+    "a choice by a mask": ("m = Greater (a, b) h = Where (m, x, b)", 17, {"a": (1, 3, 8, 8), "b": (1, 3, 1, 1)}),
+    "a choice of two": (
+        "m = Greater (a, b) r = Relu (x) h = Where (m, x, r)", 17, {"a": (1, 3, 8, 8), "b": (1, 3, 1, 1)},
+    ),
+    "comparisons": (
+        "c = Constant <value_float=0.1> () m = Less (x, c) n = Not (m) z = Constant <value_float=0.0> ()"
+        " h = Where (n, x, z)", 17, {},
+    ),
+    "a comparison with a number": (
+        "c = Constant <value_float=0.1> () m = GreaterOrEqual (c, x) f0 = Cast <to=1> (m) h = Mul (f0, x)", 17, {},
+    ),
+    "a choice by comparison": ("t = Tanh (x) m = Greater (x, t) h = Where (m, x, t)", 17, {}),
     "softmax within": ("h = Softmax <axis=1> (x)", 17, {}),
     "transposes that cancel": (
         "t = Transpose <perm=[0,2,3,1]> (x) r = Relu (t) h = Transpose <perm=[0,3,1,2]> (r)", 17, {},
@@ -172,6 +184,13 @@ def test_tensorflows_order_of_axes_is_turned_round(middle: str, size: int, layer
     assert_same(path, read, axes=(0, 2, 3, 1))
 
 
+def test_channels_last_may_be_flattened_at_once(tmp_path: Path) -> None:
+    path = save(
+        tmp_path, "g (float[N,5,6,3] x) => (float[N,4] y) { f = Flatten (x) y = Gemm (f, w) }", w=numbers(90, 4)
+    )
+    assert_same(path, read_onnx(path), axes=(0, 2, 3, 1))
+
+
 def test_open_sides_are_settled_by_the_shape(tmp_path: Path) -> None:
     path = save(tmp_path, body("h = Conv (x, k)", sides="H,W"), k=numbers(5, 3, 3, 3), w=numbers(4, 5))
     read = read_onnx(path, (3, 11, 9))
@@ -225,6 +244,14 @@ def test_weights_may_be_quantized_by_themselves(tmp_path: Path) -> None:
     scales = weights["s"].reshape(5, 1, 1, 1)
     filters = next(tensor for tensor in read.weights.values() if tensor.ndim == 4)
     np.testing.assert_allclose(filters.numpy(), weights["q"] * scales, rtol=1e-6)
+
+
+def test_activations_may_be_rounded_to_integers(tmp_path: Path) -> None:
+    weights = {"s": np.float32(0.02), "z": np.uint8(7), "w": numbers(4, 3)}
+    path = save(tmp_path, body("q = QuantizeLinear (x, s, z) h = DequantizeLinear (q, s, z)"), **weights)
+    op = read_onnx(path).network.nodes[0].op
+    assert isinstance(op, Quantize)
+    assert (round(op.scale, 6), op.zero_point, op.bits, op.symmetric) == (0.02, 7, 8, False)
 
 
 def test_weights_may_lie_in_a_file_beside(tmp_path: Path) -> None:
@@ -285,6 +312,13 @@ def test_one_of_several_outputs_is_chosen(tmp_path: Path) -> None:
     read = read_onnx(path, output="two")
     assert read.network.classes == 5
     assert len(read.network) == 2
+
+
+def test_an_output_called_logits_is_the_logits(tmp_path: Path) -> None:
+    path = save(tmp_path, TWO_HEADS.replace("two", "logits"), w=numbers(192, 4), v=numbers(192, 5))
+    read = read_onnx(path)
+    assert read.network.classes == 5
+    assert "'one' is left out" in read.notes[0]
 
 
 NAMES = {

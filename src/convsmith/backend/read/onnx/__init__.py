@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from convsmith.backend.read.onnx.read import read_onnx
+from convsmith.backend.read.onnx.read import read_onnx, told_in
+from convsmith.backend.read.onnx.told import Told
 
-__all__ = ["read_onnx"]
+__all__ = ["Told", "read_onnx", "told_in"]

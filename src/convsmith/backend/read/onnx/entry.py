@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
-from convsmith.backend.read.onnx.graph import FLOATS, Entry, OnnxGraph, OnnxNode
-from convsmith.backend.read.onnx.reader import OPEN_BATCH
+from convsmith.backend.onnx.model import LOGITS
+from convsmith.backend.read.onnx.graph import Entry, OnnxGraph, OnnxNode
+from convsmith.backend.read.onnx.reader import LARGEST_MAP, OPEN_BATCH
 from convsmith.backend.read.onnx.told import Told, after_preprocessing
 from convsmith.backend.read.onnx.values import NETWORK_INPUT, Feature
 from convsmith.errors import ReadError
@@ -41,6 +43,8 @@ def start_of(graph: OnnxGraph, told: Told, shape: Shape | None) -> Start:
     """
     handed = after_preprocessing(graph)
     if handed is not None and told.network is not None:
+        if shape is not None and tuple(shape) != told.network.input:
+            raise ReadError(f"the network takes {_text(told.network.input)}, not the given {_text(shape)}")
         return Start(handed, Feature.plain(NETWORK_INPUT, told.network.input), None, 1, inside=True)
     used = [entry for entry in graph.inputs if graph.uses.get(entry.name)]
     if len(used) != 1:
@@ -63,7 +67,7 @@ def _pictures(entry: Entry, shape: Shape | None) -> Start:
             f"the input {entry.name!r} leaves sizes open: {_text(seen)}",
             advice="give its shape (channels, height, width)",
         )
-    if max(known) > LARGEST_SIDE:
+    if max(known) > LARGEST_SIDE or prod(known) > LARGEST_MAP:
         raise ReadError(f"the input {entry.name!r} is {_text(known)}: no picture is as large")
     return Start(entry.name, Feature(NETWORK_INPUT, tuple(known), axes), sizes[0], entry.data_type)
 
@@ -99,12 +103,20 @@ def output_of(graph: OnnxGraph, wanted: str | None) -> str:
         if wanted not in graph.outputs:
             raise ReadError(f"the file has no output {wanted!r}; it has {', '.join(map(repr, graph.outputs))}")
         return wanted
-    first = [name for name in graph.outputs if not _derives(graph, name)]
+    first = independent_outputs(graph)
+    if LOGITS in first:
+        return LOGITS
     if len(first) != 1:
         raise ReadError(
-            f"the file has the outputs {', '.join(map(repr, graph.outputs))}", advice="say which of them is the logits"
+            f"the file has the outputs {', '.join(map(repr, graph.outputs))}",
+            advice="export the logits alone, or call them 'logits'",
         )
     return first[0]
+
+
+def independent_outputs(graph: OnnxGraph) -> list[str]:
+    """The outputs that are not made of other ones."""
+    return [name for name in graph.outputs if not _derives(graph, name)]
 
 
 def _derives(graph: OnnxGraph, output: str) -> bool:
@@ -131,7 +143,3 @@ def needed(graph: OnnxGraph, start: str, output: str) -> list[OnnxNode]:
 def batches(start: Start) -> tuple[int, ...]:
     """Batch sizes to read the graph for: one that the file leaves open may prove to be 1 all the same."""
     return (OPEN_BATCH, 1) if start.batch is None else (start.batch,)
-
-
-def is_float(start: Start) -> bool:
-    return start.data_type in FLOATS

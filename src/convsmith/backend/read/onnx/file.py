@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ OLDEST_OPSET = 7
 LARGEST_BYTES = 2**31
 """A protocol buffer ends here; tensors that need more lie in files beside it."""
 
+HALVES = frozenset((TensorProto.FLOAT16, TensorProto.BFLOAT16))
 LOW_PRECISION = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16), np.dtype(np.float64))
 
 
@@ -49,7 +51,27 @@ def parse(data: bytes, place: str) -> onnx.ModelProto:
             place=place,
             advice="convert it with onnx.version_converter",
         )
-    return inliner.inline_local_functions(model) if model.functions else model
+    return _inlined(model, place) if model.functions else model
+
+
+def _inlined(model: onnx.ModelProto, place: str) -> onnx.ModelProto:
+    """The model with its own functions written out where they are called."""
+    calls = {
+        (text(function.domain), text(function.name)): {
+            (text(node.domain), text(node.op_type)) for node in function.node
+        }
+        for function in model.functions
+    }
+    try:
+        tuple(TopologicalSorter(calls).static_order())
+    except CycleError:
+        raise ReadError("has functions that call themselves", place=place) from None
+    try:
+        return inliner.inline_local_functions(model)
+    except Exception as error:  # onnx raises its C++ library's errors as they come
+        raise ReadError(
+            f"has functions that cannot be written out: {str(error).splitlines()[0]}", place=place
+        ) from None
 
 
 def opset_of(model: onnx.ModelProto) -> int:
@@ -60,6 +82,15 @@ def opset_of(model: onnx.ModelProto) -> int:
 def properties(model: onnx.ModelProto) -> Mapping[str, str]:
     """What the exporter noted: `network` and `classes` in convsmith's own files."""
     return {text(entry.key): text(entry.value) for entry in model.metadata_props}
+
+
+def is_rough(model: onnx.ModelProto) -> bool:
+    """Whether some of the model computes with fewer bits than float32 has, or rounds to integers."""
+    kinds = {tensor.data_type for tensor in model.graph.initializer}
+    kinds.update(value.type.tensor_type.elem_type for value in model.graph.input)
+    for attribute in (attribute for node in model.graph.node for attribute in node.attribute):
+        kinds.add(attribute.i if attribute.name == "to" else attribute.t.data_type)
+    return bool(kinds & HALVES) or any(node.op_type == "QuantizeLinear" for node in model.graph.node)
 
 
 def text(value: str | bytes) -> str:

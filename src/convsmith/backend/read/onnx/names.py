@@ -80,8 +80,17 @@ def _of_path(step: Step, path: list[str] | None, scopes: Counter[str], parents: 
     return scope if scopes[scope] == 1 and scope not in parents else f"{scope}.{kind}"
 
 
+SHORT = {
+    "multiply": "mul", "subtract": "sub", "divide": "div", "max_pool": "pool", "avg_pool": "pool", "lp_pool": "pool",
+    "adaptive_avg_pool": "pool", "adaptive_max_pool": "pool",
+}  # fmt: skip
+"""What people call layers of these kinds."""
+
+
 def _kind(step: Step) -> str:
-    return step.op.function if isinstance(step.op, ops.Activation | ops.Reduce) else step.op.kind
+    if isinstance(step.op, ops.Activation | ops.Reduce):
+        return step.op.function
+    return SHORT.get(step.op.kind, step.op.kind)
 
 
 def _common(paths: Iterable[Sequence[str]]) -> int:

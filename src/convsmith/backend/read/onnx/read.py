@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from convsmith.backend.onnx.model import LOGITS
 from convsmith.backend.read.draft import Draft, Read, Value as DraftValue
 from convsmith.backend.read.onnx import rules  # noqa: F401  (adds the rules)
-from convsmith.backend.read.onnx.entry import Start, batches, needed, output_of, start_of
-from convsmith.backend.read.onnx.file import load, properties
-from convsmith.backend.read.onnx.graph import FLOATS, OnnxGraph, OnnxNode, graph_of
+from convsmith.backend.read.onnx.entry import Start, batches, independent_outputs, needed, output_of, start_of
+from convsmith.backend.read.onnx.file import is_rough, load, properties
+from convsmith.backend.read.onnx.graph import OnnxGraph, OnnxNode, graph_of
 from convsmith.backend.read.onnx.names import labels
 from convsmith.backend.read.onnx.reader import Reader
 from convsmith.backend.read.onnx.told import Told, told_by
@@ -93,11 +93,18 @@ def _read_graph(source: Source, layers: Mapping[str, Node], name: str) -> Read:
     endings: list[nn.Module] = []
     if not (ours and source.end == LOGITS):
         feature, endings = _without_softmax(reader, feature)
+    reader.notes.extend(_left_out(source))
     read = _drafted(reader, feature, Draft(name, source.start.feature.shape), ours)
     file = from_start(source.model, source.start, nodes, source.end) if source.start.inside else source.path
     answers = Answers(file, source.start, 1 if batch == 1 else source.start.batch, source.end)
-    verify(read, answers, endings, half=_is_half(source.model))
+    verify(read, answers, endings, rough=is_rough(source.model))
     return read
+
+
+def _left_out(source: Source) -> list[str]:
+    """A note for each output that is not the network's, nor made of the network's."""
+    others = [name for name in independent_outputs(source.graph) if name != source.end]
+    return [f"the output {name!r} is left out: the network puts out {source.end!r}" for name in others]
 
 
 def _steps(source: Source, nodes: Sequence[OnnxNode], layers: Mapping[str, Node]) -> tuple[Reader, Feature, int]:
@@ -165,9 +172,3 @@ def _tensor(constant: Constant) -> Tensor:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the file's bytes cannot be written to, and are only copied
         return torch.from_numpy(np.asarray(constant.array))
-
-
-def _is_half(model: onnx.ModelProto) -> bool:
-    """Whether the file computes with fewer bits than float32 has."""
-    kinds = {tensor.data_type for tensor in model.graph.initializer}
-    return bool(kinds & (FLOATS - {onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE}))

@@ -81,7 +81,9 @@ class Reader:
         self._values: dict[str, Value] = {name: Constant(array, name) for name, array in graph.constants.items()}
         self._values[start] = shape
         self._input_shape = shape.shape
-        self._parameters = 0
+        self._current: OnnxNode | None = None
+        self._parameters: dict[int, int] = {}
+        """How many numbers are at each place in memory: a layer that is read twice has one set of weights."""
 
     def read(self, nodes: Sequence[OnnxNode]) -> None:
         """Read these nodes. What has no rule becomes a value that raises when it is used."""
@@ -89,6 +91,7 @@ class Reader:
             if node.outputs[0] in self._values:
                 continue  # the network's input: what is before it does not count
             self._makers.update(dict.fromkeys(node.outputs, node))
+            self._current = node
             try:
                 results = self._read(node)
             except ReadError as error:
@@ -120,10 +123,12 @@ class Reader:
 
     def plain(self, name: str) -> Feature:
         """A feature in the order in which the graph sees it: a permutation becomes a step."""
-        return self.straightened(self.feature(name), self._makers.get(name))
+        feature, node = self.feature(name), self._makers.get(name) or self._current
+        return feature if node is None else self.straightened(feature, node)
 
-    def straightened(self, feature: Feature, node: OnnxNode | None) -> Feature:
-        if feature.is_plain or node is None:
+    def straightened(self, feature: Feature, node: OnnxNode) -> Feature:
+        """A feature as the graph sees it, by a step that is named after `node` where there has to be one."""
+        if feature.is_plain:
             return feature
         if feature.axes[0] != 0:
             raise ReadError("moves the batch axis", advice="a network treats each image by itself")
@@ -191,10 +196,11 @@ class Reader:
         return self._input_shape if step == NETWORK_INPUT else self.steps[step].shape
 
     def _check_size(self, node: OnnxNode, shape: Shape, weights: Mapping[str, Constant]) -> None:
-        self._parameters += sum(weight.array.size for weight in weights.values())
+        for weight in weights.values():
+            self._parameters[weight.array.__array_interface__["data"][0]] = weight.array.size
         if prod(shape) > LARGEST_MAP:
             raise ReadError(f"puts out {'x'.join(map(str, shape))}, too much for a picture", place=node.place)
-        if self._parameters > LARGEST_WEIGHTS:
+        if sum(self._parameters.values()) > LARGEST_WEIGHTS:
             raise ReadError("has more parameters than any network for pictures", place=node.place)
 
     def _read(self, node: OnnxNode) -> Results:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from convsmith.backend.read.onnx.rules import (  # noqa: F401  (they add their rules)
     activation,
     arithmetic,
+    compare,
     convolution,
     formulas,
     linear,
     merge,
     norm,
     pool,
+    quantize,
     rearrange,
     resample,
 )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from convsmith.backend.read.onnx.graph import OnnxNode
-from convsmith.backend.read.onnx.reader import Reader, base, rule
+from convsmith.backend.read.onnx.reader import Reader, Rule, base, rule
 from convsmith.backend.read.onnx.rules.convolution import padding, pair
 from convsmith.backend.read.onnx.rules.norm import reduced_axes
 from convsmith.backend.read.onnx.values import Feature
@@ -21,22 +22,52 @@ Geometry = tuple[Pair, Pair, Padding, bool]
 def _geometry(node: OnnxNode, x: Feature) -> Geometry:
     """Kernel, stride, padding, and whether a last partial window counts."""
     kernel = pair(node.integers("kernel_shape"), (), node)
-    stride = pair(node.integers("strides"), (1, 1), node)
-    dilation = pair(node.integers("dilations"), (1, 1), node)
+    stride, dilation = pair(node.integers("strides"), (1, 1), node), _dilation(node)
     return kernel, stride, padding(node, x, kernel, stride, dilation), bool(node.integer("ceil_mode", 0))
 
 
+def _dilation(node: OnnxNode) -> Pair:
+    return pair(node.integers("dilations"), (1, 1), node)
+
+
+Pool = Callable[[OnnxNode, Reader, Feature], Feature]
+
+
+def _over_maps(pool: Pool) -> Rule:
+    """A rule for pooling, that of a sequence (C, L) included: it is a map (C, 1, L)."""
+
+    def pooled(node: OnnxNode, reader: Reader) -> Feature:
+        x = reader.plain(node.input(0))
+        if len(x.shape) != 2 or node.word("auto_pad", "NOTSET") != "NOTSET":
+            return pool(node, reader, x)
+        row = reader.emit(node, ops.Reshape((x.shape[0], 1, x.shape[1])), x)
+        y = pool(_as_row(node), reader, row)
+        return reader.emit(node, ops.Reshape((y.shape[0], y.shape[2])), y)
+
+    return pooled
+
+
+def _as_row(node: OnnxNode) -> OnnxNode:
+    """A node that works along one axis, as one that works along the second of two."""
+    neutral = {"kernel_shape": 1, "strides": 1, "dilations": 1}
+    given = {name: node.integers(name) for name in (*neutral, "pads")}
+    wide = {name: (neutral[name], *values) for name, values in given.items() if values and name in neutral}
+    pads = given["pads"]
+    if pads:
+        wide["pads"] = (0, pads[0], 0, *pads[1:])
+    return replace(node, attributes={**node.attributes, **wide})
+
+
 @rule("MaxPool")
-def _(node: OnnxNode, reader: Reader) -> Feature:
-    x = reader.plain(node.input(0))
-    dilation = pair(node.integers("dilations"), (1, 1), node)
-    return reader.emit(node, ops.MaxPool(*_geometry(node, x), dilation=dilation), x)
+@_over_maps
+def _(node: OnnxNode, reader: Reader, x: Feature) -> Feature:
+    return reader.emit(node, ops.MaxPool(*_geometry(node, x), dilation=_dilation(node)), x)
 
 
 @rule("AveragePool")
-def _(node: OnnxNode, reader: Reader) -> Feature:
-    x = reader.plain(node.input(0))
-    if pair(node.integers("dilations"), (1, 1), node) != (1, 1):
+@_over_maps
+def _(node: OnnxNode, reader: Reader, x: Feature) -> Feature:
+    if _dilation(node) != (1, 1):
         raise ReadError("averages over a window with gaps", advice="write it as a depthwise convolution")
     kernel, stride, pads, ceil = _geometry(node, x)
     counted = bool(node.integer("count_include_pad", 0))
@@ -65,8 +96,8 @@ def _padded_before(node: OnnxNode, reader: Reader, x: Feature, geometry: Geometr
 
 
 @rule("LpPool")
-def _(node: OnnxNode, reader: Reader) -> Feature:
-    x = reader.plain(node.input(0))
+@_over_maps
+def _(node: OnnxNode, reader: Reader, x: Feature) -> Feature:
     return reader.emit(node, ops.LpPool(*_geometry(node, x), p=node.integer("p", 2)), x)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import prod
 
 from convsmith.backend.read.onnx.fold import listed, reshaped
-from convsmith.backend.read.onnx.graph import OnnxNode
+from convsmith.backend.read.onnx.graph import FLOATS, OnnxNode
 from convsmith.backend.read.onnx.reader import Reader, base, rule
 from convsmith.backend.read.onnx.values import Feature, Value
 from convsmith.errors import ReadError
@@ -18,6 +18,8 @@ from convsmith.network.dims import Shape
 @rule("Identity", "Cast", "Dropout")
 def _(node: OnnxNode, reader: Reader) -> Value:
     x = reader.feature(node.input(0))
+    if node.kind == "Cast" and node.integer("to", 0) not in FLOATS:
+        raise ReadError("makes whole numbers of a value", advice="a network computes in floating point")
     if node.kind != "Dropout":
         return x
     ratio = reader.array(node, 1)

@@ -45,11 +45,10 @@ def _resized(node: OnnxNode, reader: Reader, scales: Array | None, sizes: Array 
     target: dict[int, int] = dict(zip((x.axes[axis] for axis in axes), whole, strict=True))
     if len(x.shape) != 3 or target.get(1, x.shape[0]) != x.shape[0]:
         raise ReadError("resizes what is no feature map, or its channels")
-    size = tuple(target.get(axis + 1, x.shape[axis]) for axis in (1, 2))
-    if size == x.shape[1:]:
+    height, width = (int(target.get(axis + 1) or x.shape[axis]) for axis in (1, 2))
+    if (height, width) == x.shape[1:]:
         return x
-    factor = size[0] / x.shape[1], size[1] / x.shape[2]
-    return _placed(node, reader, x, factor, (size[0], size[1]))
+    return _placed(node, reader, x, (height / x.shape[1], width / x.shape[2]), (height, width))
 
 
 def _scaled(node: OnnxNode, reader: Reader, scales: list[float]) -> Feature:

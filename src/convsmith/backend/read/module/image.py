@@ -6,7 +6,7 @@ import operator
 
 from torch import fx
 
-from convsmith.backend.read.capture import Capture, packet_of
+from convsmith.backend.read.module.capture import Capture, packet_of
 
 KEEP_LAYOUT = frozenset(
     [

@@ -15,7 +15,7 @@ from torch.export import ExportedProgram, export
 from torch.export.graph_signature import InputKind
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
-from convsmith.backend.read import keras, outputs, places, training
+from convsmith.backend.read.module import keras, outputs, places, training
 from convsmith.errors import ReadError
 
 BATCH = 7

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from convsmith.backend.read.axes import Axes
-from convsmith.backend.read.call import Call, Symbol, rule
+from convsmith.backend.read.module.call import Call, Symbol, rule
 from convsmith.backend.read.laid import Known, Laid
 from convsmith.network import ops
 

@@ -14,7 +14,7 @@ FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 LIBRARIES = tuple(
     {str(Path(torch.__file__).parent), sysconfig.get_path("purelib"), sysconfig.get_path("stdlib"), "<frozen"}
 )
-OWN = str(Path(__file__).parents[2])
+OWN = str(Path(__file__).parents[3])
 
 
 def of_node(node: fx.Node) -> str:

@@ -61,7 +61,7 @@ class Call:
         for key, known in given.items():
             if known.name is None and known.sources:
                 self.draft.note(self._folded(key, known))
-        name = _owner(given) or self.spot.named(word or self.packet.strip("_"))
+        name = owner_of(given) or self.spot.named(word or self.packet.strip("_"))
         if self.layer is not None and (given or not self.layer.has_parameters):
             beside = isinstance(op, ops.Pad) and "pad" not in self.layer.kind.lower()
             name = self.spot.named("pad") if beside else self.layer.path
@@ -125,7 +125,7 @@ def rule(*packets: str) -> Callable[[Rule], Rule]:
     return register
 
 
-def _owner(weights: Mapping[str, Known]) -> str:
+def owner_of(weights: Mapping[str, Known]) -> str:
     """The module whose parameters these are, or the name of the first: "conv1" of "conv1.weight"."""
     for key, known in weights.items():
         parent, _, last = (known.name or "").rpartition(".")

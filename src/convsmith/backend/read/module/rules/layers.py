@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from math import prod
 
 from convsmith.backend.read.axes import BATCH, Axes, Piece
-from convsmith.backend.read.call import Call, Symbol, pair_of, rule
+from convsmith.backend.read.module.call import Call, Symbol, pair_of, rule
 from convsmith.backend.read.draft import Value
-from convsmith.backend.read.laid import Known, Laid
+from convsmith.backend.read.laid import Known, Laid, resized
+from convsmith.backend.read.module.rules.pieces import constant
 from convsmith.network import ops
 from convsmith.network.ops.window import Padding
 
@@ -131,20 +132,12 @@ def _renumbered(axes: Axes, numbers: dict[int, int], rank: int) -> Axes:
     )
 
 
-def resized(laid: Laid, value: Value, axis: int) -> Laid:
-    """The same dims over a value whose `axis` has another size; the dim that is this axis has it too."""
-    size = value.shape[axis]
-    dims = list(laid.axes.dims)
-    at = [i for i, dim in enumerate(dims) if any(piece.axis == axis for piece in dim)]
-    if not at:  # it was 1
-        at = [len(dims) - 1]
-    dims[at[0]] = (Piece(axis, size),) if size > 1 else ()
-    return Laid(value, Axes(tuple(dims)))
-
-
 @rule("matmul", "mm", "bmm", "mv")
 def matmul(call: Call) -> Symbol:
     first, second = (call.get(name) for name in _operands(call))
+    if isinstance(second, Known) and isinstance(first, Laid) and not first.axes.has_images_first():
+        leading = second.tensor.shape[:-2]
+        second = second.like(second.tensor.reshape(second.tensor.shape[-2:])) if set(leading) <= {1} else second
     if isinstance(second, Known) and isinstance(first, Laid) and second.tensor.ndim <= 2:
         weight = second.tensor.t() if second.tensor.ndim == 2 else second.tensor[None]
         found = dense(call, first, second.like(weight), None)
@@ -153,8 +146,7 @@ def matmul(call: Call) -> Symbol:
         order = [*range(len(second.sizes) - 2), len(second.sizes) - 1, len(second.sizes) - 2]
         turned = dense(call, Laid(second.value, second.axes.permuted(order)), first, None)
         return Laid(turned.value, turned.axes.permuted(order))
-    if not isinstance(first, Laid) or not isinstance(second, Laid):
-        call.refuse("a product with a constant of more than two axes", "use nn.Linear or a convolution")
+    first, second = (constant(call, x, x.tensor.shape) if isinstance(x, Known) else x for x in (first, second))
     return product(call, first, second)
 
 
@@ -174,6 +166,9 @@ def product(call: Call, first: Laid, second: Laid) -> Laid:
     rank = max(len(a), len(b))
     a, b = ((*dims[:1], *(((),) * (rank - len(dims))), *dims[1:]) for dims in (a, b))
     lead = Axes(a[:-2])
+    if lead.sizes != Axes(b[:-2]).sizes:  # one is repeated
+        left, right = (call.settle(Laid(x.value, Axes(dims))) for x, dims in ((first, a), (second, b)))
+        return call.layouts.lay(call.add(ops.MatMul(), left, right, word="matmul"))
     # The second's leading dims in the pieces of the first's, so that both have one axis for each.
     flat = [piece for dim in lead.dims for piece in dim]
     plain = [piece for piece in flat if piece.axis != BATCH]

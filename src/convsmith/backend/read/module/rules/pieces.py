@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import torch
 
 from convsmith.backend.read.axes import BATCH, REPEAT, Axes, Piece
-from convsmith.backend.read.call import Call, Symbol, rule
+from convsmith.backend.read.module.call import Call, Symbol, owner_of, rule
 from convsmith.backend.read.draft import Value
-from convsmith.backend.read.laid import Known, Laid
-from convsmith.backend.read.rules.layers import resized
+from convsmith.backend.read.laid import Known, Laid, resized
 from convsmith.network import ops
 
 
@@ -161,17 +160,20 @@ def _zeros_at_ends(call: Call, symbols: Sequence[Symbol], dim: int) -> Laid | No
 
 def constant(call: Call, known: Known, sizes: Sequence[int]) -> Laid:
     """A known tensor as a node of its own, in as many dims as `sizes` has."""
+    whole, known = tuple(known.tensor.shape), known.once
     tensor = known.tensor.reshape((1,) * (len(sizes) - known.tensor.ndim) + tuple(known.tensor.shape))
     if not torch.equal(tensor[:1].expand_as(tensor), tensor):
         call.refuse("a constant that differs between the images of a batch")
-    return call.layouts.lay(constant_value(call, known.like(tensor[0])))
+    laid = call.layouts.lay(constant_value(call, known.like(tensor[0])))
+    whole = (call.layouts.batch, *((1,) * (len(sizes) - len(whole)) + whole)[1:])
+    return Laid(laid.value, laid.axes.expanded(whole))
 
 
 def constant_value(call: Call, known: Known) -> Value:
     """A known tensor, without the batch, as a node of its own."""
     tensor = known.tensor if known.tensor.ndim else known.tensor.reshape(1)
     op = ops.Constant(tuple(tensor.shape), known.trainable)
-    name = known.name or call.spot.named("constant")
+    name = owner_of({"value": known}) or call.spot.named("constant")
     if known.name is None and known.sources:
         call.draft.note(f"{call.spot.place}: a constant was computed once from {', '.join(sorted(known.sources))}")
     return call.draft.add(op, name=name, weights={"value": tensor.float()}, place=call.spot.place)
@@ -267,6 +269,11 @@ def index(call: Call) -> Symbol:
     if where.ndim != 1:
         call.refuse("a choice of elements by a tensor of several axes", "use slices or torch.split")
     return _gather(call, laid, dim % len(laid.sizes), [int(i) % laid.sizes[dim] for i in where])
+
+
+@rule("im2col", "col2im")
+def unfold(call: Call) -> Symbol:
+    call.refuse("unfold, whose windows become channels", "use a convolution")
 
 
 @rule("flip")

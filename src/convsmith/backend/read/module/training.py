@@ -22,6 +22,9 @@ TRIALS = 8
 """How often: some layers drop whole batches."""
 
 
+TOLERANCE = 1e-6
+
+
 class Noise(NamedTuple):
     """What a module does in training: zeros each unit with probability `p`."""
 
@@ -63,8 +66,8 @@ def _try(module: nn.Module) -> Noise | None:
     kept = y[y != 0].unique()
     if len(kept) != 1 or (kept.item() == 1 and bool(y.all())):
         return None
-    p = 1 - 1 / kept.item() if kept.item() > 1 else _stated(module)
-    return None if p is None else Noise(_unit(y), round(p, 6))
+    p = _stated(module, 1 - 1 / kept.item() if kept.item() > 1 else None)
+    return None if p is None else Noise(_unit(y), p)
 
 
 def _is(result: Any, ones: Tensor) -> bool:
@@ -78,10 +81,13 @@ def _unit(y: Tensor) -> Unit:
     return "channel" if bool((zeros.all(dim=(2, 3)) == zeros.any(dim=(2, 3))).all()) else "element"
 
 
-def _stated(module: nn.Module) -> float | None:
-    """The only number between 0 and 1 among a module's attributes."""
+def _stated(module: nn.Module, measured: float | None) -> float | None:
+    """The probability as a module's attribute has it: the one that was measured, or the only one if none could be."""
     stated = {value for value in vars(module).values() if isinstance(value, float) and 0 < value < 1}
-    return stated.pop() if len(stated) == 1 else None
+    if measured is None:
+        return stated.pop() if len(stated) == 1 else None
+    kept = {1 - value for value in stated}
+    return next((p for p in (*stated, *kept) if abs(p - measured) < TOLERANCE), round(measured, 6))
 
 
 @contextmanager

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from convsmith.backend.read import outputs
-from convsmith.backend.read.keras import is_keras
-from convsmith.backend.read.outputs import Output
+from convsmith.backend.read.module import outputs
+from convsmith.backend.read.module.keras import is_keras
+from convsmith.backend.read.module.outputs import Output
 
 
 class Heads(NamedTuple):

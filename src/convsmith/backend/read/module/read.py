@@ -10,16 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedTensorMixin
 
-from convsmith.backend.read import outputs, places
+from convsmith.backend.read.module import outputs, places
 from convsmith.backend.read.axes import Axes
-from convsmith.backend.read.capture import BATCH, Capture, capture
+from convsmith.backend.read.module.capture import BATCH, Capture, capture
 from convsmith.backend.read.draft import Draft, Read, Value
-from convsmith.backend.read.heads import heads_of, training_outputs
-from convsmith.backend.read.image import channels_last
+from convsmith.backend.read.module.heads import heads_of, training_outputs
+from convsmith.backend.read.module.image import channels_last
 from convsmith.backend.read.laid import Laid, Layouts, Spot
-from convsmith.backend.read.outputs import Output
-from convsmith.backend.read.verify import verify
-from convsmith.backend.read.walk import Walk
+from convsmith.backend.read.module.outputs import Output
+from convsmith.backend.read.module.verify import verify
+from convsmith.backend.read.module.walk import Walk
 from convsmith.errors import ReadError
 from convsmith.network.dims import Shape, text
 from convsmith.network.network import Auxiliary

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from convsmith.backend.read.axes import BATCH, Axes
-from convsmith.backend.read.call import Call, Symbol, rule
+from convsmith.backend.read.module.call import Call, Symbol, rule
 from convsmith.backend.read.draft import Value
 from convsmith.backend.read.laid import Known, Laid
-from convsmith.backend.read.rules.pieces import constant, constant_value
+from convsmith.backend.read.module.rules.pieces import constant, constant_value
 from convsmith.network import ops
 from convsmith.network.ops.pointwise import Function
 
@@ -201,7 +201,7 @@ def _function(call: Call, laid: Laid, function: Function) -> Laid:
 
 
 def _with_constant(call: Call, word: Word, laid: Laid, known: Known, *, reverse: bool) -> Laid:
-    tensor = call.layouts.over(known.tensor, laid, call.spot)
+    tensor = call.layouts.over(known.once.tensor, laid, call.spot)
     if tensor is None:  # the constant is the larger one
         sizes = max((tuple(known.tensor.shape), laid.sizes), key=len)
         other = constant(call, known, sizes)
@@ -296,6 +296,9 @@ def reduce(call: Call, laid: Laid, function: Reduction, dims: Sequence[int], kee
             "reduce over channels, height and width only",
         )
     axes = [laid.axes.axis_of(dim, laid.value.shape) for dim in dims]
+    if None in axes:
+        laid = call.layouts.split(laid, call.spot)
+        axes = [laid.axes.axis_of(dim, laid.value.shape) for dim in dims]
     if laid.axes.is_(laid.value.shape) or None in axes:
         laid = call.layouts.settled(laid, call.spot)
         found = sorted(dim - 1 for dim in dims)

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from convsmith.backend.read.call import Call, Symbol, rule
+from convsmith.backend.read.module.call import Call, Symbol, rule
 from convsmith.backend.read.laid import Known, Laid
 from convsmith.network import ops
 

@@ -10,9 +10,9 @@ from typing import Any
 from torch import fx, nn
 
 from convsmith.backend import layers, norms
-from convsmith.backend.read.call import Call, Symbol, pair_of
-from convsmith.backend.read.capture import packet_of
-from convsmith.backend.read.keras import is_keras
+from convsmith.backend.read.module.call import Call, Symbol, pair_of
+from convsmith.backend.read.module.capture import packet_of
+from convsmith.backend.read.module.keras import is_keras
 from convsmith.backend.read.laid import Known
 from convsmith.network import ops
 
@@ -79,12 +79,7 @@ def _keras_batch_norm(layer: Any) -> Callable[[Call], Symbol]:
 
     def read(call: Call) -> Symbol:
         names = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
-        weights = {}
-        for ours, theirs in names.items():
-            variable = getattr(layer, theirs, None)
-            if variable is not None:
-                name = f"{call.spot.scope}.{theirs}"
-                weights[ours] = Known(variable.value.detach(), frozenset([name]), name)
+        weights = _keras_weights(layer, call, names)
         laid = call.laid("input")
         laid, axis = call.layouts.with_axis(laid, int(layer.axis) % len(laid.sizes), call.spot)
         if axis or not {"running_mean", "running_var"} <= weights.keys():
@@ -112,8 +107,38 @@ def _keras_prelu(layer: Any) -> Callable[[Call], Symbol]:
     return read
 
 
+def _keras_group_norm(layer: Any) -> Callable[[Call], Symbol]:
+    """Keras' group norm over the last dim's channels."""
+
+    def read(call: Call) -> Symbol:
+        laid = call.laid("input")
+        last = len(laid.sizes) - 1
+        laid, axis = call.layouts.with_axis(laid, last, call.spot)
+        if axis or int(layer.axis) % (last + 1) != last:
+            return None
+        weights = _keras_weights(layer, call, {"weight": "gamma", "bias": "beta"})
+        groups = laid.value.shape[0] if layer.groups == -1 else int(layer.groups)
+        op = ops.GroupNorm(groups, float(layer.epsilon), "weight" in weights, "bias" in weights)
+        return replace(laid, value=call.add(op, laid.value, weights=weights))
+
+    return read
+
+
+def _keras_weights(layer: Any, call: Call, names: Mapping[str, str]) -> dict[str, Known]:
+    """A layer's variables by our names, those that it has."""
+    found = {ours: getattr(layer, theirs, None) for ours, theirs in names.items()}
+    return {
+        ours: Known(
+            variable.value.detach(), frozenset([f"{call.spot.scope}.{names[ours]}"]), f"{call.spot.scope}.{names[ours]}"
+        )
+        for ours, variable in found.items()
+        if variable is not None
+    }
+
+
 KERAS_LAYERS: dict[str, Callable[[Any], Callable[[Call], Symbol]]] = {
     "BatchNormalization": _keras_batch_norm,
+    "GroupNormalization": _keras_group_norm,
     "PReLU": _keras_prelu,
 }
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from convsmith.backend.read import places, rules
-from convsmith.backend.read.call import RULES, Call, Layer, Symbol
-from convsmith.backend.read.capture import Capture, is_mutation, packet_of
-from convsmith.backend.read.groups import Group, group_at
-from convsmith.backend.read.keras import layers_of
+from convsmith.backend.read.module import places, rules
+from convsmith.backend.read.module.call import RULES, Call, Layer, Symbol
+from convsmith.backend.read.module.capture import Capture, is_mutation, packet_of
+from convsmith.backend.read.module.groups import Group, group_at
+from convsmith.backend.read.module.keras import layers_of
 from convsmith.backend.read.laid import Known, Laid, Layouts, Spot
 from convsmith.errors import ReadError
 
@@ -29,6 +29,7 @@ SAME = frozenset(
 MOVES = SAME | frozenset(
     [
         "expand",
+        "expand_as",
         "flatten",
         "movedim",
         "permute",
@@ -152,8 +153,8 @@ class Walk:
         with torch.no_grad():
             result = node.target(*tensors[0], **tensors[1])
         sources = frozenset().union(*(known.sources for known in knowns))
-        moved = packet_of(node) in MOVES and len(knowns) == 1 and isinstance(result, Tensor)
-        name = knowns[0].name if moved and result.numel() == knowns[0].tensor.numel() else None
+        moved = packet_of(node) in MOVES and isinstance(result, Tensor) and bool(knowns)
+        name = knowns[0].name if moved else None
         trainable = name is not None and knowns[0].trainable
         if name and packet_of(node) in SAME:
             result = knowns[0].tensor  # still the very same parameter
