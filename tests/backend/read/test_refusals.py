@@ -59,7 +59,7 @@ def test_a_module_needs_an_example_shape() -> None:
 
 @pytest.mark.parametrize("thing", [None, 3, nn.Linear, lambda x: x])
 def test_a_thing_that_is_no_module_says_what_it_is(thing: object) -> None:
-    with pytest.raises(ReadError, match="cannot read a .*; give a torch module, or an .onnx file"):
+    with pytest.raises(ReadError, match=r"cannot read a .*; give a torch module, or an \.onnx file"):
         read(thing, SHAPE)  # type: ignore[arg-type]
 
 

@@ -1,13 +1,14 @@
-"""A user's module as a graph of torch operations with concrete sizes, by `torch.export`, or by `torch.fx` where that fails."""
+"""A user's module as a graph of torch operations of concrete sizes, by `torch.export`, or `torch.fx` if that fails."""
 
 from __future__ import annotations
 
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
@@ -22,30 +23,11 @@ BATCH = 7
 """Images in the example: a number that no axis of a network has by chance, so that a reshape tells images from them."""
 
 VIEWS = frozenset(
-    [
-        "alias",
-        "chunk",
-        "detach",
-        "diagonal",
-        "expand",
-        "flatten",
-        "movedim",
-        "narrow",
-        "permute",
-        "select",
-        "slice",
-        "split",
-        "squeeze",
-        "swapaxes",
-        "t",
-        "transpose",
-        "unbind",
-        "unflatten",
-        "unsqueeze",
-        "view",
-        "view_as",
-    ]
-)
+    (
+        "alias", "chunk", "detach", "diagonal", "expand", "flatten", "movedim", "narrow", "permute", "select", "slice",
+        "split", "squeeze", "swapaxes", "t", "transpose", "unbind", "unflatten", "unsqueeze", "view", "view_as",
+    )
+)  # fmt: skip
 """Operations whose result is the same memory, so that writing into it changes what it is a view of."""
 
 
@@ -129,7 +111,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _writes_into_views(graph: fx.Graph) -> bool:
-    """Whether a value is overwritten that another is a view of. Others are rebound in the graph, as if computed anew."""
+    """Whether a value is overwritten that another is a view of. All others are as if computed anew."""
     roots: dict[fx.Node, fx.Node] = {}
     viewed: set[fx.Node] = set()
     for node in graph.nodes:
@@ -150,6 +132,23 @@ def _writes_into_views(graph: fx.Graph) -> bool:
 def is_mutation(node: fx.Node) -> bool:
     schema = getattr(node.target, "_schema", None)
     return bool(schema and schema.is_mutable)
+
+
+def target_of(node: fx.Node) -> Callable[..., Any]:
+    """The operation that a node calls."""
+    target: Any = node.target
+    return cast("Callable[..., Any]", target)
+
+
+def mapped(value: Any, change: Callable[[Any], Any], kind: type = fx.Node) -> Any:
+    """Nested lists, tuples and dictionaries with every leaf of this kind changed."""
+    if isinstance(value, kind):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {key: mapped(item, change, kind) for key, item in value.items()}
+    if isinstance(value, list):
+        return [mapped(item, change, kind) for item in value]
+    return tuple(mapped(item, change, kind) for item in value) if isinstance(value, tuple) else value
 
 
 def packet_of(node: fx.Node) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import get_args
 
-from convsmith.backend.read.module.call import Call, Symbol, rule
 from convsmith.backend.read.laid import Known, Laid
+from convsmith.backend.read.module.call import Call, Symbol, rule
 from convsmith.network import ops
 from convsmith.network.ops.pointwise import Function
 
