@@ -33,7 +33,7 @@ VIEWS = frozenset(
 
 @dataclass(frozen=True)
 class Constant:
-    """A parameter, a buffer or a tensor that the code made, under its name in the module."""
+    """A parameter or a buffer under its name in the module, or a tensor that the code made, without a name."""
 
     tensor: Tensor
     name: str
@@ -58,14 +58,14 @@ def capture(module: nn.Module, example: Tensor) -> Capture:
     """
     program = _exported(module, example)
     if _writes_into_views(program.graph):
-        with _quiet(), torch.no_grad():
+        with quiet(), torch.no_grad():
             program = program.run_decompositions({})
     keras.relabel(program.graph)
     return _capture(program, module)
 
 
 def _exported(module: nn.Module, example: Tensor) -> ExportedProgram:
-    with _quiet(), torch.no_grad(), training.visible(module), keras.scoped(module):
+    with quiet(), torch.no_grad(), training.visible(module), keras.scoped(module):
         try:
             return _export(module, example)
         except Exception as error:
@@ -97,7 +97,7 @@ def _refusal(module: nn.Module, error: Exception) -> ReadError:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Export warns, and where it fails logs and prints whole graphs; the error says it in one line."""
     logger = logging.getLogger("torch")
     before = logger.level
@@ -173,7 +173,8 @@ def _capture(program: ExportedProgram, module: nn.Module) -> Capture:
             images.append(node)
         elif spec.target in tensors:
             tensor = tensors[spec.target]
-            name = names.get(tensor.data_ptr(), spec.target) if spec.kind == InputKind.CONSTANT_TENSOR else spec.target
+            made = spec.kind == InputKind.CONSTANT_TENSOR
+            name = names.get(tensor.data_ptr(), "") if made else spec.target
             constants[node] = Constant(tensor, name, spec.kind == InputKind.PARAMETER or tensor.data_ptr() in trained)
     named = {node.name: node for node in program.graph.nodes}
     results = tuple(named[name] for name in program.graph_signature.user_outputs if isinstance(name, str))

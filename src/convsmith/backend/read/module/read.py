@@ -14,7 +14,7 @@ from convsmith.backend.read.axes import Axes
 from convsmith.backend.read.draft import Draft, Read, Value
 from convsmith.backend.read.laid import Laid, Layouts, Spot
 from convsmith.backend.read.module import outputs, places
-from convsmith.backend.read.module.capture import BATCH, Capture, capture
+from convsmith.backend.read.module.capture import BATCH, Capture, capture, quiet
 from convsmith.backend.read.module.heads import heads_of, training_outputs
 from convsmith.backend.read.module.image import channels_last
 from convsmith.backend.read.module.outputs import Output
@@ -121,7 +121,7 @@ def _run(module: nn.Module, example: Tensor) -> list[Output]:
     """What the module returns for the example, in its own code: the first to say what is wrong with it."""
     name, sides = type(module).__name__, text(tuple(example.shape[1:]))
     try:
-        with torch.no_grad():
+        with torch.no_grad(), quiet():
             found = outputs.outputs_of(module(example.clone()))
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__

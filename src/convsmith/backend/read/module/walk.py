@@ -48,7 +48,8 @@ class Walk:
         """The outputs, for the image as the code sees it. Raises ReadError at the first operation without a rule."""
         for node, constant in self.captured.constants.items():
             tensor = constant.tensor.detach()
-            self.symbols[node] = Known(tensor, frozenset([constant.name]), constant.name, constant.trainable)
+            sources = frozenset([constant.name] if constant.name else [])
+            self.symbols[node] = Known(tensor, sources, constant.name or None, constant.trainable)
         self.symbols[self.captured.image] = image
         self._follow([node for node in self.captured.graph.nodes if node.op == "call_function"])
         return [self.symbols[node] for node in self.captured.results]
