@@ -101,6 +101,19 @@ def threshold(call: Call) -> Symbol:
     return _apply(call, ops.Activation("relu"), "relu")
 
 
+@rule("fake_quantize_per_tensor_affine", "fake_quantize_per_tensor_affine_cachemask")
+def quantize(call: Call) -> Symbol:
+    """Rounding to a grid, as quantization-aware training has it."""
+    low, high = int(call["quant_min"]), int(call["quant_max"])
+    bits = (high - low + 1).bit_length() - 1
+    symmetric = low < 0
+    if (low, high) != ((-(1 << bits - 1), (1 << bits - 1) - 1) if symmetric else (0, (1 << bits) - 1)):
+        call.refuse(f"quantization to {low} to {high}", "use all integers of a number of bits")
+    scale, zero = (_number(call, call[name]) for name in ("scale", "zero_point"))
+    result = _apply(call, ops.Quantize(scale or 0.0, int(zero or 0), bits, symmetric), "quantize")
+    return (result, None) if call.packet.endswith("mask") else result
+
+
 @rule("prelu", "_prelu_kernel")
 def prelu(call: Call) -> Symbol:
     weight = call.known("weight")
