@@ -149,7 +149,7 @@ def _network_of_code(source: str, input: Shape | None) -> Network:
     if input is None:
         raise UsageError(f"{source} is read with an example image: say its channels x height x width", settings="input")
     from convsmith.backend.read import read
-    from convsmith.backend.read.factory import load_factory
+    from convsmith.backend.read.module.factory import load_factory
 
     return read(load_factory(source), input).network
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime  # type: ignore[import-untyped]
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
@@ -19,6 +18,9 @@ from convsmith.backend.read.onnx.entry import Start
 from convsmith.backend.read.onnx.graph import OnnxNode
 from convsmith.backend.torch import build
 from convsmith.errors import ConvsmithError, ReadError
+from convsmith.telemetry import import_onnxruntime
+
+onnxruntime = import_onnxruntime()
 
 TOLERANCE = 1e-4
 """Of the largest answer, where the file computes in float32."""
