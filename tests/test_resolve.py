@@ -113,3 +113,27 @@ def test_a_network_is_resolved_without_torch(files: Path) -> None:
         "sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+CODE = """
+from torch import nn
+
+def make_model():
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2))
+"""
+
+
+def test_a_torch_module_by_the_code_that_makes_it(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(CODE)
+    network = network_of(f"{tmp_path}/net.py:make_model", input=(3, 32, 32))
+    assert network.input == (3, 32, 32)
+    assert convsmith.cost_of(network).params == 3 * 8 * 9 + 8 + 8 * 2 + 2
+    with pytest.raises(UsageError, match=r"^input: .*net\.py:make_model is read with an example image"):
+        network_of(f"{tmp_path}/net.py:make_model")
+
+
+def test_an_onnx_file_is_a_network(model: convsmith.Model, files: Path, tmp_path: Path) -> None:
+    for path in (files / "model.onnx", tmp_path / "disguised"):
+        path.write_bytes((files / "model.onnx").read_bytes())
+        network = network_of(path)
+        assert convsmith.cost_of(network).macs == convsmith.cost_of(model.network).macs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import convsmith
 from convsmith.telemetry import SWITCHES
 
 WATCH = """
@@ -32,6 +34,7 @@ sys.exit("never imported")
     [
         ("onnxruntime", "ORT_DISABLE_TELEMETRY", "import convsmith.deploy.session"),
         ("onnxruntime", "ORT_DISABLE_TELEMETRY", "import convsmith; convsmith.export"),
+        ("onnxruntime", "ORT_DISABLE_TELEMETRY", "import convsmith.backend.read.onnx"),
         ("ray", "RAY_USAGE_STATS_ENABLED", "from convsmith.cluster.connect import import_ray; import_ray()"),
     ],
 )
@@ -42,6 +45,22 @@ def test_a_switch_is_set_before_the_import(library: str, variable: str, statemen
     code = WATCH.format(library=library, variable=variable, statement=statement)
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == (own or SWITCHES[variable])
+
+
+SOURCE = Path(convsmith.__file__).parent
+HOMES = {"onnxruntime": {"telemetry.py"}, "ray": {f"cluster/{name}.py" for name in ("connect", "predict", "train")}}
+
+
+@pytest.mark.parametrize(("library", "homes"), HOMES.items())
+def test_what_reports_home_is_imported_in_one_place(library: str, homes: set[str]) -> None:
+    found = set()
+    for file in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if any(name.partition(".")[0] == library for name in names):
+                found.add(file.relative_to(SOURCE).as_posix())
+    assert found == homes
 
 
 def test_onnx_runtime_leaves_nothing_in_the_users_home(tmp_path: Path) -> None:

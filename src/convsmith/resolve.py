@@ -65,8 +65,9 @@ def network_of(source: Network | Model | str | Path, *, input: Shape | None = No
     """The network that is meant: a value, or a model's; by name; or in a file, or in a run's folder.
 
     Files are model files, ONNX files, and JSON: what `Network.to_json` gives, alone or as the "architecture" of a
-    larger object. `module.py:make_model` is the torch module that this function makes, read for images of shape `input`
-    (C, H, W). Only code and ONNX files import torch.
+    larger object. `module.py:make_model` is the torch module that this function makes. It is read for images of
+    shape `input` (C, H, W), which also settles sizes that an ONNX file leaves open. Only code and ONNX files import
+    torch.
 
     Raises UnknownNameError for a name that is not known, UsageError for a file that holds no network or cannot be read
     and for code without `input`, ModelFileError for a damaged model file, ReadError for what has no counterpart here.
@@ -82,9 +83,9 @@ def network_of(source: Network | Model | str | Path, *, input: Shape | None = No
         return create(str(source))
     kind = kind_of(path)
     if kind == "onnx":
-        from convsmith.backend.read.read import read
+        from convsmith.backend.read.onnx import read_onnx
 
-        return read(path).network
+        return read_onnx(path, input).network
     if kind == "network":
         return _network_in(path)
     if kind == "checkpoint":
@@ -131,17 +132,26 @@ def file_of(source: str | Path) -> Path | None:
     return None
 
 
+def is_read(source: str | Path) -> bool:
+    """Whether a network is read from code or an ONNX file, for which an example's shape may be given."""
+    if is_code(source):
+        return True
+    path = file_of(source)
+    return path is not None and kind_of(path) == "onnx"
+
+
 def is_code(source: object) -> bool:
     """Whether a torch module is meant by the code that makes it: `module.py:make_model`."""
     return isinstance(source, str) and CODE.search(source) is not None
 
 
 def _network_of_code(source: str, input: Shape | None) -> Network:
-    from convsmith.backend.read.read import load_factory, read
-
     if input is None:
-        raise UsageError(f"{source} is read with an example: give its channels x height x width", settings="input")
-    return read(load_factory(source)(), input).network
+        raise UsageError(f"{source} is read with an example image: say its channels x height x width", settings="input")
+    from convsmith.backend.read import read
+    from convsmith.backend.read.module.factory import load_factory
+
+    return read(load_factory(source), input).network
 
 
 def _network_in(path: Path) -> Network:

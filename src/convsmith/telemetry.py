@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 SWITCHES = {
     "DO_NOT_TRACK": "1",
@@ -21,3 +22,11 @@ def switch_off() -> None:
     """Call it before the import of any of these. A variable that the user has set stays as it is."""
     for name, value in SWITCHES.items():
         os.environ.setdefault(name, value)
+
+
+def import_onnxruntime() -> Any:
+    """The module `onnxruntime`, which is imported here and nowhere else."""
+    switch_off()
+    import onnxruntime  # type: ignore[import-untyped]
+
+    return onnxruntime

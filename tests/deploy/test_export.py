@@ -8,9 +8,10 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
+import convsmith
 from convsmith.data.dataset import Images
 from convsmith.deploy import classifier
-from convsmith.deploy.export import export
+from convsmith.deploy.export import export, to_bytes
 from convsmith.errors import DataError, ExportError, OutputError
 from convsmith.model.file import Model
 
@@ -35,6 +36,18 @@ def test_an_exported_file_carries_classes_provenance_and_preprocessing(
     assert json.loads(metadata["provenance"]) == model.provenance
     assert json.loads(metadata["preprocess"])["crop"] == [28, 28]
     assert [value.name for value in exported.graph.input] == ["image"]
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize("resize", [28, 32, (28, 28), (30, 32)])
+@pytest.mark.parametrize("order", ["RGB", "BGR"])
+def test_every_initializer_is_used_so_that_no_engine_warns(interpolation: str, resize: object, order: str) -> None:
+    network = convsmith.create("lenet5", classes=2, input=(3, 28, 28))
+    preprocess = convsmith.Preprocess(3, (28, 28), resize, (0.5,) * 3, (0.25,) * 3, interpolation, order)
+    made = convsmith.Model(network, convsmith.build(network).state_dict(), ("ant", "bee"), preprocess)
+    graph = onnx.load_from_string(to_bytes(made)).graph
+    used = {name for node in graph.node for name in node.input}
+    assert {initializer.name for initializer in graph.initializer} <= used
 
 
 def test_the_same_model_exports_to_the_same_bytes(model_path: Path, images: Images, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def inspect(
     from convsmith.data.open import open_dataset
     from convsmith.data.summary import summarize
 
-    summary = summarize(open_dataset(data, seed=seed, strict=strict))
+    summary = summarize(open_dataset(data, seed=seed, strict=strict, max_unusable=1.0))
     typer.echo(json.dumps(summary.to_json()) if as_json else str(summary))
 
 
@@ -49,7 +49,10 @@ def pack(
     from convsmith.data.sources.detect import read_source
     from convsmith.data.sources.shards import pack as write
 
-    for shard in write(read_source(data), out):
+    listing = read_source(data)
+    for finding in (*listing.findings, *listing.notes):
+        typer.echo(f"note: {finding}", err=True)
+    for shard in write(listing, out):
         typer.echo(f"{out / shard.file}: {shard.images:,} images, {shard.bytes:,} bytes, sha256 {shard.sha256}")
 
 

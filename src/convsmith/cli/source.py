@@ -26,20 +26,18 @@ def network_of(
 ) -> Network:
     """The network that is meant (see `convsmith.resolve.network_of`), for these classes, this input and width.
 
-    A network by name can be written for any of the three; the code of a module needs the input to be read with.
-    Raises UsageError where a file is to be changed, and as `convsmith.resolve.network_of` does.
+    A network by name can be written for any of the three; code and ONNX files are read with an input. Raises
+    UsageError where a file is to be changed, and as `convsmith.resolve.network_of` does.
     """
     shape = None if input is None else shape_of(input)
-    if resolve.is_code(source) and (classes, width) == (None, None):
-        return resolve.network_of(source, input=shape)
-    if resolve.is_code(source) or resolve.file_of(source) is not None:
-        asked = {"classes": classes, "input": input, "width": width}
-        changed = tuple(name for name, value in asked.items() if value is not None)
-        if changed:
-            raise UsageError(f"only a network by name can be changed, and {source} is a file", settings=changed)
-        return resolve.network_of(source)
-    settings = {} if width is None else {"width": width}
-    return create(source, classes=classes, input=shape, **settings)
+    if not resolve.is_code(source) and resolve.file_of(source) is None:
+        settings = {} if width is None else {"width": width}
+        return create(source, classes=classes, input=shape, **settings)
+    asked = {"classes": classes, "width": width} | ({} if resolve.is_read(source) else {"input": input})
+    changed = tuple(name for name, value in asked.items() if value is not None)
+    if changed:
+        raise UsageError(f"only a network by name can be changed, and {source} is a file", settings=changed)
+    return resolve.network_of(source, input=shape)
 
 
 def model_of(source: str) -> Model:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 from convsmith.cost.cost import CONVENTION, Cost, LayerCost
@@ -51,17 +52,32 @@ def conventions() -> str:
 def aligned(header: Sequence[str], rows: Iterable[Sequence[str]], sides: str) -> str:
     """Columns padded to equal width, two spaces apart; `sides` says l or r for each. No header if it is empty."""
     lines = [header, *rows] if header else list(rows)
-    widths = [max(len(line[i]) for line in lines) for i in range(len(sides))]
+    widths = [max(display_width(line[i]) for line in lines) for i in range(len(sides))]
     padded = [
-        "  ".join(
-            cell.rjust(width) if side == "r" else cell.ljust(width)
-            for cell, width, side in zip(line, widths, sides, strict=True)
-        ).rstrip()
+        "  ".join(_padded(cell, width, side) for cell, width, side in zip(line, widths, sides, strict=True)).rstrip()
         for line in lines
     ]
     if header:
         padded.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(padded)
+
+
+def display_width(text: str) -> int:
+    """How many columns a terminal gives a text: two for a wide character, none for one that joins the one before it."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_columns, text))
+
+
+def _columns(letter: str) -> int:
+    if unicodedata.category(letter) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def _padded(cell: str, width: int, side: str) -> str:
+    blanks = " " * (width - display_width(cell))
+    return blanks + cell if side == "r" else cell + blanks
 
 
 def size(count: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,7 @@ def images_of(source: GivenImages, decoding: Decoding = USUAL) -> Images:
     return images_from_arrays(source)
 
 
-def is_data(source: object) -> bool:
+def is_data(source: object) -> TypeGuard[str | Path]:
     """Whether one word is meant as a data set by path or name: it is not if it is the path of an image file."""
     if not isinstance(source, (str, Path)):
         return False

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from convsmith.cost.table import aligned
 from convsmith.data.dataset import Dataset
 
 
@@ -36,20 +37,17 @@ class Summary:
 
     def __str__(self) -> str:
         colour = "grey" if self.channels == 1 else "colour"
-        widths = [max(len(split), 9) for split in self.images]
-        longest = max(len("class"), len("all"), *map(len, self.classes))
-
-        def line(title: str, cells: list[str]) -> str:
-            return "  ".join((title.ljust(longest), *(cell.rjust(w) for cell, w in zip(cells, widths, strict=True))))
-
+        rows = [
+            ("class", *self.images),
+            *((name, *(f"{counts[name]:,}" for counts in self.images.values())) for name in self.classes),
+            ("all", *(f"{sum(counts.values()):,}" for counts in self.images.values())),
+        ]
         return "\n".join(
             (
                 f"{self.name}: {len(self.classes)} classes; {colour}, median size {self.size[0]}x{self.size[1]} "
                 "(height x width)",
                 "",
-                line("class", list(self.images)),
-                *(line(name, [f"{counts[name]:,}" for counts in self.images.values()]) for name in self.classes),
-                line("all", [f"{sum(counts.values()):,}" for counts in self.images.values()]),
+                aligned((), rows, "l" + "r" * len(self.images)),
                 "",
                 self.splits_line,
                 *(f"note: {note}" for note in self.notes),

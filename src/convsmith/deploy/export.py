@@ -23,8 +23,9 @@ from convsmith.resolve import model_of
 TOLERANCE = 1e-3
 """The largest difference in probability that counts as rounding."""
 QUANTIZED_TOLERANCE = 0.1
-"""The same where activations are quantized: one close to the middle of two steps is rounded either way, by a whole step.
-A ResNet-20 in 8 bits was seen to differ by 0.02 on 2,000 images, an export with a wrong resize by 0.17."""
+"""The same where activations are quantized: one near the middle of two steps is rounded either way, by a whole step.
+
+A ResNet-20 in 8 bits was seen to differ by 0.02 on 2,000 images; an export with a wrong resize, by 0.17."""
 
 
 def export(

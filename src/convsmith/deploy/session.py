@@ -9,13 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from convsmith import telemetry
 from convsmith.errors import ModelFileError
+from convsmith.telemetry import import_onnxruntime
 
-telemetry.switch_off()
-
-import onnxruntime  # type: ignore[import-untyped]  # noqa: E402
-from onnxruntime.capi import onnxruntime_pybind11_state as state  # type: ignore[import-untyped]  # noqa: E402
+onnxruntime = import_onnxruntime()
+state = onnxruntime.capi.onnxruntime_pybind11_state
 
 THREADS = os.cpu_count() or 1
 """Threads that one run may use: every core."""

@@ -80,13 +80,16 @@ def features(
     model = model_of(model)
     layer = layer or trunk_and_head(model.network)[0].output
     up_to(model.network, layer)  # an unknown name is an error before any image is read
-    if not isinstance(data, Dataset) and not is_data(data):
-        images = images_of(data, TrainingData.known_to(model.provenance).decoding)
-        if not len(images):
-            raise DataError("there are no images to compute features of")
-        values = extract(model, Split(images, np.zeros(len(images), np.int64)), layer, pool=pool)
-        return Features(layer, values, _names(images), np.zeros(0, np.int64), (), ())
-    dataset = opened_for(model, data, seed)
+    if isinstance(data, Dataset) or is_data(data):
+        return _of_data(model, opened_for(model, data, seed), layer, pool, splits)
+    images = images_of(data, TrainingData.known_to(model.provenance).decoding)
+    if not len(images):
+        raise DataError("there are no images to compute features of")
+    values = extract(model, Split(images, np.zeros(len(images), np.int64)), layer, pool=pool)
+    return Features(layer, values, _names(images), np.zeros(0, np.int64), (), ())
+
+
+def _of_data(model: Model, dataset: Dataset, layer: str, pool: bool, splits: Sequence[str] | None) -> Features:
     chosen = {name: dataset.split(name) for name in splits or dataset.splits}
     return Features(
         layer,

@@ -11,7 +11,21 @@ from convsmith.errors import ReadError
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Read", "read"]
+__all__ = ["Read", "is_factory", "load_factory", "read"]
+
+
+def is_factory(word: str) -> bool:
+    """Whether a word names something in a Python file: "net.py:make_model"."""
+    from convsmith.backend.read.module import factory
+
+    return factory.is_factory(word)
+
+
+def load_factory(word: str) -> nn.Module:
+    """The module that `make_model` of "net.py:make_model" makes. Runs the file, as Python's import does."""
+    from convsmith.backend.read.module import factory
+
+    return factory.load_factory(word)
 
 
 def read(
@@ -33,7 +47,7 @@ def read(
         return read_onnx(Path(source), example_shape, name=name)
     from torch import nn
 
-    from convsmith.backend.read.module import read_module
+    from convsmith.backend.read.module.read import read_module
 
     if not isinstance(source, nn.Module):
         kind = f"class {source.__name__} itself" if isinstance(source, type) else type(source).__name__

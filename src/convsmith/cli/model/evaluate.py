@@ -34,7 +34,7 @@ def evaluate(
     for one in side or ():
         resized(measured, one)  # refused before the data are opened
     dataset = opened_for(measured, data, seed)
-    found = [measure(measured, dataset, split=split, k=k, side=one) for one in side or [None]]
+    found = [measure(measured, dataset, split=split, k=k, side=one) for one in side or (None,)]
     if len(found) == 1:
         say(found[0], as_json=as_json)
     else:

@@ -24,7 +24,7 @@ def model(text: str, opset: int = 17, **weights: NDArray[np.generic]) -> onnx.Mo
     if "(f, w, o)" in text:
         weights = {"o": numbers(4, seed=5), **weights}
     whole = parser.parse_model(f'<ir_version: 8, opset_import: ["" : {opset}]> {text}')
-    whole.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in weights.items())
+    whole.graph.initializer.extend(numpy_helper.from_array(np.asarray(array), name) for name, array in weights.items())
     return whole
 
 

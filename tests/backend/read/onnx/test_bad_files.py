@@ -90,6 +90,8 @@ def test_an_old_opset_is_refused(tmp_path: Path) -> None:
         ("h = BatchNormalization (x, k, k, k, k)", "weight"),
         ("h = BatchNormalization <training_mode=1> (x, k, k, k, k)", "evaluation mode"),
         ("q = QuantizeLinear (x, w) h = DequantizeLinear (q, w)", "float model"),
+        ("h = DequantizeLinear (x, w)", "no QuantizeLinear"),
+        ("h = ConvInteger (x, w)", "computes in integers"),
         ("h = Resize <antialias=1> (x)", "antialiasing"),
         ('h = Resize <mode="cubic"> (x)', "neither sizes nor scales"),
         ("h = Slice <axes=[0], starts=[1], ends=[2]> (x)", "batch"),
@@ -314,6 +316,8 @@ def read_or_refuse(data: bytes, folder: Path) -> None:
     except ReadError as error:
         assert "\n" not in str(error)
     else:
+        if read.notes:
+            return  # another output is left out, or a softmax: reading has compared the answers itself
         if read.network.input[0] * read.network.input[1] * read.network.input[2] < 100_000:
             assert_same(path, read, batch=_batch(data))
 

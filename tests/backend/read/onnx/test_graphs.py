@@ -12,7 +12,7 @@ from onnx_graphs import assert_same, model, numbers, save
 
 import convsmith
 from convsmith.backend.read.onnx import read_onnx
-from convsmith.network.ops import BatchNorm, Conv, Dropout, Linear
+from convsmith.network.ops import BatchNorm, Conv, Dropout, Linear, Quantize
 
 HEAD = "v = GlobalAveragePool (h) f = Flatten (v) y = Gemm <transB=1> (f, w, o) "
 
@@ -77,7 +77,8 @@ CASES: dict[str, tuple[str, int, dict[str, tuple[int, ...]]]] = {
         " h = Where (n, x, z)", 17, {},
     ),
     "a comparison with a number": (
-        "c = Constant <value_float=0.1> () m = GreaterOrEqual (c, x) f0 = Cast <to=1> (m) h = Mul (f0, x)", 17, {},
+        "c = Constant <value_float=0.1> () m = GreaterOrEqual (c, x) b = Cast <to=9> (m)"
+        " f0 = Cast <to=1> (b) h = Mul (f0, x)", 17, {},
     ),
     "a choice by comparison": ("t = Tanh (x) m = Greater (x, t) h = Where (m, x, t)", 17, {}),
     "softmax within": ("h = Softmax <axis=1> (x)", 17, {}),
@@ -246,6 +247,14 @@ def test_weights_may_be_quantized_by_themselves(tmp_path: Path) -> None:
     np.testing.assert_allclose(filters.numpy(), weights["q"] * scales, rtol=1e-6)
 
 
+def test_activations_may_be_rounded_to_integers(tmp_path: Path) -> None:
+    weights = {"s": np.float32(0.02), "z": np.uint8(7), "w": numbers(4, 3)}
+    path = save(tmp_path, body("q = QuantizeLinear (x, s, z) h = DequantizeLinear (q, s, z)"), **weights)
+    op = read_onnx(path).network.nodes[0].op
+    assert isinstance(op, Quantize)
+    assert (round(op.scale, 6), op.zero_point, op.bits, op.symmetric) == (0.02, 7, 8, False)
+
+
 def test_weights_may_lie_in_a_file_beside(tmp_path: Path) -> None:
     whole = model(body("h = Conv (x, k)"), k=numbers(5, 3, 3, 3), w=numbers(4, 5))
     path = tmp_path / "model.onnx"
@@ -331,6 +340,17 @@ def test_names_are_found_in_weights_or_nodes(style: str, tmp_path: Path) -> None
     whole.graph.node[0].name = node
     path.write_bytes(whole.SerializeToString())
     assert read_onnx(path).network.nodes[0].name == expected
+
+
+def test_the_scopes_that_all_names_begin_with_are_left_out(tmp_path: Path) -> None:
+    path = save(tmp_path, body("c = Conv (x, k) h = Relu (c)"), k=numbers(5, 3, 3, 3), w=numbers(4, 5))
+    whole = onnx.load(path)
+    for node, name in zip(
+        whole.graph.node, ("stem/conv1/Conv2D", "stem/relu/Relu", "gap/Mean", "flat/Reshape", "fc/MatMul"), strict=True
+    ):
+        node.name = f"StatefulPartitionedCall/model/{name}"
+    path.write_bytes(whole.SerializeToString())
+    assert [node.name for node in read_onnx(path).network] == ["stem.conv1", "stem.relu", "gap", "flat", "fc"]
 
 
 def test_a_read_network_can_be_costed_and_written_again(tmp_path: Path) -> None:

@@ -84,13 +84,13 @@ def properties(model: onnx.ModelProto) -> Mapping[str, str]:
     return {text(entry.key): text(entry.value) for entry in model.metadata_props}
 
 
-def is_half(model: onnx.ModelProto) -> bool:
-    """Whether some of the model computes with fewer bits than float32 has."""
+def is_rough(model: onnx.ModelProto) -> bool:
+    """Whether some of the model computes with fewer bits than float32 has, or rounds to integers."""
     kinds = {tensor.data_type for tensor in model.graph.initializer}
     kinds.update(value.type.tensor_type.elem_type for value in model.graph.input)
     for attribute in (attribute for node in model.graph.node for attribute in node.attribute):
         kinds.add(attribute.i if attribute.name == "to" else attribute.t.data_type)
-    return bool(kinds & HALVES)
+    return bool(kinds & HALVES) or any(node.op_type == "QuantizeLinear" for node in model.graph.node)
 
 
 def text(value: str | bytes) -> str:

@@ -17,7 +17,7 @@ from convsmith.backend.onnx.model import LOGITS
 from convsmith.backend.read.draft import Draft, Read, Value as DraftValue
 from convsmith.backend.read.onnx import rules  # noqa: F401  (adds the rules)
 from convsmith.backend.read.onnx.entry import Start, batches, independent_outputs, needed, output_of, start_of
-from convsmith.backend.read.onnx.file import is_half, load, properties
+from convsmith.backend.read.onnx.file import is_rough, load, properties
 from convsmith.backend.read.onnx.graph import OnnxGraph, OnnxNode, graph_of
 from convsmith.backend.read.onnx.names import labels
 from convsmith.backend.read.onnx.reader import Reader
@@ -97,7 +97,7 @@ def _read_graph(source: Source, layers: Mapping[str, Node], name: str) -> Read:
     read = _drafted(reader, feature, Draft(name, source.start.feature.shape), ours)
     file = from_start(source.model, source.start, nodes, source.end) if source.start.inside else source.path
     answers = Answers(file, source.start, 1 if batch == 1 else source.start.batch, source.end)
-    verify(read, answers, endings, half=is_half(source.model))
+    verify(read, answers, endings, rough=is_rough(source.model))
     return read
 
 

@@ -7,6 +7,7 @@ are lost. What is restored here is held against the graph's answers, like all th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -36,8 +37,9 @@ class Restore:
     def layer(self, node: OnnxNode, reader: Reader) -> Feature | None:
         """The layer that this node was written from; None if the file does not say, or lacks what it needs."""
         layer = self.told(node)
-        if layer is None:
-            return None
+        return None if layer is None else self._emitted(node, reader, layer)
+
+    def _emitted(self, node: OnnxNode, reader: Reader, layer: Node) -> Feature | None:
         inputs = [self._input(node, reader, name) for name in layer.inputs]
         features = [feature for feature in inputs if feature is not None]
         if len(features) < len(inputs):
@@ -46,16 +48,18 @@ class Restore:
         return None if weights is None else reader.emit(node, layer.op, *features, weights=weights)
 
     def _input(self, node: OnnxNode, reader: Reader, name: str) -> Feature | None:
-        """What a layer puts out, in its own order. Constants have no node of their own: they are added."""
+        """What a layer puts out, in its own order.
+
+        Constants have no node of their own, nor do rectifiers that rounding makes needless: they are added.
+        """
         value = self._made.get(name) or reader.known(self._values.get(name, ""))
         if isinstance(value, Feature):
             return value if value.is_plain else None
         layer = self._layers.get(name)
-        weights = None if layer is None or layer.inputs else self._weights(layer, [])
-        if layer is None or weights is None:
-            return None
-        self._made[name] = reader.emit(node, layer.op, weights=weights)
-        return self._made[name]
+        made = None if layer is None else self._emitted(replace(node, name=name), reader, layer)
+        if made is not None:
+            self._made[name] = made
+        return made
 
     def _weights(self, layer: Node, shapes: Sequence[Shape]) -> dict[str, Constant] | None:
         """A layer's parameters, by the names under which convsmith writes them; None if one is missing."""

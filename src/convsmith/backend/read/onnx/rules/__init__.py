@@ -12,6 +12,7 @@ from convsmith.backend.read.onnx.rules import (  # noqa: F401  (they add their r
     merge,
     norm,
     pool,
+    quantize,
     rearrange,
     resample,
 )

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from convsmith.backend.read import places
+from convsmith.backend.read.module import places
 from convsmith.errors import ReadError, UnknownNameError
 
 

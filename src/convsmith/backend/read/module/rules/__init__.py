@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from convsmith.backend.read.rules import arithmetic, attention, layers, moves, norms, pieces, pointwise, pools  # noqa: F401
+from convsmith.backend.read.module.rules import arithmetic, attention, layers, moves, norms, pieces, pointwise, pools  # noqa: F401

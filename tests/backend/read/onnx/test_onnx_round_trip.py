@@ -15,6 +15,7 @@ from convsmith.backend.onnx import to_onnx
 from convsmith.backend.read.onnx import read_onnx
 from convsmith.backend.read.onnx.told import told_by
 from convsmith.errors import ShapeError
+from convsmith.model import Model, round_to_int8
 from convsmith.network import Network, Preprocess, builder as b
 from convsmith.network.ops import StandardizedConv, TableConv
 from convsmith.transform.width import scale_width
@@ -101,6 +102,8 @@ def test_a_file_that_tells_nothing_has_the_same_cost_but_for_what_onnx_cannot_sa
 
 
 EVERY_LAYER = ONE_LAYER | MORE_LAYERS
+UNSAID = ("adaptive_max_pool of the same size",)
+"""Of these nothing is left in the graph."""
 
 
 @pytest.mark.parametrize("layer", EVERY_LAYER)
@@ -111,7 +114,7 @@ def test_a_layer_comes_back_as_itself(layer: str, tmp_path: Path) -> None:
     assert differing(net.inference, read.network) == {}
 
 
-@pytest.mark.parametrize("layer", [name for name in EVERY_LAYER if name != "adaptive_max_pool of the same size"])
+@pytest.mark.parametrize("layer", [name for name in EVERY_LAYER if name not in UNSAID])
 def test_a_layer_is_read_from_its_graph_alone(layer: str, tmp_path: Path) -> None:
     """Reading compares the answers itself: it refuses what it does not read right."""
     path = saved(tmp_path, b.write("single", (4, 9, 8), EVERY_LAYER[layer]), tells=False)
@@ -156,6 +159,30 @@ def test_preprocessing_is_left_out(channels: int, tmp_path: Path) -> None:
         module_answers(read, numbers(2, channels, 32, 32)),
         module_answers(read_onnx(bare), numbers(2, channels, 32, 32)),
     )
+
+
+@pytest.mark.parametrize("tells", [True, False])
+@pytest.mark.parametrize(("name", "sides"), [("lenet5", (1, 28, 28)), ("resnet20", (3, 32, 32))])
+def test_a_model_in_8_bit_integers_comes_back(
+    name: str, sides: tuple[int, int, int], tells: bool, tmp_path: Path
+) -> None:
+    net = convsmith.create(name, classes=10, input=sides)
+    tensors = {key: torch.from_numpy(array) for key, array in weights(net).items()}
+    preprocess = Preprocess(sides[0], sides[1:], sides[1], (0.5,) * sides[0], (0.5,) * sides[0])
+    generator = torch.Generator().manual_seed(0)
+    batches = [torch.randn(8, *sides, generator=generator) for _ in range(2)]
+    rounded = round_to_int8(Model(net, tensors, tuple("abcdefghij"), preprocess), batches)
+    grids = {key: {part: tensor.numpy() for part, tensor in grid.items()} for key, grid in rounded.grids.items()}
+    model = to_onnx(rounded.network, {key: tensor.numpy() for key, tensor in rounded.weights.items()}, grids=grids)
+    if not tells:
+        del model.metadata_props[:]
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    read = read_onnx(path)
+    differs = differing(rounded.network.inference, read.network)
+    assert differs.keys() <= (set() if tells else {"flops"})  # rectifiers that rounding makes needless are not written
+    for key, tensor in rounded.weights.items():
+        np.testing.assert_allclose(read.weights[key].numpy(), tensor.numpy(), rtol=1e-6, atol=1e-9)
 
 
 def test_classes_preprocessing_and_provenance_are_told(tmp_path: Path) -> None:

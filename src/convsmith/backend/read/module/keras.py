@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx import traceback
 
-from convsmith.backend.read.training import stochastic_depth
+from convsmith.backend.read.module.training import stochastic_depth
 
 SCOPE = "convsmith_scope"
 

@@ -1,0 +1,1 @@
+"""Torch modules, captured by `torch.export` and followed operation by operation."""
