@@ -16,8 +16,7 @@ from convsmith.train.recipes.recipe import FineTuning, MemoryFormat, Precision, 
 from convsmith.transform.part import stages
 
 if TYPE_CHECKING:
-    from convsmith.data.dataset import Dataset
-    from convsmith.model import Model
+    pass
 
 FREE = ("cluster", "decoders", "max_unusable", "recover", "strict")
 """Settings that may change when a run is resumed: the weights do not depend on them, or not on what is done already."""
@@ -172,9 +171,9 @@ def frozen_stages(freeze: str, network: Network) -> int:
     return int(number)
 
 
-def described(value: Dataset | Network | Model | str | Path) -> str:
+def described(value: object) -> str:
     """A value in words: a path or name as it is, the name of anything else."""
     if isinstance(value, str | Path):
         return str(value)
-    name = getattr(value, "name", None) or value.network.name  # type: ignore[union-attr]
-    return f"{type(value).__name__} {name}"
+    network = getattr(value, "network", value)
+    return " ".join(filter(None, [type(value).__name__, getattr(network, "name", "")]))

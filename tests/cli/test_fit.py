@@ -260,5 +260,5 @@ def test_a_network_as_show_prints_it_is_a_network_to_fit(
 
 def test_help_has_its_options_in_groups_of_a_line_each(convsmith: Command) -> None:
     text = convsmith("fit", "--help").out
-    for group in ("Network and limits", "Training", "Speed", "Cluster", "The run"):
+    for group in ("Data", "Network and limits", "Training", "Speed", "Cluster", "The run"):
         assert group in text

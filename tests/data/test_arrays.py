@@ -194,11 +194,11 @@ NAN[3, 0, 0, 0] = np.nan
         ((COLOUR, LABELS[:39]), r"labels: int64 of shape \(39,\) for 40 images"),
         ((COLOUR, LABELS + 0.5), "labels: float64; expected whole numbers or class names"),
         ((COLOUR, LABELS - 1), "labels: -1 is negative; leave out images without a label"),
-        ((COLOUR, LABELS + 1, CLASSES), "labels: 2 is outside of 0 to 1, as there are 2 classes"),
+        ((COLOUR, LABELS + 1, CLASSES), "labels: 2 is not from 0 to 1: there are 2 classes"),
         ((COLOUR, ["cat", "cow"] * 20, CLASSES), "labels: 'cow' is not one of the classes: cat, dog"),
         ((COLOUR, ["cat", ""] * 20), "labels: a class has an empty name"),
         ((COLOUR, LABELS, "ab"), "classes: 'ab'; expected a sequence of names"),
-        ((COLOUR, LABELS, ("cat", "cat")), "classes: 'cat' is there twice"),
+        ((COLOUR, LABELS, ("cat", "cat")), "classes: names 'cat' twice"),
     ],
 )
 def test_a_mistake_names_its_argument(arguments: tuple[Any, ...], complaint: str) -> None:

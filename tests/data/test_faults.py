@@ -45,10 +45,10 @@ LEFT_OUT = {
     ),
 }
 NOTED = {
-    "no end.jpg": (encoded("JPEG")[:-2], "its end mark is missing"),
+    "no end.jpg": (encoded("JPEG")[:-2], "its end marker is missing"),
     "texts.png": (
         encoded("PNG")[:33] + chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(3_000_000))) + encoded("PNG")[33:],
-        "is ignored",
+        "used without its text or colour profile",
     ),
 }
 USED = {
@@ -93,11 +93,11 @@ def test_every_fault_is_named_and_the_rest_is_used(folder: Path) -> None:
     for name, (_, reason) in NOTED.items():
         assert f"{folder / 'cat' / name}: " in notes
         assert reason in notes
-    assert f"{folder / 'cow'}: holds no image" in skipped
-    assert f"{folder / 'loose.png'}: in no class folder" in skipped
-    assert f"{folder / 'loop'}: a link to a folder above it" in skipped
+    assert f"{folder / 'cow'}: holds no images" in skipped
+    assert f"{folder / 'loose.png'}: not in a class folder" in skipped
+    assert f"{folder / 'loop'}: a link to a folder that it lies in" in skipped
     assert f"{folder / 'runs'}: runs of convsmith; not used" in notes
-    assert "3 files are no images and were passed over (1 .json, 1 .safetensors, 1 .txt)" in notes
+    assert "3 files are not images and were passed over (1 .json, 1 .safetensors, 1 .txt)" in notes
     assert dataset.unusable == len(LEFT_OUT)
 
 
@@ -114,8 +114,8 @@ def test_predict_takes_what_fit_takes(folder: Path) -> None:
     (folder / "loop").unlink()
     dataset, images = open_dataset(folder), gather([folder])
     trained = {split.images.name(row) for split in dataset.splits.values() for row in range(len(split))}
-    trained |= {finding.subject for finding in dataset.skipped if "holds no image" not in finding.reason}
+    trained |= {finding.subject for finding in dataset.skipped if "holds no images" not in finding.reason}
     assert {images.name(row) for row in range(len(images))} == trained
     lines = [str(finding) for finding in images.findings]
-    assert any("3 files are no images and were passed over" in line for line in lines)
+    assert any("3 files are not images and were passed over" in line for line in lines)
     assert any("runs of convsmith; not used" in line for line in lines)

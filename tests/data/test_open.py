@@ -10,6 +10,8 @@ from PIL import Image
 
 from convsmith.cost.table import display_width
 from convsmith.data import open_dataset
+from convsmith.data.sources.detect import read_source
+from convsmith.data.sources.shards import pack
 from convsmith.data.summary import summarize
 from convsmith.errors import DataError, UnknownNameError, UsageError
 
@@ -36,7 +38,7 @@ def test_a_set_of_nothing_but_damage_names_the_first(tmp_path: Path) -> None:
     for label in "ab":
         (tmp_path / label).mkdir()
         (tmp_path / label / "x.png").write_bytes(b"damage")
-    with pytest.raises(DataError, match=r"none of its 2 files is a usable image; the first: .*a/x.png"):
+    with pytest.raises(DataError, match=r"none of its 2 files is a usable image; the first is .*a/x.png"):
         open_dataset(tmp_path)
 
 
@@ -195,9 +197,7 @@ def test_a_folder_that_is_called_like_a_known_set_is_read_and_that_is_said(
     monkeypatch.chdir(tmp_path)
     dataset = open_dataset(name)
     assert dataset.classes == ("a", "b")
-    assert [str(note) for note in dataset.notes] == [
-        f"{name}: read from here; from another folder, {name} is the known data set"
-    ]
+    assert [str(note) for note in dataset.notes] == [f"{name}: this path was read, not the known data set {name}"]
 
 
 def test_the_bundled_set_has_ten_classes_of_1200(cache: Path) -> None:
@@ -222,3 +222,29 @@ def test_a_summary_is_aligned_whatever_letters_the_classes_have(tmp_path: Path) 
     rows = str(summary).splitlines()[2:8]
     ends = {display_width(row[: row.index(cell) + len(cell)]) for row in rows for cell in [row.split()[1]]}
     assert len(ends) == 1
+
+
+def test_images_of_train_among_those_that_are_measured_are_said(tmp_path: Path) -> None:
+    root = class_folders(tmp_path, {"train/a": 3, "train/b": 3, "test/a": 3, "test/b": 3})
+    assert open_dataset(root).notes == ()
+    shutil.copy(root / "train/a/000.png", root / "test/a/copy.png")
+    shutil.copy(root / "train/b/000.png", root / "test/b/copy.png")
+    (note,) = open_dataset(root).notes
+    assert note.reason.startswith("2 images of test are also in train, so accuracy on it is too high: ")
+
+
+def test_one_class_is_enough_to_measure_on(tmp_path: Path) -> None:
+    root = class_folders(tmp_path, {"a": 3})
+    assert open_dataset(root, seed=None).classes == ("a",)
+    with pytest.raises(DataError, match="holds one class"):
+        open_dataset(root)
+
+
+def test_a_single_shard_is_a_data_set_and_an_archive_is_told_apart(tmp_path: Path) -> None:
+    pack(read_source(class_folders(tmp_path / "data", {"a": 4, "b": 4})), tmp_path / "shards")
+    (shard,) = (tmp_path / "shards").glob("*.tar")
+    assert len(shard.rename(tmp_path / "one.tar").read_bytes()) > 0
+    assert open_dataset(tmp_path / "one.tar").classes == ("0", "1")
+    (tmp_path / "photos.zip").write_bytes(b"PK")
+    with pytest.raises(DataError, match="is an archive; unpack it, and give its folder"):
+        open_dataset(tmp_path / "photos.zip")

@@ -40,7 +40,7 @@ def test_a_link_to_a_folder_is_told_and_not_followed(folder: Path, tmp_path: Pat
     assert len(images) == 4
     assert [str(finding) for finding in images.findings] == [
         f"{folder / 'again'}: a link to a folder; not followed",
-        f"{folder}: 1 file is no image and was passed over (1 .txt)",
+        f"{folder}: 1 file is not an image and was passed over (1 .txt)",
     ]
 
 

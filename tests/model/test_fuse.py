@@ -72,6 +72,12 @@ def test_every_norm_of_a_resnet_is_folded():
     assert all(node.op.bias for node in fused if isinstance(node.op, ops.Conv))
 
 
+def test_standardised_filters_become_plain_ones():
+    fused = transform.fuse_norm(NETWORKS["every kind"])
+    assert not any(isinstance(node.op, ops.StandardizedConv) for node in fused)
+    assert not any(key.endswith(".gain") for key in fused.parameters)
+
+
 def test_a_norm_stays_where_its_convolution_is_read_twice_shared_or_missing():
     left = {node.name for node in transform.fuse_norm(NETWORKS["every kind"]) if isinstance(node.op, ops.BatchNorm)}
     assert left == {"after_read_twice", "after_relu", "after_shared"}

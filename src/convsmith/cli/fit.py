@@ -14,18 +14,21 @@ from convsmith.errors import UsageError
 if TYPE_CHECKING:
     from convsmith.train.run.events import Event
 
-NETWORK, TRAINING, SPEED, CLUSTER, RUN = "Network and limits", "Training", "Speed", "Cluster", "The run"
-"""The groups of options, after those about the data."""
+DATA, NETWORK, TRAINING = "Data", "Network and limits", "Training"
+SPEED, CLUSTER, RUN = "Speed", "Cluster", "The run"
+"""The groups of options."""
 
 
 def fit(
     data: Annotated[str, typer.Argument(help="Folder of images, manifest, archive, array file, or a data set's name.")],
     seed: Annotated[
-        int | None, typer.Option(min=0, help="For initial weights, splits and order.", show_default="0")
+        int | None, typer.Option(min=0, help="For initial weights, splits and order.", rich_help_panel=DATA)
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse the data if any file is unreadable.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse the data if any file is unreadable.", rich_help_panel=DATA)
+    ] = False,
     max_unusable: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Largest share of unusable files.", show_default="0.2")
+        float | None, typer.Option(min=0, max=1, help="Largest share of unusable files.", rich_help_panel=DATA)
     ] = None,
     network: Annotated[
         str | None,
@@ -33,23 +36,23 @@ def fit(
     ] = None,
     pretrained: Annotated[
         str | None,
-        typer.Option(help="Weights to start from: a model file, or published ones by name.", rich_help_panel=NETWORK),
+        typer.Option(help="Weights to start from, by file or name.", rich_help_panel=NETWORK),
     ] = None,
     freeze: Annotated[
         str | None,
         typer.Option(
             metavar="none|features|stages:N",
-            help="What of the pretrained layers is not trained.",
+            help="Pretrained layers that are not trained.",
             rich_help_panel=NETWORK,
         ),
     ] = None,
     layer_decay: Annotated[
         float | None,
-        typer.Option(help="Each stage's learning rate, as a share of the next one's.", rich_help_panel=NETWORK),
+        typer.Option(help="Each stage's share of the next one's learning rate.", rich_help_panel=NETWORK),
     ] = None,
     unfreeze_every: Annotated[
         int | None,
-        typer.Option(min=1, help="Epochs after which one more frozen stage is trained.", rich_help_panel=NETWORK),
+        typer.Option(min=1, help="Epochs after which one more stage is trained.", rich_help_panel=NETWORK),
     ] = None,
     side: Annotated[
         int | None,
@@ -67,13 +70,9 @@ def fit(
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(
-            help="How to train; `convsmith recipes` lists them.", show_default="default", rich_help_panel=TRAINING
-        ),
+        typer.Option(help="How to train: see `convsmith recipes`.", rich_help_panel=TRAINING),
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(min=1, help="Passes over the data; by default by its size.", rich_help_panel=TRAINING)
-    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.", rich_help_panel=TRAINING)] = None,
     seconds: Annotated[
         str | None,
         typer.Option("--time", metavar="90s|10m|2h", help="Time in which all is to end.", rich_help_panel=TRAINING),
@@ -114,13 +113,11 @@ def fit(
     ] = None,
     compiled: Annotated[
         bool | None,
-        typer.Option(
-            "--compile/--no-compile", help="torch.compile; by default where it is faster.", rich_help_panel=SPEED
-        ),
+        typer.Option("--compile/--no-compile", help="Run the step through torch.compile.", rich_help_panel=SPEED),
     ] = None,
     float32: Annotated[
         bool,
-        typer.Option("--float32", help="Measure nothing: float32, contiguous, not compiled.", rich_help_panel=SPEED),
+        typer.Option("--float32", help="Measure nothing; the plainest arithmetic.", rich_help_panel=SPEED),
     ] = False,
     decoders: Annotated[
         int | None, typer.Option(min=0, help="Processes that decode files.", rich_help_panel=SPEED)
@@ -135,9 +132,7 @@ def fit(
     ] = 0.0,
     checkpoints: Annotated[
         str | None,
-        typer.Option(
-            metavar="FOLDER|URL", help="Where checkpoints go instead of the run's folder.", rich_help_panel=CLUSTER
-        ),
+        typer.Option(metavar="FOLDER|URL", help="Where checkpoints go.", rich_help_panel=CLUSTER),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the run.", rich_help_panel=RUN)] = Path("runs/latest"),
     resume: Annotated[

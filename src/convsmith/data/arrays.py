@@ -192,7 +192,7 @@ def _classes(labels: list[NDArray[Any]], classes: Sequence[str] | None) -> tuple
         raise UsageError(f"{classes!r}; expected a sequence of names", settings="classes")
     twice = next((name for name in known if known.count(name) > 1), None)
     if twice is not None:
-        raise UsageError(f"{twice!r} is there twice", settings="classes")
+        raise UsageError(f"names {twice!r} twice", settings="classes")
     if values.dtype.kind == "U":
         index = {name: number for number, name in enumerate(known)}
         unknown = next((name for name in values.tolist() if name not in index), None)
@@ -202,7 +202,7 @@ def _classes(labels: list[NDArray[Any]], classes: Sequence[str] | None) -> tuple
     if values.min() < 0 or values.max() >= len(known):
         outside = values.min() if values.min() < 0 else values.max()
         raise UsageError(
-            f"{outside} is outside of 0 to {len(known) - 1}, as there are {len(known)} classes", settings="labels"
+            f"{outside} is not from 0 to {len(known) - 1}: there are {len(known)} classes", settings="labels"
         )
     return known, values
 

@@ -60,7 +60,7 @@ def assemble(listing: Listing, demands: Demands, progress: Progress = lambda don
 
     Raises DataError for what cannot be trained on: see `open_dataset`.
     """
-    check_classes(listing.classes, listing.name)
+    check_classes(listing.classes, listing.name, least=1 if demands.seed is None else 2)
     found = examine(listing.images, progress)
     skipped = (*listing.findings, *_by_row(listing, found.reasons))
     if demands.strict and skipped:
@@ -101,7 +101,7 @@ def assemble(listing: Listing, demands: Demands, progress: Progress = lambda don
         fingerprint=fingerprint(listing.classes, splits),
         skipped=skipped,
         root=listing.root,
-        notes=(*listing.notes, *_by_row(listing, found.notes), *notes),
+        notes=(*listing.notes, *_by_row(listing, found.notes), *notes, *shared_images(listing.name, splits)),
         unusable=len(found.reasons),
         made_splits=made,
         seed=demands.seed if made else None,
@@ -135,6 +135,25 @@ def fingerprint(classes: tuple[str, ...], splits: Mapping[str, Split]) -> str:
         if split.content is not None:
             digest.update(split.content.astype("<i8").tobytes())
     return digest.hexdigest()
+
+
+def shared_images(where: str, splits: Mapping[str, Split]) -> tuple[Finding, ...]:
+    """A line for each split to measure on that holds images of train, by content."""
+    train = splits.get("train")
+    if train is None or train.content is None:
+        return ()
+    notes = []
+    for name, split in splits.items():
+        if name == "train" or split.content is None:
+            continue
+        shared = np.flatnonzero(np.isin(split.content, train.content))
+        if len(shared):
+            images, verb = ("1 image", "is") if len(shared) == 1 else (f"{len(shared):,} images", "are")
+            first = split.images.name(int(shared[0]))
+            notes.append(
+                Finding(where, f"{images} of {name} {verb} also in train, so accuracy on it is too high: {first}")
+            )
+    return tuple(notes)
 
 
 def _decoded(
@@ -171,7 +190,7 @@ def _check_share(listing: Listing, found: Examination, most: float) -> None:
     if count == total:
         row, reason = min(found.reasons.items())
         first = Finding(listing.images.name(row), reason)
-        raise DataError(f"{listing.name}: none of its {total:,} files is a usable image; the first: {first}")
+        raise DataError(f"{listing.name}: none of its {total:,} files is a usable image; the first is {first}")
     if count > most * total:
         raise DataError(
             f"{listing.name}: {count:,} of its {total:,} files ({count / total:.0%}) cannot be used, more than "

@@ -209,7 +209,7 @@ def _plain(images: FileImages) -> StoredImages:
 
 
 def packed(names: Iterable[str]) -> NDArray[np.bytes_]:
-    """Names as one array of their bytes, for a million strings are a million objects."""
+    """Names as one array of bytes: a million strings would be a million objects."""
     return np.array([os.fsencode(name) for name in names], dtype=np.bytes_)
 
 

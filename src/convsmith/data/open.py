@@ -28,7 +28,7 @@ def open_dataset(
     of None none are made: a source without splits is all "train", to be measured on. Every file is decoded once; what
     cannot be used is left out and listed in `skipped`, or refused if `strict`, or if it is more than the share
     `max_unusable` of the files. `decoding` is that of the model that the data are for; None: the one in which the
-    images show the most. `progress` is told how many files of how many have been checked, and before that, copied,
+    images show the most. `progress` gets the files checked so far and all files, and before that, those copied,
     where that is needed once.
 
     Raises UnknownNameError if there is no such name or path, and DataError for what cannot be trained on: fewer than

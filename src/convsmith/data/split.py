@@ -49,9 +49,9 @@ def complete(
     return ordered
 
 
-def check_classes(classes: tuple[str, ...], where: str) -> None:
-    """Raises DataError unless there are two classes to tell apart."""
-    if len(classes) < 2:
+def check_classes(classes: tuple[str, ...], where: str, least: int = 2) -> None:
+    """Raises DataError unless there are two classes to tell apart, or `least`."""
+    if len(classes) < least:
         found = f"one class, {classes[0]!r}" if classes else "no images"
         raise DataError(f"{where} holds {found}; at least two classes are needed, each in its own folder or label")
 

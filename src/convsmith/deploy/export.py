@@ -23,8 +23,9 @@ from convsmith.resolve import model_of
 TOLERANCE = 1e-3
 """The largest difference in probability that counts as rounding."""
 QUANTIZED_TOLERANCE = 0.1
-"""The same where activations are quantized: one close to the middle of two steps is rounded either way, a whole step.
-A ResNet-20 in 8 bits was seen to differ by 0.02 on 2,000 images, an export with a wrong resize by 0.17."""
+"""The same where activations are quantized: one near the middle of two steps is rounded either way, by a whole step.
+
+A ResNet-20 in 8 bits was seen to differ by 0.02 on 2,000 images; an export with a wrong resize, by 0.17."""
 
 
 def export(
@@ -71,11 +72,11 @@ def export(
 
 def _images(model: Model, data: Dataset | GivenImages, split: str | None) -> tuple[Images, tuple[Finding, ...]]:
     """The images to verify on, and the files that are left out of them."""
-    if isinstance(data, Dataset) or is_data(data):
-        dataset = opened_for(model, data)
-        chosen = dataset.split(split or split_to_measure(dataset))
-        return chosen.images, chosen.unreadable
-    return images_of(data, TrainingData.known_to(model.provenance).decoding), ()
+    if not isinstance(data, Dataset) and not is_data(data):
+        return images_of(data, TrainingData.known_to(model.provenance).decoding), ()
+    dataset = opened_for(model, data)
+    chosen = dataset.split(split or split_to_measure(dataset))
+    return chosen.images, chosen.unreadable
 
 
 def _tolerance(model: Model) -> float:

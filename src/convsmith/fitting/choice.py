@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from torch import nn
+
+from convsmith.backend.read import read
 from convsmith.data.augment.augment import written_characters
 from convsmith.data.dataset import Dataset
 from convsmith.deploy.latency import latency_ms
@@ -16,7 +18,7 @@ from convsmith.model import Model
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
 from convsmith.request import Request
-from convsmith.resolve import file_of, kind_of, model_of, network_of
+from convsmith.resolve import file_of, is_code, kind_of, model_of, network_of
 from convsmith.train.recipes.default import fine_tuned, with_batch
 from convsmith.train.recipes.named import DEFAULT, recipe_named, usual_epochs
 from convsmith.train.recipes.recipe import FineTuning, Recipe
@@ -42,7 +44,9 @@ def choose_plan(request: Request, dataset: Dataset) -> Chosen:
     """
     if request.pretrained is not None:
         return _from_pretrained(request, dataset)
-    given = _given(request.network)
+    if isinstance(request.network, nn.Module):
+        return _own_module(request, dataset, request.network)
+    given = _given(request, dataset)
     if isinstance(given, Model):
         return _carried_on(request, dataset, given)
     network, reason, preprocess = (
@@ -56,16 +60,21 @@ def choose_plan(request: Request, dataset: Dataset) -> Chosen:
     return Chosen(RunPlan(network, reason, preprocess, _asked(request, recipe, network)))
 
 
-def _given(source: Any) -> Network | Model | str | None:
-    """What is meant by the network of a request: a value, or the name of a zoo network."""
+def _given(request: Request, dataset: Dataset) -> Network | Model | str | None:
+    """What is meant by the network of a request: a value, or the name of a zoo network.
+
+    The code of a module is read with an image of the size that the data suggest.
+    """
+    source = request.network
     if source is None or isinstance(source, Network | Model):
         return source
+    if is_code(source):
+        preprocess = preprocess_for(dataset, request.side)
+        return network_of(source, input=(preprocess.channels, *preprocess.crop))
     path = file_of(source)
-    if path is None and ":" not in str(source):
+    if path is None:
         return str(source)
-    if path is not None and kind_of(path) in ("model", "checkpoint"):
-        return model_of(source)
-    return network_of(source)
+    return model_of(source) if kind_of(path) in ("model", "checkpoint") else network_of(source)
 
 
 def _from_zoo(request: Request, dataset: Dataset, name: str | None) -> tuple[Network, str, Preprocess]:
@@ -103,6 +112,18 @@ def _own_network(request: Request, dataset: Dataset, network: Network) -> tuple[
     if network.classes != len(dataset.classes):
         network = with_classes(network, len(dataset.classes))
     return *_within(request, network, preprocess, f"{network.name}: as given"), preprocess
+
+
+def _own_module(request: Request, dataset: Dataset, module: nn.Module) -> Chosen:
+    """A user's module, read for images of the size that the data suggest, with the weights that it has."""
+    own = preprocess_for(dataset, request.side)
+    network, weights = read(module, (own.channels, *own.crop))
+    changed, reason, preprocess = _own_network(request, dataset, network)
+    same = network.classes == len(dataset.classes)
+    names = dataset.classes if same else tuple(str(number) for number in range(network.classes))
+    recipe = _recipe(request, changed, dataset, preprocess)
+    start = Model(network, weights, names, preprocess)
+    return Chosen(RunPlan(changed, reason, preprocess, _asked(request, recipe, changed)), start)
 
 
 def _carried_on(request: Request, dataset: Dataset, start: Model) -> Chosen:

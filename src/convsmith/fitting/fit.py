@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from convsmith.backend.torch import NetworkModule
 from convsmith.cluster import Job, train_on
@@ -55,7 +56,7 @@ class Extras:
 
 def fit(
     data: Dataset | str | Path | None = None,
-    network: Network | Model | str | Path | None = None,
+    network: Network | Model | nn.Module | str | Path | None = None,
     request: Request = Request(),  # noqa: B008  (frozen)
     *,
     out: str | Path = "runs/latest",
@@ -69,10 +70,10 @@ def fit(
     `model.onnx` to the folder `out`, with `summary.json`, which is what `FitResult.to_json` gives, and the run's page
     `report.html`.
 
-    `data` is a data set, or its path or name (see `open_dataset`); `network` a network, a model of the same classes to
-    go on from, or its name or file (see `convsmith.resolve`); None: one is chosen. `request` is all else that is asked
-    for. With `resume` a run that was stopped goes on, to bit-for-bit the same weights. `observers` are told every
-    event, with the training that it is of, or None where that is in another process. `started`, of
+    `data` is a data set, or its path or name (see `open_dataset`); `network` a network, a torch module, a model of the
+    same classes to go on from, or its name or file (see `convsmith.resolve`); None: one is chosen. `request` is all
+    else that is asked for. With `resume` a run that was stopped goes on, to bit-for-bit the same weights. `observers`
+    are told every event, with the training that it is of, or None where that is in another process. `started`, of
     `time.monotonic()`, is when the time of `request.seconds` began, None: now. `on_check` is told (files checked, files
     in all).
 
@@ -206,7 +207,7 @@ def unused_gpus(request: Request) -> tuple[str, ...]:
 
 
 def _whole(
-    request: Request, data: Dataset | str | Path | None, network: Network | Model | str | Path | None
+    request: Request, data: Dataset | str | Path | None, network: Network | Model | nn.Module | str | Path | None
 ) -> Request:
     """The request with the data and the network that are given beside it. Raises UsageError without data."""
     request = replace(

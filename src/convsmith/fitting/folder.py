@@ -17,16 +17,20 @@ from convsmith.errors import ModelFileError, UsageError
 from convsmith.files import write_bytes
 from convsmith.model import Model, save_model
 from convsmith.request import Request, described
-from convsmith.train.run.folder import LOCK_FILE, LOG_FILE, MODEL_FILE, PLAN_FILE, START_FILE
+from convsmith.train.run.folder import HARDEST_FILE, LOCK_FILE, LOG_FILE, MODEL_FILE, PLAN_FILE, START_FILE, is_running
 from convsmith.train.run.plan import RunPlan
 from convsmith.train.run.store import RunStore
 
+MADE = (PLAN_FILE, LOG_FILE, LOCK_FILE, START_FILE, HARDEST_FILE, "checkpoint", "tensorboard", "ray")
+"""What a start puts into the folder."""
+
 
 def holds_run(out: Path, checkpoints: str | None = None) -> bool:
-    """Whether a training has begun in the folder: it has a checkpoint, or a model."""
+    """Whether a training has begun in the folder: some of it is kept, or its model."""
     if not (out / PLAN_FILE).exists():
         return False
-    return (out / MODEL_FILE).exists() or bool(RunStore(out, checkpoints or _begun_checkpoints(out)).folder.files())
+    store = RunStore(out, checkpoints or _begun_checkpoints(out))
+    return (out / MODEL_FILE).exists() or store.folder.holds_training()
 
 
 def read_run(out: Path, request: Request) -> tuple[RunPlan, Request]:
@@ -66,19 +70,21 @@ def check_data(out: Path, dataset: Dataset) -> None:
 
 @contextmanager
 def begun_run(out: Path, plan: RunPlan, request: Request, dataset: Dataset, start: Model | None) -> Iterator[None]:
-    """Makes the run's folder with its plan in it. If the block fails before the first checkpoint, all that was made is
+    """Makes the run's folder with its plan in it. If the block fails before any training is kept, all that was made is
     taken away again, so that the corrected request may use the folder.
 
     Raises UsageError if another run is there, or the folder cannot be made.
     """
+    if is_running(out):
+        raise UsageError(f"{out} is being trained by another process; wait for it, or stop it")
     if holds_run(out, request.checkpoints):
         raise UsageError(f"{out} already holds a run: resume it, or choose another folder", settings=("resume", "out"))
     existed = out.exists()
-    before = {path.name for path in out.iterdir()} if existed and out.is_dir() else set()
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"cannot make the folder {out}: {error.strerror}") from None
+    _clear(out, request)
     try:
         if start is not None:
             save_model(replace(start, network=replace(start.network, storage=()), grids={}), out / START_FILE)
@@ -86,7 +92,10 @@ def begun_run(out: Path, plan: RunPlan, request: Request, dataset: Dataset, star
         yield
     except BaseException:
         if not holds_run(out, request.checkpoints):
-            _clear(out, before - {PLAN_FILE, LOG_FILE, LOCK_FILE}, existed)
+            _clear(out, request)
+            if not existed:
+                with suppress(OSError):
+                    out.rmdir()
         raise
 
 
@@ -107,11 +116,12 @@ def _begun_checkpoints(out: Path) -> str | None:
     return None
 
 
-def _clear(out: Path, kept: set[str], existed: bool) -> None:
-    """Removes what a start left that failed; what was there before stays."""
-    for path in list(out.iterdir()):
-        if path.name not in kept:
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-    if not existed:
-        with suppress(OSError):
-            out.rmdir()
+def _clear(out: Path, request: Request) -> None:
+    """Removes what a start has left that came to nothing; whatever else is in the folder stays."""
+    if not (out / PLAN_FILE).exists():
+        return
+    if request.checkpoints is not None:
+        RunStore(out, request.checkpoints).folder.clear()
+    for name in MADE:
+        path = out / name
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)

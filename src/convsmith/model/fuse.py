@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from convsmith.backend.layers import standardized
 from convsmith.model.model import Model
 from convsmith.network import Network, ops
 from convsmith.transform.fuse_norm import fuse_norm as fused_network, norms_to_fuse
@@ -15,12 +16,22 @@ from convsmith.transform.fuse_norm import fuse_norm as fused_network, norms_to_f
 def fuse_norm(model: Model) -> Model:
     """The model with each batch norm behind a convolution or dense layer folded into it: the same answers, rounded.
 
-    Computed in float64, rounded to float32 once. Training cannot go on from it as before: the statistics are fixed.
+    Standardised filters become plain ones. Computed in float64, rounded to float32 once. Training cannot go on from it
+    as before: the statistics are fixed.
     """
     weights = dict(model.weights)
+    for node in model.network:
+        if isinstance(node.op, ops.StandardizedConv) and not node.shares:
+            _standardize(weights, node.name, node.op.eps)
     for norm, layer in norms_to_fuse(model.network).items():
         _fold(weights, model.network, norm, layer)
     return replace(model, network=fused_network(model.network), weights=weights)
+
+
+def _standardize(weights: dict[str, Tensor], layer: str, eps: float) -> None:
+    """Replaces filters by what the layer makes of them each time, and takes out their gain."""
+    weight, gain = weights[f"{layer}.weight"].double(), weights.pop(f"{layer}.gain").double()
+    weights[f"{layer}.weight"] = standardized(weight, gain, eps).float()
 
 
 def _fold(weights: dict[str, Tensor], net: Network, norm: str, layer: str) -> None:
@@ -32,9 +43,7 @@ def _fold(weights: dict[str, Tensor], net: Network, norm: str, layer: str) -> No
     if folded.scale:
         scale = scale * weights.pop(f"{norm}.weight").double()
     shift = weights.pop(f"{norm}.bias").double() if folded.bias else torch.zeros_like(mean)
-    # A standardised filter is the same at any scale; its gain is what scales the output.
-    scaled = f"{layer}.{'gain' if isinstance(op, ops.StandardizedConv) else 'weight'}"
-    weights[scaled] = _scaled(op, weights[scaled].double(), scale).float()
+    weights[f"{layer}.weight"] = _scaled(op, weights[f"{layer}.weight"].double(), scale).float()
     bias = weights.get(f"{layer}.bias", torch.zeros_like(mean)).double()
     weights[f"{layer}.bias"] = (shift + (bias - mean) * scale).float()
 

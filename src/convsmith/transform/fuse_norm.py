@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from convsmith.network import ops
 from convsmith.network.network import Network, Node
 
 LINEAR = (ops.Conv, ops.ConvTranspose, ops.Linear)
-"""What is linear in a weight and a bias by output channel; `StandardizedConv` is, in its gain and bias."""
+"""What is linear in a weight and a bias by output channel."""
 
 
 def norms_to_fuse(net: Network) -> dict[str, str]:
@@ -40,18 +40,27 @@ def norms_to_fuse(net: Network) -> dict[str, str]:
 def fuse_norm(net: Network) -> Network:
     """The network with each batch norm that follows a convolution or dense layer folded into it; that has a bias then.
 
-    It computes what the network computes after training, with weights from `convsmith.model.fuse_norm`. Layers keep
-    their names. Weights that change are stored in float32: they are no longer on the grid that they were on.
+    Convolutions that standardise their filters become plain ones. The network computes what it did after training,
+    with weights from `convsmith.model.fuse_norm`. Layers keep their names. Weights that change are stored in float32:
+    they are no longer on the grid that they were on.
     """
     norms = norms_to_fuse(net)
-    layers = set(norms.values())
-    nodes = tuple(_fused(node, norms, layers) for node in net if node.name not in norms)
-    storage = tuple(stored for stored in net.storage if stored.parameter.rpartition(".")[0] not in layers)
+    changed = {*norms.values(), *(node.name for node in net if isinstance(node.op, ops.StandardizedConv))}
+    nodes = tuple(_fused(node, norms) for node in net if node.name not in norms)
+    storage = tuple(stored for stored in net.storage if stored.parameter.rpartition(".")[0] not in changed)
     auxiliary = tuple(replace(head, node=norms.get(head.node, head.node)) for head in net.auxiliary)
     output = norms.get(net.output, net.output)
     return replace(net, nodes=nodes, output=output, auxiliary=auxiliary, storage=storage)
 
 
-def _fused(node: Node, norms: dict[str, str], layers: set[str]) -> Node:
-    op = replace(node.op, bias=True) if node.name in layers else node.op  # type: ignore[call-arg]
+def _fused(node: Node, norms: dict[str, str]) -> Node:
+    op = _plain(node.op)
+    if node.name in norms.values():
+        op = replace(op, bias=True)  # type: ignore[call-arg]
     return replace(node, op=op, inputs=tuple(norms.get(source, source) for source in node.inputs))
+
+
+def _plain(op: ops.Op) -> ops.Op:
+    if not isinstance(op, ops.StandardizedConv):
+        return op
+    return ops.Conv(**{field.name: getattr(op, field.name) for field in fields(ops.Conv)})

@@ -318,11 +318,11 @@ class ConvNeXtBlock(nn.Module):
         self.drop_path = DropPath(0.2)
 
     def forward(self, x):
-        input = x
+        shortcut = x
         x = self.dwconv(x).permute(0, 2, 3, 1)
         x = self.pwconv2(self.act(self.pwconv1(self.norm(x))))
         x = (self.gamma * x).permute(0, 3, 1, 2)
-        return input + self.drop_path(x)
+        return shortcut + self.drop_path(x)
 
 
 class ConvNeXt(nn.Module):
@@ -467,7 +467,8 @@ def parametrised() -> nn.Module:
 
     return nn.Sequential(
         weight_norm(nn.Conv2d(3, 8, 3)), nn.Softplus(), parametrizations.weight_norm(nn.Conv2d(8, 8, 3)), nn.PReLU(8),
-        parametrizations.spectral_norm(nn.Conv2d(8, 8, 3)), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, CLASSES),
+        parametrizations.spectral_norm(nn.Conv2d(8, 8, 3)), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(8, CLASSES),
     )  # fmt: skip
 
 

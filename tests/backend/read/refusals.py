@@ -172,7 +172,7 @@ class Counting(Base):
 
 
 REFUSALS: dict[type[nn.Module] | Callable[[], nn.Module], str] = {
-    Condition: "what Condition computes depends on the values of the image, not only on its size; write the condition as arithmetic",
+    Condition: r"depends on the values of the image, not only on its size; write the condition as arithmetic",
     Item: "what Item computes depends on the values of the image",
     Numpy: r"torch.export cannot follow Numpy: .*numpy.*; compute with torch tensors only",
     Fourier: r"cannot read torch's _fft_r2c",

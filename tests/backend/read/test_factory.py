@@ -86,10 +86,10 @@ def test_a_file_that_fails_names_its_line(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_and_a_word_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(ReadError, match="no file"):
         load_factory(f"{tmp_path / 'absent.py'}:make")
-    with pytest.raises(ReadError, match='write "net.py:make_model"'):
+    with pytest.raises(ReadError, match=r'write "net\.py:make_model"'):
         load_factory("net.py")
 
 
 def test_words_that_name_a_factory() -> None:
-    assert is_factory("net.py:make") and is_factory("C:/models/net.py:Net")
-    assert not is_factory("resnet50") and not is_factory("net.py") and not is_factory("keras/MobileNet:0.25")
+    assert all(map(is_factory, ("net.py:make", "C:/models/net.py:Net")))
+    assert not any(map(is_factory, ("resnet50", "net.py", "keras/MobileNet:0.25", "net.py:1")))

@@ -59,7 +59,7 @@ def test_a_module_needs_an_example_shape() -> None:
 
 @pytest.mark.parametrize("thing", [None, 3, nn.Linear, lambda x: x])
 def test_a_thing_that_is_no_module_says_what_it_is(thing: object) -> None:
-    with pytest.raises(ReadError, match="cannot read a .*; give a torch module, or an .onnx file"):
+    with pytest.raises(ReadError, match=r"cannot read a .*; give a torch module, or an \.onnx file"):
         read(thing, SHAPE)  # type: ignore[arg-type]
 
 
@@ -89,3 +89,18 @@ def test_other_devices_are_left_alone() -> None:
     read(original, SHAPE)
     assert {parameter.device.type for parameter in original.parameters()} == {"cpu"}
     assert torch.get_default_dtype() == torch.float32
+
+
+def test_a_place_in_an_installed_package_is_named_where_there_is_no_other(tmp_path: Path, monkeypatch) -> None:
+    from convsmith.backend.read.module import places
+
+    monkeypatch.setattr(places, "PACKAGES", str(tmp_path))
+    (tmp_path / "zoo").mkdir()
+    (tmp_path / "zoo" / "net.py").write_text(
+        "import torch\nclass Net(torch.nn.Module):\n  def forward(self, x):\n    return x.cumsum(1).mean((2, 3))\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from zoo.net import Net  # type: ignore[import-not-found]
+
+    with pytest.raises(ReadError, match=r"^zoo/net\.py:4: cannot read torch's cumsum"):
+        read(Net(), SHAPE)

@@ -93,7 +93,7 @@ def test_the_flaw_is_told_and_the_image_is_used(tmp_path: Path) -> None:
     for label in "ab":
         (tmp_path / label).mkdir()
         for number in range(4):
-            pixels = np.random.default_rng(number).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+            pixels = np.random.default_rng([number, *label.encode()]).integers(0, 256, (20, 20, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / label / f"{number}.jpg")
     (tmp_path / "a/0.jpg").write_bytes((tmp_path / "a/0.jpg").read_bytes()[:-2])
     for _ in range(2):  # the second time from the cache

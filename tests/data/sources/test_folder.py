@@ -60,8 +60,8 @@ def test_what_is_beside_the_splits_and_loose_files_are_named(tmp_path: Path) -> 
     picture(tmp_path / "train/loose.png")
     found = {str(finding) for finding in read_folder(tmp_path).findings}
     assert found == {
-        f"{tmp_path / 'extra'}: beside the splits; not used",
-        f"{tmp_path / 'train/loose.png'}: in no class folder; not used",
+        f"{tmp_path / 'extra'}: not one of the splits; not used",
+        f"{tmp_path / 'train/loose.png'}: not in a class folder; not used",
     }
 
 
@@ -76,7 +76,7 @@ def test_links_that_lead_in_circles_are_named_and_not_followed(tmp_path: Path) -
     assert listing.classes == ("a", "b", "c")
     assert "a/linked.png" in names(listing)
     assert sorted(finding.reason for finding in listing.findings) == [
-        "a link to a folder above it; not followed",
+        "a link to a folder that it lies in; not followed",
         "a link to a folder; not followed",
     ]
 
@@ -86,7 +86,7 @@ def test_links_that_lead_in_circles_are_named_and_not_followed(tmp_path: Path) -
     [
         ({}, "holds no images; expected a folder of images for each class"),
         ({".": 2}, "holds files but no folders; put the images of each class into a folder of its own"),
-        ({"train/a": 1, "val/a": 1, "valid/a": 1}, "which mean the same split; keep one of them"),
+        ({"train/a": 1, "val/a": 1, "valid/a": 1}, "which are the same split; keep one of them"),
     ],
 )
 def test_a_folder_that_is_no_data_set_says_what_would_be(
@@ -139,6 +139,29 @@ def test_a_folder_that_only_wraps_the_data_is_looked_into(tmp_path: Path, wrappe
     assert "is read in its place" in listing.notes[0].reason
 
 
+def test_splits_that_are_wrapped_once_more_are_looked_into(tmp_path: Path) -> None:
+    listing = read_folder(class_folders(tmp_path, {f"{s}/{s}/{label}": 2 for s in ("train", "test") for label in "ab"}))
+    assert listing.classes == ("a", "b")
+    assert {name: len(rows) for name, rows in listing.rows.items()} == {"train": 4, "test": 4}
+
+
+def test_splits_beside_annotations_are_found(tmp_path: Path) -> None:
+    class_folders(tmp_path, {f"images/{s}/{label}": 2 for s in ("train", "val") for label in "ab"})
+    (tmp_path / "annotations/x").mkdir(parents=True)
+    listing = read_folder(tmp_path)
+    assert listing.classes == ("a", "b")
+    assert [str(finding) for finding in listing.findings] == [
+        f"{tmp_path / 'annotations'}: not one of the splits; not used"
+    ]
+
+
+def test_a_table_beside_loose_images_is_pointed_at(tmp_path: Path) -> None:
+    class_folders(tmp_path, {".": 3})
+    (tmp_path / "labels.csv").write_text("path,class\n")
+    with pytest.raises(DataError, match=r"holds files but no folders; .*, or give .*/labels.csv if it names"):
+        read_folder(tmp_path)
+
+
 def test_classes_beside_a_test_folder_are_the_training_images(tmp_path: Path) -> None:
     listing = read_folder(class_folders(tmp_path, {"a": 3, "b": 3, "test/a": 1, "test/b": 2}))
     assert {name: len(rows) for name, rows in listing.rows.items()} == {"train": 6, "test": 3}
@@ -149,7 +172,7 @@ def test_a_split_without_labels_is_left_out_and_said(tmp_path: Path) -> None:
     listing = read_folder(tmp_path)
     assert listing.rows.keys() == {"train"}
     assert [str(finding) for finding in listing.findings] == [
-        f"{tmp_path / 'test'}: called like a split, but its 3 images are in no class folders, so have no labels; "
+        f"{tmp_path / 'test'}: named like a split, but its 3 images are not in class folders, so have no labels; "
         "not used"
     ]
     flat = read_folder(class_folders(tmp_path / "flat", {"cat": 2, "dog": 2, "test": 3}))
@@ -160,10 +183,13 @@ def test_a_split_without_labels_is_left_out_and_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("counts", "complaint"),
     [
-        ({"train": 2, "test": 2}, r"test, train are called like splits but hold no class folders; put .*, such as"),
-        ({"Train": 2, "Valid": 2, "other": 2}, "Train, Valid are called like splits"),
-        ({"test": 2}, "test are called like splits but hold no class folders"),
-        ({"cat_train": 1, "cat_test": 1, "dog_train": 1, "dog_test": 1}, "hold a split each of a class; .* test/cat"),
+        ({"train": 2, "test": 2}, r"test, train are named like splits but hold no class folders; put .*, such as"),
+        ({"Train": 2, "Valid": 2, "other": 2}, "Train, Valid are named like splits"),
+        ({"test": 2}, "test are named like splits but hold no class folders"),
+        (
+            {"cat_train": 1, "cat_test": 1, "dog_train": 1, "dog_test": 1},
+            "each hold one split of one class; .* test/cat",
+        ),
     ],
 )
 def test_splits_never_become_classes(tmp_path: Path, counts: dict[str, int], complaint: str) -> None:
@@ -250,7 +276,7 @@ def test_an_empty_class_folder_is_said(tmp_path: Path) -> None:
     listing = read_folder(tmp_path)
     assert listing.classes == ("a", "b")
     assert [str(finding) for finding in listing.findings] == [
-        f"{tmp_path / 'c'}: holds no image; this class folder is left out"
+        f"{tmp_path / 'c'}: holds no images; this class is left out"
     ]
 
 
@@ -264,7 +290,7 @@ def test_files_that_are_no_images_are_passed_over_and_counted(tmp_path: Path) ->
     assert len(listing.labels) == 6
     assert listing.findings == ()
     assert [str(note) for note in listing.notes] == [
-        f"{tmp_path}: 5 files are no images and were passed over (3 .txt, 1 .json, 1 without a suffix)"
+        f"{tmp_path}: 5 files are not images and were passed over (3 .txt, 1 .json, 1 without a suffix)"
     ]
 
 
@@ -286,5 +312,5 @@ def test_class_folders_whose_names_look_the_same_are_one_class(tmp_path: Path) -
 def test_many_loose_images_are_one_line(tmp_path: Path) -> None:
     class_folders(tmp_path, {"a": 1, "b": 1, ".": 9})
     assert [str(finding) for finding in read_folder(tmp_path).findings] == [
-        f"{tmp_path}: 9 images in no class folder; not used"
+        f"{tmp_path}: 9 images not in a class folder; not used"
     ]

@@ -220,7 +220,7 @@ def test_a_file_of_another_split_is_left_out_and_told(tmp_path: Path) -> None:
     write(root / "data/extra-00000-of-00001.parquet", {"image": images(0, 3), "label": labels(3)})
     listing = read_source(root)
     assert len(listing.labels) == 18
-    assert "extra-00000-of-00001.parquet: of no split that is known" in str(listing.findings[0])
+    assert "extra-00000-of-00001.parquet: its name does not say its split" in str(listing.findings[0])
 
 
 def test_classes_without_images_are_left_out_and_told(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_classes_without_images_are_left_out_and_told(tmp_path: Path) -> None:
     listing = read_source(write(tmp_path / "set.parquet", {"image": images(0, 6), "label": values}))
     assert listing.classes == ("zebra", "mole")
     assert listing.labels.tolist() == [1, 0] * 3
-    assert "no image of the classes ant; they are not used" in str(listing.findings[0])
+    assert "the classes ant have no images; not used" in str(listing.findings[0])
 
 
 @pytest.mark.parametrize(
@@ -264,14 +264,18 @@ def test_a_set_that_is_wrong_says_where(tmp_path: Path, columns: dict[str, objec
 def test_files_that_do_not_fit_each_other_are_refused(tmp_path: Path) -> None:
     root = hub_set(tmp_path)
     write(root / "data/test-00000-of-00001.parquet", {"image": images(0, 3), "label": ["a", "b", "c"]}, hub=False)
-    with pytest.raises(DataError, match=r"train-00000-of-00002.parquet has other columns or classes than .*test-00000"):
+    with pytest.raises(
+        DataError, match=r"train-00000-of-00002.parquet does not have the columns and classes of .*test-00000"
+    ):
         read_source(root)
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, cache: Path) -> None:
     cache.mkdir()
     (cache / "images").write_text("in the way")
-    with pytest.raises(DataError, match=r"images cannot be written: File exists; the images of .* are copied there"):
+    with pytest.raises(
+        DataError, match=r"images cannot be written: File exists; the images of .* have to be copied there once"
+    ):
         read_source(hub_set(tmp_path))
 
 

@@ -11,7 +11,21 @@ from convsmith.errors import ReadError
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Read", "read"]
+__all__ = ["Read", "is_factory", "load_factory", "read"]
+
+
+def is_factory(word: str) -> bool:
+    """Whether a word names something in a Python file: "net.py:make_model"."""
+    from convsmith.backend.read.module import factory
+
+    return factory.is_factory(word)
+
+
+def load_factory(word: str) -> nn.Module:
+    """The module that `make_model` of "net.py:make_model" makes. Runs the file, as Python's import does."""
+    from convsmith.backend.read.module import factory
+
+    return factory.load_factory(word)
 
 
 def read(

@@ -92,7 +92,7 @@ class Axes:
         return len(self.dims) == len(shape) + 1 and self == Axes.of(shape, _size(self.dims[0]))
 
     def axis_of(self, dim: int, shape: Shape) -> int | None:
-        """The axis of the value that this dim is, whole; None if it is none. A dim of size 1 finds an axis of size 1."""
+        """The whole axis of the value that this dim is, None if it is none; a dim of size 1 finds an axis of size 1."""
         pieces = self.dims[dim]
         if not pieces:
             return next((axis for axis, size in enumerate(shape) if size == 1), None)

@@ -180,7 +180,7 @@ class Layouts:
         return self.settle(a, spot), self.settle(b, spot), Axes.of(both[1:], self.batch)
 
     def over(self, known: Tensor, laid: Laid, spot: Spot) -> Tensor | None:
-        """A constant in the axes of the value that a tensor lies over, of sizes 1 or the value's; None if it is larger."""
+        """A constant in the axes of the value that a tensor lies over, sizes 1 or the value's; None if it is larger."""
         dims = laid.axes.dims
         if known.ndim > len(dims):
             return None

@@ -135,7 +135,7 @@ def _centres(length: int) -> Tensor:
 def _shifted_crop(images: Tensor, padding: int, random: BatchRandom) -> Tensor:
     count, _, height, width = images.shape
     top, left = random.integers(2 * padding + 1, 2).to(images.device)
-    # All crops as views of the padded images, of which one each is copied.
+    # All crops as views of the padded images; one of each is copied.
     crops = F.pad(images, [padding] * 4).unfold(2, height, 1).unfold(3, width, 1)
     return crops[torch.arange(count, device=images.device), :, top, left]
 

@@ -48,7 +48,7 @@ class Examination:
 
     @classmethod
     def of(cls, count: int) -> Examination:
-        """Room for so many images."""
+        """Room for `count` images."""
         return cls(
             sizes=np.zeros((count, 2), np.int32),
             grey=np.zeros(count, np.bool_),

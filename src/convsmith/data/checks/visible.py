@@ -25,11 +25,11 @@ def decoding_for(found: Examination, rows: NDArray[np.int64], where: str) -> tup
     ground, bits, notes = _ground(found.shown[rows]), _bits(found.peak[rows]), []
     if ground != USUAL.ground:
         empty = int((~_shown_on(found.shown[rows], USUAL.ground)).sum())
-        reason = f"{empty:,} images show nothing on white, so transparency is put on {GROUND_NAMES[ground]}"
+        reason = f"{empty:,} images show nothing on white, so transparent images are put on {GROUND_NAMES[ground]}"
         notes.append(Finding(where, reason))
     if bits != USUAL.bits:
         peak, highest = int(found.peak[rows].max()), Decoding(bits=bits).highest
-        reason = f"16-bit values go up to {peak:,} only, so 0 to {highest:,} ({bits} bits) is stretched to 0 to 255"
+        reason = f"16-bit values only reach {peak:,}, so 0 to {highest:,} ({bits} bits) becomes 0 to 255"
         notes.append(Finding(where, reason))
     return Decoding(ground, bits), tuple(notes)
 

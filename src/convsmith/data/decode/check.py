@@ -28,8 +28,8 @@ MANY_COLOURS = -1
 """The `colour` of an image whose pixels differ."""
 
 SHOWN_ON_ALL = (1 << len(GROUNDS)) - 1
-NO_END_MARK = "its end mark is missing; all pixels are there, so it is used"
-TEXTS_IGNORED = "its text or colour profile is damaged or too long, and is ignored"
+NO_END_MARK = "used, although its end marker is missing: all pixels are there"
+TEXTS_IGNORED = "used without its text or colour profile, which is damaged or too long"
 
 
 class ImageInfo(NamedTuple):

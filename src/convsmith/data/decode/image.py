@@ -36,7 +36,7 @@ from convsmith.data.decode.png import without_texts
 from convsmith.errors import DataError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
-"""The formats that are read. Pillow knows forty more, which nobody photographs in and whose readers see little use."""
+"""The formats that are read. Pillow reads forty more, which cameras do not write and whose readers are rarely used."""
 
 MAX_PIXELS = 64_000_000
 """192 MB decoded, so a few at a time fit beside a training run; a file of a few kB can claim a thousand times that."""

@@ -69,7 +69,7 @@ class PlainJpeg(NamedTuple):
 
 
 def plain_jpeg(source: Path | bytes, most_pixels: int) -> PlainJpeg | None:
-    """The file, if it is a JPEG of grey or colour with a whole header and no more than so many pixels; else None."""
+    """The file, if it is a JPEG of grey or colour with a whole header and at most `most_pixels`; else None."""
     content = source if isinstance(source, bytes) else _read(source)
     if not content.startswith(JPEG_START):
         return None

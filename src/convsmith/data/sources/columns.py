@@ -80,7 +80,7 @@ def columns_of(schema: pa.Schema, path: Path) -> Columns:
 
 
 def _features(schema: pa.Schema) -> dict[str, Any]:
-    """What the hub says of the columns; nothing where it has not written, or something else than it writes."""
+    """What the hub's metadata say of the columns; nothing if there are none, or they are not as the hub writes them."""
     try:
         features = json.loads((schema.metadata or {})[HUB])["info"]["features"]
         return {name: feature for name, feature in features.items() if isinstance(feature, dict)}
@@ -92,7 +92,9 @@ def _checked(names: Any, label: str, path: Path) -> tuple[str, ...]:
     if not isinstance(names, list) or not all(
         isinstance(name, str) and name and not any(map(is_control, name)) for name in names
     ):
-        raise DataError(f"{path}: the schema's class names of {label} are no list of names without control characters")
+        raise DataError(
+            f"{path}: the schema's class names of {label} are not a list of names without control characters"
+        )
     if len(set(names)) < len(names):
         raise DataError(f"{path}: the schema names a class of {label} twice")
     return tuple(names)

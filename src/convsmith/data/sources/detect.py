@@ -26,22 +26,25 @@ READERS: dict[str, Reader] = {
     ".tsv": lambda path, _: read_manifest(path),
     ".parquet": read_parquet,
     ".npz": lambda path, _: read_npz(path),
+    ".tar": lambda path, _: read_shards(path),
 }
 """Readers of single files, by suffix."""
+
+ARCHIVES = (".zip", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 
 
 def read_source(data: str | Path, progress: Progress = lambda done, total: None) -> Listing:
     """Lists a data set: a path, else a known name. A file or folder that is called like a known data set is read in its
     place, with a note.
 
-    `progress` is told how many images of how many have been copied, where a source is copied once to the cache.
+    `progress` gets the images copied so far and all images, where a source is copied once to the cache.
     Raises UnknownNameError where neither is found, DataError where it cannot be read as a data set.
     """
     path = Path(data).expanduser()
     if str(data) in NAMED:
         if not path.exists():
             return read_named(str(data))
-        note = Finding(str(path), f"read from here; from another folder, {data} is the known data set")
+        note = Finding(str(path), f"this path was read, not the known data set {data}")
         listing = _read_path(path, data, progress)
         return replace(listing, notes=(*listing.notes, note))
     return _read_path(path, data, progress)
@@ -55,6 +58,8 @@ def _read_path(path: Path, data: str | Path, progress: Progress) -> Listing:
     if not path.exists():
         raise UnknownNameError("data set or path", str(data), NAMED)
     if path.suffix.lower() not in READERS:
+        if path.name.lower().endswith(ARCHIVES):
+            raise DataError(f"{path} is an archive; unpack it, and give its folder")
         raise DataError(
             f"{path} is not a data set; expected a folder of class folders, of shards, of ImageNet's archives or of "
             f"Parquet files; IDX files or {', '.join(READERS)}"

@@ -12,12 +12,16 @@ from convsmith.data.images import FileImages, packed
 from convsmith.data.sources.listing import Listing, rows_by_split
 from convsmith.data.sources.naming.class_names import name_classes
 from convsmith.data.sources.naming.split_names import split_and_rest, split_of
-from convsmith.data.sources.walk import Walk
+from convsmith.data.sources.walk import Walk, entries
 from convsmith.errors import DataError
 
 MAX_WRAPPERS = 4
 """Folders that are looked into one below another, as archives are unpacked: `data/data/train`."""
 
+MAX_BESIDE = 3
+"""Folders of which one may hold the splits and the others annotations or the like."""
+
+TABLES = (".csv", ".tsv", ".parquet")
 SHOWN_LOOSE = 3
 """Images in no class folder that are named one by one."""
 
@@ -43,7 +47,7 @@ def read_folder(root: Path) -> Listing:
         for label in classes:
             below = list(walk.images_below(folder / label, os.path.relpath(folder / label, root)))
             if not below:
-                walk.findings.append(Finding(str(folder / label), "holds no image; this class folder is left out"))
+                walk.findings.append(Finding(str(folder / label), "holds no images; this class is left out"))
             names += below
             class_names += [label] * len(below)
             split_names += [split] * len(below)
@@ -72,7 +76,9 @@ def _places(root: Path, walk: Walk, wrappers: int = 0) -> list[_Place]:
         return _split_places(root, folders, chosen, walk)
     inner = _wrapped(root, folders, walk) if wrappers < MAX_WRAPPERS else None
     if inner is not None:
-        walk.notes.append(Finding(str(root), f"its only folder, {inner.name}, is read in its place"))
+        walk.notes.append(Finding(str(root), f"{inner.name} is read in its place"))
+        others = [name for name in folders if name != inner.name]
+        walk.findings += [Finding(str(root / name), "not one of the splits; not used") for name in others]
         return _places(inner, walk, wrappers + 1)
     return [_Place("train", root, _without_unlabelled(root, folders, _class_folders(root, folders, walk), walk))]
 
@@ -92,11 +98,11 @@ def _split_places(root: Path, folders: list[str], chosen: list[str], walk: Walk)
         by_split[str(split_and_rest(name)[0])].append(name)
     for same in by_split.values():
         if len(same) > 1:
-            raise DataError(f"{root} holds {', '.join(same)}, which mean the same split; keep one of them")
-    places = [
-        _Place(split, root / name, _class_folders(root / name, walk.folders(root / name), walk))
-        for split, (name,) in by_split.items()
-    ]
+            raise DataError(f"{root} holds {', '.join(same)}, which are the same split; keep one of them")
+    places = []
+    for split, (name,) in by_split.items():
+        folder = _unwrapped_split(root / name, walk)
+        places.append(_Place(split, folder, _class_folders(folder, walk.folders(folder), walk)))
     others = [name for name in folders if name not in chosen]
     unlabelled = [name for name in others if split_of(name)]
     for name in unlabelled:
@@ -105,7 +111,7 @@ def _split_places(root: Path, folders: list[str], chosen: list[str], walk: Walk)
     held_out = {label for place in places for label in place.classes}
     if "train" not in by_split and others and held_out <= set(others):
         return [_Place("train", root, _class_folders(root, others, walk)), *places]
-    walk.findings += [Finding(str(root / name), "beside the splits; not used") for name in others]
+    walk.findings += [Finding(str(root / name), "not one of the splits; not used") for name in others]
     return places
 
 
@@ -121,12 +127,12 @@ def _without_unlabelled(root: Path, folders: list[str], classes: list[str], walk
     kinds = {named[name][0] for name in splits}
     if splits and (len(kinds) > 1 or len(splits) == len(folders)):
         raise DataError(
-            f"{root}: {', '.join(splits)} are called like splits but hold no class folders; put the images of each "
+            f"{root}: {', '.join(splits)} are named like splits but hold no class folders; put the images of each "
             f"class into a folder of its own, such as {splits[0]}/cat"
         )
     if len(of_classes) == len(folders) > 1 and len({named[name][0] for name in of_classes}) > 1:
         raise DataError(
-            f"{root}: {', '.join(of_classes[:4])} hold a split each of a class; put them into a folder for each split, "
+            f"{root}: {', '.join(of_classes[:4])} each hold one split of one class; put them into folders by split, "
             f"such as {named[of_classes[0]][0]}/{'_'.join(named[of_classes[0]][1])}"
         )
     left = [name for name in splits if named[name][0] != "train"]
@@ -137,28 +143,47 @@ def _without_unlabelled(root: Path, folders: list[str], classes: list[str], walk
 
 def _leave_unlabelled(folder: Path, walk: Walk) -> None:
     count = sum(1 for _ in Walk().images_below(folder, ""))
-    reason = f"called like a split, but its {count:,} images are in no class folders, so have no labels; not used"
+    reason = f"named like a split, but its {count:,} images are not in class folders, so have no labels; not used"
     walk.findings.append(Finding(str(folder), reason))
 
 
+def _unwrapped_split(folder: Path, walk: Walk) -> Path:
+    """The folder of a split, or the only one in it that is called alike, as Kaggle has it: `train/train/cat`."""
+    inner = walk.folders(folder)
+    if len(inner) == 1 and split_of(inner[0]) == split_and_rest(folder.name)[0] and walk.folders(folder / inner[0]):
+        walk.notes.append(Finding(str(folder), f"{inner[0]} is read in its place"))
+        return folder / inner[0]
+    return folder
+
+
 def _wrapped(root: Path, folders: list[str], walk: Walk) -> Path | None:
-    """The only folder in another, if its name says nothing and it holds folders."""
-    if len(folders) != 1:
+    """The folder to read in the place of another: the only one in it, if its name says nothing and it holds folders, or
+    of a few, the only one that holds splits."""
+    if len(folders) == 1:
+        name = folders[0]
+        says_nothing = split_and_rest(name) == (None, ()) or name == root.resolve().name
+        return root / name if says_nothing and walk.folders(root / name) else None
+    if len(folders) > MAX_BESIDE:
         return None
-    name = folders[0]
-    says_nothing = split_and_rest(name) == (None, ()) or name == root.resolve().name
-    return root / name if says_nothing and walk.folders(root / name) else None
+    with_splits = [
+        name for name in folders if len({split_of(inner) for inner in walk.folders(root / name)} - {None}) > 1
+    ]
+    return root / with_splits[0] if len(with_splits) == 1 else None
 
 
 def _class_folders(folder: Path, names: list[str], walk: Walk) -> list[str]:
     """Those of the folders that lead to images of a class; what else is there is found or noted."""
     loose = walk.images(folder)
     if loose and not names:
-        raise DataError(f"{folder} holds files but no folders; put the images of each class into a folder of its own")
+        tables = [name for name in entries(folder, folders=False) if name.lower().endswith(TABLES)]
+        hint = f", or give {folder / tables[0]} if it names their classes" if tables else ""
+        raise DataError(
+            f"{folder} holds files but no folders; put the images of each class into a folder of its own{hint}"
+        )
     if len(loose) <= SHOWN_LOOSE:
-        walk.findings += [Finding(str(folder / name), "in no class folder; not used") for name in loose]
+        walk.findings += [Finding(str(folder / name), "not in a class folder; not used") for name in loose]
     else:
-        walk.findings.append(Finding(str(folder), f"{len(loose):,} images in no class folder; not used"))
+        walk.findings.append(Finding(str(folder), f"{len(loose):,} images not in a class folder; not used"))
     return [name for name in names if not _leads_back(folder / name, walk)]
 
 
@@ -166,5 +191,5 @@ def _leads_back(folder: Path, walk: Walk) -> bool:
     """Whether a class folder is a link to a folder that it lies in: then it would hold all images, over and over."""
     if not folder.is_symlink() or folder.resolve() not in folder.parent.resolve().joinpath("x").parents:
         return False
-    walk.findings.append(Finding(str(folder), "a link to a folder above it; not followed"))
+    walk.findings.append(Finding(str(folder), "a link to a folder that it lies in; not followed"))
     return True

@@ -77,7 +77,7 @@ def write_array(path: Path, array: NDArray[np.uint8]) -> None:
 
 
 def _find(path: Path, part: str, what: str, dimensions: int) -> Path | None:
-    """The file of a part. Both `-idx3-` and `.idx3-` are about."""
+    """The file of a part. Both `-idx3-` and `.idx3-` are in use."""
     prefix = str(path / part) if path.is_dir() else f"{path}{part}"
     names = (f"{prefix}-{what}{dot}idx{dimensions}-ubyte{end}" for dot in "-." for end in ("", ".gz"))
     return next((Path(name) for name in names if Path(name).is_file()), None)

@@ -31,7 +31,7 @@ FORMAT = 1
 IMAGES = "images"
 INDEX = "index.npz"
 PROGRESS_ROWS = 1000
-"""Rows after which progress is told."""
+"""Rows after which progress is reported."""
 
 NO_LABEL = -1
 """The label of a row without one."""
@@ -63,8 +63,8 @@ def copy_images(
 ) -> Copy:
     """Copies the rows of all files of the data set `root`, or takes the copy that is there.
 
-    A process waits for another that copies the same. `progress` is told how many of `total` rows have been copied.
-    Raises DataError if the cache cannot be written or has not the room; what had been written is then deleted.
+    A process waits for another that copies the same. `progress` gets the rows copied so far and `total`.
+    Raises DataError if the cache cannot be written or has no room; what was written is then deleted.
     """
     from filelock import FileLock
 
@@ -82,7 +82,7 @@ def copy_images(
                 copy = _read(folder)
     except OSError as error:
         raise DataError(
-            f"{folder.parent} cannot be written: {error.strerror}; the images of {root} are copied there once"
+            f"{folder.parent} cannot be written: {error.strerror}; the images of {root} have to be copied there once"
         ) from None
     if copy is None:
         raise DataError(f"{folder} changed while it was written")

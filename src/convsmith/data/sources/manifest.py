@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from convsmith.data.images import FileImages, packed
 from convsmith.data.sources.csv_text import Table, read_table
 from convsmith.data.sources.listing import Listing, rows_by_split
 from convsmith.data.sources.naming.class_names import name_classes
+from convsmith.data.sources.walk import entries
 from convsmith.errors import DataError
 
 PATH_COLUMNS = ("path", "image")
@@ -30,6 +32,8 @@ YES, NO = frozenset(("1", "1.0", "true", "yes")), frozenset(("0", "0.0", "false"
 WHOLE = re.compile(r"\d+\.0+")
 """A number of a class, as programs write it that hold all numbers as floats."""
 
+TRIED_PATHS, TRIED_FOLDERS = 20, 50
+
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 Columns = dict[str, list[str]]
@@ -45,9 +49,9 @@ def read_manifest(path: Path) -> Listing:
     """Reads a table with the columns `path` (or `image`), `class` (or `label`) and, if there, `split`.
 
     Other usual names of these columns are taken too, in capitals or not. Instead of a column of classes there may be
-    one for each class, of 0 and 1. Paths are relative to the table's folder, with slashes or backslashes; the files are
-    not opened. The order of the rows does not matter. Raises DataError naming the table, and the row or the column that
-    is missing.
+    one for each class, of 0 and 1. Paths, with slashes or backslashes, are relative to the table's folder, or where
+    none is there, to the working folder, the one above or one in it. The files are not opened. The order of the rows
+    does not matter. Raises DataError naming the table, and the row or the column that is missing.
     """
     columns = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
     findings: list[Finding] = []
@@ -57,9 +61,27 @@ def read_manifest(path: Path) -> Listing:
             raise DataError(f"{path} names {row.file} twice; an image belongs to one class and one split")
     splits = [row.split for row in rows]
     named = name_classes([row.label for row in rows], str(path), splits)
-    images = FileImages(path.parent, packed(row.file for row in rows))
+    root = _root(path.parent, [row.file for row in rows])
+    notes = named.notes
+    if root != path.parent:
+        notes = (*notes, Finding(str(path), f"its paths lead from {root.resolve()}"))
+    images = FileImages(root, packed(row.file for row in rows))
     by_split = rows_by_split(splits, str(path))
-    return Listing(path.stem, named.classes, images, named.labels, by_split, path, tuple(findings), named.notes)
+    return Listing(path.stem, named.classes, images, named.labels, by_split, path, tuple(findings), notes)
+
+
+def _root(folder: Path, files: Sequence[str]) -> Path:
+    """Where paths lead from: the table's folder, or if none of the first is there, one around or in it."""
+
+    def leads(root: Path) -> bool:
+        with suppress(OSError, ValueError):
+            return any((root / file).is_file() for file in files[:TRIED_PATHS])
+        return False
+
+    if leads(folder):
+        return folder
+    inner = [folder / name for name in entries(folder, folders=True)[:TRIED_FOLDERS]]
+    return next(filter(leads, (Path(), folder.parent, *inner)), folder)
 
 
 def _rows(path: Path, columns: Columns, findings: list[Finding]) -> list[_Row]:
@@ -83,7 +105,7 @@ def _rows(path: Path, columns: Columns, findings: list[Finding]) -> list[_Row]:
                 f"{path}: row {number} has an empty cell; each needs a path, a class and, if given, a split"
             )
         if "\0" in file:
-            raise DataError(f"{path}: row {number} has a path with a zero byte, which no file has")
+            raise DataError(f"{path}: row {number} has a path with a zero byte")
         if ADDRESS.match(file):
             raise DataError(f"{path}: row {number} has the address {file}; download the images and give their paths")
         rows.append(_Row(_local(path.parent, file), label, part))

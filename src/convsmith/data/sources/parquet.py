@@ -73,10 +73,10 @@ def image_set_files(folder: Path) -> list[Path]:
 def read_image_set(root: Path, files: Sequence[Path], progress: Progress = lambda done, total: None) -> Listing:
     """Lists the images in Parquet files, by file and row. `root` is the data set's folder, or its only file.
 
-    The split is told by a file's name or folder; where none tells it, all is train. Class names are the schema's, in
-    its order, or else the labels. Rows without an image or a label are left out and told (the hub writes -1 for no
-    label), and so are files of other splits, and splits without labels. `progress` is told how many rows of how many
-    have been copied.
+    The split is in a file's name or folder; where no name has one, all is train. Class names are the schema's, in
+    its order, or else the labels. Rows without an image or a label are left out and reported (the hub writes -1 for no
+    label), and so are files of other splits, and splits without labels. `progress` gets the rows copied so far and all
+    rows.
 
     Raises DataError naming the file that is damaged or does not fit the first, or the cache that cannot be written.
     """
@@ -96,7 +96,7 @@ def read_image_set(root: Path, files: Sequence[Path], progress: Progress = lambd
 
 
 def _opened(path: Path) -> parquet.ParquetFile:
-    # Here, for only Parquet needs it, and it takes 50 ms.
+    # Here, because only Parquet needs it, and it takes 50 ms.
     from pyarrow import parquet
 
     try:
@@ -115,7 +115,7 @@ def _splits(root: Path, files: Sequence[Path], findings: list[Finding]) -> dict[
     if not any(told.values()):
         return dict.fromkeys(files, "train")
     for file in [file for file, split in told.items() if split is None]:
-        findings.append(Finding(str(file), f"of no split that is known ({', '.join(SPLITS)}); not used"))
+        findings.append(Finding(str(file), f"its name does not say its split ({', '.join(SPLITS)}); not used"))
     return {file: split for file, split in told.items() if split is not None}
 
 
@@ -133,7 +133,7 @@ def _columns(files: Sequence[Path]) -> tuple[Columns, int]:
         with _opened(path) as file:
             columns, total = columns_of(file.schema_arrow, path), total + file.metadata.num_rows
         if first is not None and columns != first:
-            raise DataError(f"{path} has other columns or classes than {files[0]}")
+            raise DataError(f"{path} does not have the columns and classes of {files[0]}")
         first = columns
     assert first is not None
     return first, total
@@ -153,7 +153,7 @@ def _rows(path: Path, columns: Columns, root: Path) -> Iterator[Row]:
             for image, label in zip(images, labels, strict=True):
                 if isinstance(label, str) and len(label) > MAX_LABEL_LENGTH:
                     raise DataError(
-                        f"{path}: column {columns.label} has a text of {len(label):,} characters; no class is"
+                        f"{path}: column {columns.label} has a text of {len(label):,} characters, too long for a class"
                     )
                 yield Row(_bytes(image, (path.parent, root)), _label(label))
 
@@ -207,7 +207,7 @@ def _classes(
         classes = tuple(columns.classes[label] for label in used)
         place = {str(label): index for index, label in enumerate(used)}
         if unused := [name for name in columns.classes if name not in classes]:
-            findings.append(Finding(str(root), f"no image of the classes {', '.join(unused)}; they are not used"))
+            findings.append(Finding(str(root), f"the classes {', '.join(unused)} have no images; not used"))
     by_code = np.array([place.get(name, NO_LABEL) for name in copy.labels], np.int64)
     return classes, by_code[copy.label[kept]]
 

@@ -73,13 +73,14 @@ def is_shards(folder: Path) -> bool:
     return bool(_tars(folder)) and all(map(split_of, entries(folder, folders=True)))
 
 
-def read_shards(folder: Path) -> Listing:
-    """Lists the images in a folder's shards, by shard and place.
+def read_shards(source: Path) -> Listing:
+    """Lists the images in a folder's shards, or in one shard, by shard and place.
 
     The split is the index's, else the one in a shard's name or its folder's (`pets-train-000.tar`), else "train".
     Raises DataError naming the shard that is missing, damaged or not of the index's size.
     """
-    classes, files = _index_or_names(folder)
+    folder = source if source.is_dir() else source.parent
+    classes, files = _index_or_names(folder) if source.is_dir() else (None, [(source, "train")])
     samples: list[_Sample] = []
     places: list[int] = []
     splits: list[str] = []
@@ -90,7 +91,7 @@ def read_shards(folder: Path) -> Listing:
         places += [number] * len(found)
         splits += [split] * len(found)
     if not samples:
-        raise DataError(f"{folder} holds no samples; expected members like 000.jpg and 000.{LABEL} in its tar files")
+        raise DataError(f"{source} holds no samples; expected members like 000.jpg and 000.{LABEL} in its tar files")
     names = [_class_name(sample, classes, files[place][0]) for sample, place in zip(samples, places, strict=True)]
     found_classes, labels, notes = name_classes(names, str(folder), splits)
     if classes is not None:  # the index's order, also where a class has no image
@@ -108,7 +109,7 @@ def read_shards(folder: Path) -> Listing:
     )
     rows = rows_by_split(splits, str(folder))
     return Listing(
-        folder.resolve().name, classes or found_classes, images, labels, rows, folder, tuple(findings), notes
+        source.resolve().name, classes or found_classes, images, labels, rows, folder, tuple(findings), notes
     )
 
 
@@ -141,12 +142,12 @@ def verify_shards(folder: Path, progress: Callable[[str], None] = lambda file: N
     """
     _, shards = _read_index(folder)
     if shards is None:
-        raise DataError(f"{folder} has no {INDEX}, and so no checksums")
+        raise DataError(f"{folder} has no {INDEX} with checksums")
     for shard in shards:
         progress(shard.file)
         with _sound(folder, shard).open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != shard.sha256:
-                raise DataError(f"{folder / shard.file} is damaged: its SHA-256 is not the index's")
+                raise DataError(f"{folder / shard.file} is damaged: its SHA-256 is not that of {INDEX}")
     return len(shards)
 
 
@@ -252,7 +253,7 @@ def _check_usable(listing: Listing) -> None:
     if reasons:
         named = [f"{listing.images.name(row)}: {reason}" for row, reason in sorted(reasons.items())]
         more = f"; and {len(named) - SHOWN:,} more" if len(named) > SHOWN else ""
-        files = "1 file is no usable image" if len(named) == 1 else f"{len(named):,} files are no usable images"
+        files = "1 file is not a usable image" if len(named) == 1 else f"{len(named):,} files are not usable images"
         raise DataError(f"{listing.name}: {files}: {'; '.join(named[:SHOWN])}{more}")
 
 

@@ -21,7 +21,7 @@ FOREIGN_SUFFIXES = frozenset(
         *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"),
     )
 )
-"""Images in formats that are not read. They are found, so that each is told."""
+"""Images in formats that are not read. They are listed, so that each is reported."""
 
 SHOWN_KINDS = 5
 
@@ -77,7 +77,7 @@ class Walk:
         kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in common[:SHOWN_KINDS])
         more = ", ..." if len(common) > SHOWN_KINDS else ""
         total = self.passed_over.total()
-        files = "1 file is no image and was" if total == 1 else f"{total:,} files are no images and were"
+        files = "1 file is not an image and was" if total == 1 else f"{total:,} files are not images and were"
         return (*self.notes, Finding(str(root), f"{files} passed over ({kinds}{more})"))
 
 

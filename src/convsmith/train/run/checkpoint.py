@@ -46,6 +46,15 @@ class CheckpointFolder:
         """The newest first."""
         return sorted(self.folder.glob("step-*.safetensors"), reverse=True)
 
+    def holds_training(self) -> bool:
+        """Whether a checkpoint is there that has training behind it: not that of the start alone."""
+        return any(path.name != f"step-{0:012d}.safetensors" for path in self.files())
+
+    def clear(self) -> None:
+        """Removes every checkpoint."""
+        for path in self.files():
+            path.unlink(missing_ok=True)
+
     def write(self, checkpoint: Checkpoint, steps: int) -> Path | str:
         """Writes, makes sure that it is on the disk, and then drops all but the `KEPT` newest.
 
@@ -103,6 +112,11 @@ class RemoteCheckpointFolder(CheckpointFolder):
         """The newest first."""
         self._system.invalidate_cache()
         return sorted((Path(name) for name in self._system.glob(f"{self.folder}/step-*.safetensors")), reverse=True)
+
+    def clear(self) -> None:
+        """Removes every checkpoint."""
+        for path in self.files():
+            self._system.rm_file(str(path))
 
     def write(self, checkpoint: Checkpoint, steps: int) -> str:
         """As locally. What was there before stays until the new one has arrived whole."""

@@ -77,7 +77,8 @@ CASES: dict[str, tuple[str, int, dict[str, tuple[int, ...]]]] = {
         " h = Where (n, x, z)", 17, {},
     ),
     "a comparison with a number": (
-        "c = Constant <value_float=0.1> () m = GreaterOrEqual (c, x) f0 = Cast <to=1> (m) h = Mul (f0, x)", 17, {},
+        "c = Constant <value_float=0.1> () m = GreaterOrEqual (c, x) b = Cast <to=9> (m)"
+        " f0 = Cast <to=1> (b) h = Mul (f0, x)", 17, {},
     ),
     "a choice by comparison": ("t = Tanh (x) m = Greater (x, t) h = Where (m, x, t)", 17, {}),
     "softmax within": ("h = Softmax <axis=1> (x)", 17, {}),
@@ -339,6 +340,17 @@ def test_names_are_found_in_weights_or_nodes(style: str, tmp_path: Path) -> None
     whole.graph.node[0].name = node
     path.write_bytes(whole.SerializeToString())
     assert read_onnx(path).network.nodes[0].name == expected
+
+
+def test_the_scopes_that_all_names_begin_with_are_left_out(tmp_path: Path) -> None:
+    path = save(tmp_path, body("c = Conv (x, k) h = Relu (c)"), k=numbers(5, 3, 3, 3), w=numbers(4, 5))
+    whole = onnx.load(path)
+    for node, name in zip(
+        whole.graph.node, ("stem/conv1/Conv2D", "stem/relu/Relu", "gap/Mean", "flat/Reshape", "fc/MatMul"), strict=True
+    ):
+        node.name = f"StatefulPartitionedCall/model/{name}"
+    path.write_bytes(whole.SerializeToString())
+    assert [node.name for node in read_onnx(path).network] == ["stem.conv1", "stem.relu", "gap", "flat", "fc"]
 
 
 def test_a_read_network_can_be_costed_and_written_again(tmp_path: Path) -> None:

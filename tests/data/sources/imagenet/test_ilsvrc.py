@@ -290,8 +290,8 @@ def test_a_damaged_archive_is_named(damage, complaint: str, tmp_path: Path) -> N
     [
         ("meta.mat", b"no matlab", "meta.mat cannot be read as the kit's synsets"),
         ("meta.mat", b"", "meta.mat cannot be read as the kit's synsets"),
-        ("ILSVRC2012_validation_ground_truth.txt", b"1\n2\nx\n", "line 3 is 'x', which is no class of meta.mat"),
-        ("ILSVRC2012_validation_ground_truth.txt", b"1\n4\n", "line 2 is '4', which is no class of meta.mat"),
+        ("ILSVRC2012_validation_ground_truth.txt", b"1\n2\nx\n", "line 3 is 'x', which is not a class in meta.mat"),
+        ("ILSVRC2012_validation_ground_truth.txt", b"1\n4\n", "line 2 is '4', which is not a class in meta.mat"),
         ("ILSVRC2012_validation_ground_truth.txt", b"1" * 9_000_000, "is longer than 8,388,608 bytes"),
     ],
 )

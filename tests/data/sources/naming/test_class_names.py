@@ -38,13 +38,15 @@ def test_names_that_differ_in_capitals_are_one_class_where_no_split_has_both() -
     named = name_classes(names, "set", splits)
     assert named.labels.tolist() == [0, 0, 1, 0, 1]
     assert named.classes[0] == "Cat"
-    assert named.notes[0].reason == "'Cat', 'cat' are one class, 'Cat': each split writes it in one way"
+    assert named.notes[0].reason == "'Cat', 'cat' are one class, 'Cat': each split has only one spelling"
 
 
 def test_names_that_differ_in_capitals_within_a_split_stay_apart_and_it_is_said() -> None:
     named = name_classes(["a", "A", "b"], "set", ["train"] * 3)
     assert named.classes == ("A", "a", "b")
-    assert [note.reason for note in named.notes] == ["the classes 'A', 'a' differ in capitals only, and stay apart"]
+    assert [note.reason for note in named.notes] == [
+        "the classes 'A', 'a' differ only in capitals; they are kept apart"
+    ]
 
 
 def test_numbers_are_in_their_order() -> None:

@@ -1,13 +1,14 @@
-"""A user's module as a graph of torch operations with concrete sizes, by `torch.export`, or by `torch.fx` where that fails."""
+"""A user's module as a graph of torch operations of concrete sizes, by `torch.export`, or `torch.fx` if that fails."""
 
 from __future__ import annotations
 
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
@@ -22,36 +23,17 @@ BATCH = 7
 """Images in the example: a number that no axis of a network has by chance, so that a reshape tells images from them."""
 
 VIEWS = frozenset(
-    [
-        "alias",
-        "chunk",
-        "detach",
-        "diagonal",
-        "expand",
-        "flatten",
-        "movedim",
-        "narrow",
-        "permute",
-        "select",
-        "slice",
-        "split",
-        "squeeze",
-        "swapaxes",
-        "t",
-        "transpose",
-        "unbind",
-        "unflatten",
-        "unsqueeze",
-        "view",
-        "view_as",
-    ]
-)
+    (
+        "alias", "chunk", "detach", "diagonal", "expand", "flatten", "movedim", "narrow", "permute", "select", "slice",
+        "split", "squeeze", "swapaxes", "t", "transpose", "unbind", "unflatten", "unsqueeze", "view", "view_as",
+    )
+)  # fmt: skip
 """Operations whose result is the same memory, so that writing into it changes what it is a view of."""
 
 
 @dataclass(frozen=True)
 class Constant:
-    """A parameter, a buffer or a tensor that the code made, under its name in the module."""
+    """A parameter or a buffer under its name in the module, or a tensor that the code made, without a name."""
 
     tensor: Tensor
     name: str
@@ -76,14 +58,14 @@ def capture(module: nn.Module, example: Tensor) -> Capture:
     """
     program = _exported(module, example)
     if _writes_into_views(program.graph):
-        with _quiet(), torch.no_grad():
+        with quiet(), torch.no_grad():
             program = program.run_decompositions({})
     keras.relabel(program.graph)
     return _capture(program, module)
 
 
 def _exported(module: nn.Module, example: Tensor) -> ExportedProgram:
-    with _quiet(), torch.no_grad(), training.visible(module), keras.scoped(module):
+    with quiet(), torch.no_grad(), training.visible(module), keras.scoped(module):
         try:
             return _export(module, example)
         except Exception as error:
@@ -115,7 +97,7 @@ def _refusal(module: nn.Module, error: Exception) -> ReadError:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Export warns, and where it fails logs and prints whole graphs; the error says it in one line."""
     logger = logging.getLogger("torch")
     before = logger.level
@@ -129,7 +111,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _writes_into_views(graph: fx.Graph) -> bool:
-    """Whether a value is overwritten that another is a view of. Others are rebound in the graph, as if computed anew."""
+    """Whether a value is overwritten that another is a view of. All others are as if computed anew."""
     roots: dict[fx.Node, fx.Node] = {}
     viewed: set[fx.Node] = set()
     for node in graph.nodes:
@@ -150,6 +132,23 @@ def _writes_into_views(graph: fx.Graph) -> bool:
 def is_mutation(node: fx.Node) -> bool:
     schema = getattr(node.target, "_schema", None)
     return bool(schema and schema.is_mutable)
+
+
+def target_of(node: fx.Node) -> Callable[..., Any]:
+    """The operation that a node calls."""
+    target: Any = node.target
+    return cast("Callable[..., Any]", target)
+
+
+def mapped(value: Any, change: Callable[[Any], Any], kind: type = fx.Node) -> Any:
+    """Nested lists, tuples and dictionaries with every leaf of this kind changed."""
+    if isinstance(value, kind):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {key: mapped(item, change, kind) for key, item in value.items()}
+    if isinstance(value, list):
+        return [mapped(item, change, kind) for item in value]
+    return tuple(mapped(item, change, kind) for item in value) if isinstance(value, tuple) else value
 
 
 def packet_of(node: fx.Node) -> str:
@@ -174,7 +173,8 @@ def _capture(program: ExportedProgram, module: nn.Module) -> Capture:
             images.append(node)
         elif spec.target in tensors:
             tensor = tensors[spec.target]
-            name = names.get(tensor.data_ptr(), spec.target) if spec.kind == InputKind.CONSTANT_TENSOR else spec.target
+            made = spec.kind == InputKind.CONSTANT_TENSOR
+            name = names.get(tensor.data_ptr(), "") if made else spec.target
             constants[node] = Constant(tensor, name, spec.kind == InputKind.PARAMETER or tensor.data_ptr() in trained)
     named = {node.name: node for node in program.graph.nodes}
     results = tuple(named[name] for name in program.graph_signature.user_outputs if isinstance(name, str))

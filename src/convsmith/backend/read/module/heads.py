@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from convsmith.backend.read.module import outputs
+from convsmith.backend.read.module.capture import quiet
 from convsmith.backend.read.module.keras import is_keras
 from convsmith.backend.read.module.outputs import Output
 
@@ -44,7 +45,7 @@ def heads_of(module: nn.Module, images: Tensor, answer: Tensor) -> Heads | None:
         return None
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
     try:
-        with training_outputs(module), torch.no_grad(), torch.random.fork_rng(devices=[]):
+        with training_outputs(module), torch.no_grad(), quiet(), torch.random.fork_rng(devices=[]):
             found = outputs.outputs_of(module(images.clone()))
     except Exception:
         return None  # training has its own demands, on the size of the batch for one
@@ -62,7 +63,7 @@ def _has_more(module: nn.Module, images: Tensor) -> bool:
     """Whether training has more outputs, found without computing anything."""
     try:
         state = {name: tensor.to("meta") for name, tensor in module.state_dict(keep_vars=True).items()}
-        with training_outputs(module), torch.no_grad():
+        with training_outputs(module), torch.no_grad(), quiet():
             found = outputs.outputs_of(functional_call(module, state, (images.to("meta"),)))
     except Exception:
         return False

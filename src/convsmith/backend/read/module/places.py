@@ -11,10 +11,12 @@ import torch
 from torch import fx
 
 FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
-LIBRARIES = tuple(
-    {str(Path(torch.__file__).parent), sysconfig.get_path("purelib"), sysconfig.get_path("stdlib"), "<frozen"}
-)
-OWN = str(Path(__file__).parents[3])
+PACKAGES = sysconfig.get_path("purelib")
+MACHINERY = (
+    str(Path(torch.__file__).parent), str(Path(PACKAGES, "keras")), sysconfig.get_path("stdlib") + "/",
+    str(Path(__file__).parents[3]), "<",
+)  # fmt: skip
+"""Where nobody looks for what is wrong with a module: torch, Keras, Python, this package, generated code."""
 
 
 def of_node(node: fx.Node) -> str:
@@ -36,9 +38,14 @@ def path_of(node: fx.Node) -> str:
 
 
 def _innermost(frames: list[tuple[str, int]]) -> str:
-    own = [(file, line) for file, line in frames if not file.startswith(LIBRARIES) and not file.startswith(OWN)]
+    """The last of these lines that is the user's own, or else of a package that they use."""
+    outside = [frame for frame in frames if frame[0].startswith(PACKAGES) or not frame[0].startswith(MACHINERY)]
+    outside = [frame for frame in outside if not frame[0].startswith(MACHINERY[:2])]
+    own = [frame for frame in outside if not frame[0].startswith(PACKAGES)] or outside
     if not own:
         return ""
-    file, line = own[-1]
-    path = Path(file)
-    return f"{path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path.name}:{line}"
+    path, line = Path(own[-1][0]), own[-1][1]
+    for root in (Path.cwd(), Path(PACKAGES)):
+        if path.is_relative_to(root):
+            return f"{path.relative_to(root)}:{line}"
+    return f"{path.name}:{line}"

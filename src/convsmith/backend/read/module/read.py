@@ -8,15 +8,15 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
-from convsmith.backend.read.module import outputs, places
 from convsmith.backend.read.axes import Axes
-from convsmith.backend.read.module.capture import BATCH, Capture, capture
 from convsmith.backend.read.draft import Draft, Read, Value
+from convsmith.backend.read.laid import Laid, Layouts, Spot
+from convsmith.backend.read.module import outputs, places
+from convsmith.backend.read.module.capture import BATCH, Capture, capture, quiet
 from convsmith.backend.read.module.heads import heads_of, training_outputs
 from convsmith.backend.read.module.image import channels_last
-from convsmith.backend.read.laid import Laid, Layouts, Spot
 from convsmith.backend.read.module.outputs import Output
 from convsmith.backend.read.module.verify import verify
 from convsmith.backend.read.module.walk import Walk
@@ -49,7 +49,7 @@ def read_module(module: nn.Module, example_shape: Shape, name: str | None = None
         if heads is None:
             captured = capture(still, torch.zeros(BATCH, *example_shape))
         else:
-            found, main = heads
+            found, main = list(heads.found), heads.main
             with training_outputs(still):
                 captured = capture(still, torch.zeros(BATCH, *example_shape))
         return _read(still, captured, found, main, images, heads is not None, name)
@@ -101,9 +101,7 @@ def _evaluated(module: nn.Module) -> Iterator[nn.Module]:
     """The module in evaluation mode, float32, on the CPU: itself if it can be so, left as it was; or a copy."""
     tensors = [*module.parameters(), *module.buffers()]
     plain = all(
-        t.device.type == "cpu"
-        and (t.dtype == torch.float32 or not t.is_floating_point())
-        and not isinstance(t, UninitializedTensorMixin)
+        t.device.type == "cpu" and (t.dtype == torch.float32 or not t.is_floating_point()) and not is_lazy(t)
         for t in tensors
     )
     if not plain:
@@ -123,7 +121,7 @@ def _run(module: nn.Module, example: Tensor) -> list[Output]:
     """What the module returns for the example, in its own code: the first to say what is wrong with it."""
     name, sides = type(module).__name__, text(tuple(example.shape[1:]))
     try:
-        with torch.no_grad():
+        with torch.no_grad(), quiet():
             found = outputs.outputs_of(module(example.clone()))
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__

@@ -63,7 +63,7 @@ def _try(module: nn.Module) -> Noise | None:
     if not all(isinstance(result, Tensor) and result.shape == ones.shape for result in results):
         return None
     y = torch.cat(results)
-    kept = y[y != 0].unique()
+    kept = torch.unique(y[y != 0])
     if len(kept) != 1 or (kept.item() == 1 and bool(y.all())):
         return None
     p = _stated(module, 1 - 1 / kept.item() if kept.item() > 1 else None)

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from convsmith.backend.read.laid import Known, Laid, Layouts, Spot
 from convsmith.backend.read.module import places, rules
 from convsmith.backend.read.module.call import RULES, Call, Layer, Symbol
-from convsmith.backend.read.module.capture import Capture, is_mutation, packet_of
+from convsmith.backend.read.module.capture import Capture, is_mutation, mapped, packet_of, target_of
 from convsmith.backend.read.module.groups import Group, group_at
 from convsmith.backend.read.module.keras import layers_of
-from convsmith.backend.read.laid import Known, Laid, Layouts, Spot
 from convsmith.errors import ReadError
 
 __all__ = ["Walk", "rules"]
@@ -23,27 +23,13 @@ __all__ = ["Walk", "rules"]
 LAYER_HOMES = ("torch.nn.modules.", "torch.ao.nn.", "convsmith.backend.", "keras.src.layers.")
 """Where classes are defined that are one layer each, and not code that uses layers."""
 SAME = frozenset(
-    ["alias", "clone", "contiguous", "detach", "lift_fresh", "lift_fresh_copy", "to", "_to_copy", "type_as"]
+    ("alias", "clone", "contiguous", "detach", "lift_fresh", "lift_fresh_copy", "to", "_to_copy", "type_as")
 )
 """Operations that give the same tensor again, as far as weights go."""
-MOVES = SAME | frozenset(
-    [
-        "expand",
-        "expand_as",
-        "flatten",
-        "movedim",
-        "permute",
-        "reshape",
-        "squeeze",
-        "t",
-        "transpose",
-        "unflatten",
-        "unsqueeze",
-        "view",
-        "view_as",
-        "_unsafe_view",
-    ]
-)
+MOVES = SAME | {
+    "expand", "expand_as", "flatten", "movedim", "permute", "reshape", "squeeze", "t", "transpose", "unflatten",
+    "unsqueeze", "view", "view_as", "_unsafe_view",
+}  # fmt: skip
 """Operations after which a parameter is still that parameter, seen otherwise."""
 NO_RESULT = ("_assert_tensor_metadata", "_assert_async", "sym_constrain_range", "sym_constrain_range_for_size")
 
@@ -62,7 +48,8 @@ class Walk:
         """The outputs, for the image as the code sees it. Raises ReadError at the first operation without a rule."""
         for node, constant in self.captured.constants.items():
             tensor = constant.tensor.detach()
-            self.symbols[node] = Known(tensor, frozenset([constant.name]), constant.name, constant.trainable)
+            sources = frozenset([constant.name] if constant.name else [])
+            self.symbols[node] = Known(tensor, sources, constant.name or None, constant.trainable)
         self.symbols[self.captured.image] = image
         self._follow([node for node in self.captured.graph.nodes if node.op == "call_function"])
         return [self.symbols[node] for node in self.captured.results]
@@ -100,8 +87,8 @@ class Walk:
         packet = packet_of(node)
         if packet in NO_RESULT:
             return
-        arguments = fx.node.map_arg(tuple(node.args), self._symbol)
-        named = fx.node.map_arg(dict(node.kwargs), self._symbol)
+        arguments = mapped(node.args, self._symbol)
+        named = mapped(node.kwargs, self._symbol)
         if node.target is operator.getitem:
             self.symbols[node] = arguments[0][arguments[1]]
         elif not any(isinstance(symbol, Laid) for symbol in _flat((arguments, named))):
@@ -133,7 +120,7 @@ class Walk:
             step.meta["stack_trace"] = node.meta.get("stack_trace")
             step.meta["nn_module_stack"] = node.meta.get("nn_module_stack")
         self._follow([n for n in graph.nodes if n.op == "call_function"])
-        return fx.node.map_arg(graph.output_node().args[0], self._symbol)
+        return mapped(graph.output_node().args[0], self._symbol)
 
     def _compute(self, node: fx.Node, arguments: tuple[Symbol, ...], named: Mapping[str, Symbol]) -> Symbol:
         """What the operation gives on known tensors. The same computation of the same parameters gives one tensor."""
@@ -147,20 +134,18 @@ class Walk:
         key = (node.target, _key(arguments), _key(named))
         if key in self._computed:
             return self._computed[key]
-        tensors = fx.node.map_aggregate((arguments, dict(named)), _tensor)
+        given = mapped((arguments, named), _tensor, Known)
         if is_mutation(node):
-            tensors = fx.node.map_aggregate(tensors, lambda t: t.clone() if isinstance(t, Tensor) else t)
+            given = mapped(given, Tensor.clone, Tensor)
         with torch.no_grad():
-            result = node.target(*tensors[0], **tensors[1])
+            result = target_of(node)(*given[0], **given[1])
         sources = frozenset().union(*(known.sources for known in knowns))
         moved = packet_of(node) in MOVES and isinstance(result, Tensor) and bool(knowns)
         name = knowns[0].name if moved else None
         trainable = name is not None and knowns[0].trainable
         if name and packet_of(node) in SAME:
             result = knowns[0].tensor  # still the very same parameter
-        symbol: Symbol = fx.node.map_aggregate(
-            result, lambda item: Known(item, sources, name, trainable) if isinstance(item, Tensor) else item
-        )
+        symbol = mapped(result, lambda tensor: Known(tensor, sources, name, trainable), Tensor)
         self._computed[key] = symbol
         return symbol
 
@@ -210,15 +195,13 @@ def _key(symbols: Any) -> Any:
     return ("tensor", id(symbols.tensor)) if isinstance(symbols, Known) else (type(symbols), symbols)
 
 
-def _tensor(symbol: Symbol) -> Any:
-    return symbol.tensor if isinstance(symbol, Known) else symbol
+def _tensor(known: Known) -> Tensor:
+    return known.tensor
 
 
 def _nodes(node: fx.Node) -> list[fx.Node]:
     """Nodes among the arguments, in the order in which `_decomposed` hands them over."""
-    found: list[fx.Node] = []
-    fx.node.map_arg((node.args, node.kwargs), lambda n: found.append(n) or n)
-    return found
+    return [leaf for leaf in _flat((node.args, node.kwargs)) if isinstance(leaf, fx.Node)]
 
 
 def _decomposed(node: fx.Node) -> fx.Graph | None:
@@ -231,18 +214,19 @@ def _decomposed(node: fx.Node) -> fx.Graph | None:
 
     def run(*values: Any) -> Any:
         left = iter(values)
-        arguments, named = fx.node.map_arg((tuple(node.args), dict(node.kwargs)), lambda _: next(left))
-        return node.target(*arguments, **named)
+        arguments, named = mapped((node.args, node.kwargs), lambda _: next(left))
+        return target_of(node)(*arguments, **named)
 
     values = [source.meta["val"] for source in sources]
     mode = next((value.fake_mode for value in values if hasattr(value, "fake_mode")), None)
     table = core_aten_decompositions()
     try:
         with torch.no_grad(), mode or torch.no_grad():
-            graph = make_fx(run, decomposition_table={key: table[key] for key in table if key == node.target})(*values)
+            traced = make_fx(run, decomposition_table={key: table[key] for key in table if key == node.target})(*values)
     except Exception:
         return None
-    steps = [n for n in graph.graph.nodes if n.op == "call_function"]
-    if any(n.op == "get_attr" for n in graph.graph.nodes) or any(n.target == node.target for n in steps):
+    graph: fx.Graph = traced.graph
+    steps = [n for n in graph.nodes if n.op == "call_function"]
+    if any(n.op == "get_attr" for n in graph.nodes) or any(n.target == node.target for n in steps):
         return None
-    return graph.graph
+    return graph

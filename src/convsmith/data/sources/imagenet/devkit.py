@@ -3,7 +3,7 @@
 The kit's `data/ILSVRC2012_validation_ground_truth.txt` has a line for each image, in the order of their numbers: its
 class as an ILSVRC2012_ID. Which synset (WordNet id) that is, says `data/meta.mat`. These ids are not in the order of
 the WordNet ids, by which classifiers count. Both files are read out of `ILSVRC2012_devkit_t12.tar.gz`, in memory, where
-it has not been unpacked. All files are untrusted: they are read up to a size that the published ones are far below.
+it has not been unpacked. All files are untrusted: they are read up to a size far above that of the published ones.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def validation_labels(folders: Sequence[Path]) -> dict[int, str] | None:
 def leaf_synsets(content: bytes, where: Path) -> dict[int, str]:
     """The WordNet id of each class by its ILSVRC2012_ID, from the bytes of `meta.mat`: of the synsets without children,
     for the others are the hierarchy above the classes. Raises DataError naming `where`."""
-    from scipy.io import loadmat  # type: ignore[import-untyped]  # here, for it takes 100 ms
+    from scipy.io import loadmat  # type: ignore[import-untyped]  # here, because it takes 100 ms
 
     try:
         # MATLAB has no vectors: the structs are a row or a column, and each of their fields a 1x1 array.
@@ -68,7 +68,7 @@ def leaf_synsets(content: bytes, where: Path) -> dict[int, str]:
         raise DataError(f"{where} cannot be read as the kit's synsets: {_words(error)}") from None
     wrong = next((name for name in leaves.values() if not WORDNET_ID.fullmatch(name)), None)
     if wrong is not None or len(set(leaves.values())) < len(leaves):
-        raise DataError(f"{where}: its WordNet ids are not one for each class" + (f": {wrong!r}" if wrong else ""))
+        raise DataError(f"{where}: it does not give each class one WordNet id" + (f": {wrong!r}" if wrong else ""))
     return leaves
 
 
@@ -79,7 +79,7 @@ def _labels(where: Path, ground_truth: bytes, meta: bytes) -> dict[int, str]:
         label = synsets.get(int(line)) if line.isdigit() and len(line) < 10 else None
         if label is None:
             shown = line[:20].decode(errors="replace")
-            raise DataError(f"{where / GROUND_TRUTH}: line {number} is {shown!r}, which is no class of {META}")
+            raise DataError(f"{where / GROUND_TRUTH}: line {number} is {shown!r}, which is not a class in {META}")
         found[number] = label
     return found
 
@@ -91,7 +91,7 @@ def _content(path: Path) -> bytes:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
     if len(content) > MAX_FILE_BYTES:
-        raise DataError(f"{path} is longer than {MAX_FILE_BYTES:,} bytes, which no such file is")
+        raise DataError(f"{path} is longer than {MAX_FILE_BYTES:,} bytes, so it is not a file of labels")
     return content
 
 

@@ -133,7 +133,7 @@ def _by_class(place: Path, root: Path, findings: list[Finding]) -> Labelled:
         if WORDNET_ID.fullmatch(name):
             parts[name] = images
         else:
-            findings.append(Finding(str(place / name), "its name is no WordNet id; not used"))
+            findings.append(Finding(str(place / name), "its name is not a WordNet id; not used"))
     ordered = sorted(parts)
     if not ordered:
         raise DataError(f"{place} holds no classes; expected a tar for each, like n01440764.tar")
@@ -162,7 +162,7 @@ def _validation(place: Path, root: Path, labels: dict[int, str], findings: list[
     ids = [labels.get(int(match[1]), "") if match else "" for match in found]
     for row, label in enumerate(ids):
         if not label:
-            why = "the labels have no line for it" if found[row] else "no name of a validation image"
+            why = "the labels have no line for it" if found[row] else "its name is not that of a validation image"
             findings.append(Finding(images.name(row), f"{why}; not used"))
     kept = np.array([row for row, label in enumerate(ids) if label], np.int64)
     return images.take(kept), np.array(ids, np.bytes_)[kept]

@@ -76,10 +76,10 @@ def _spellings(used: Counter[tuple[str, str]], where: str) -> tuple[dict[str, st
                 counts[plain(name)] += count
         shown = ", ".join(repr(name) for name in sorted(alike))
         if any(len(found) > 1 for found in by_split.values()):
-            notes.append(Finding(where, f"the classes {shown} differ in capitals only, and stay apart"))
+            notes.append(Finding(where, f"the classes {shown} differ only in capitals; they are kept apart"))
             continue
         best = counts.most_common(1)[0][0]
-        notes.append(Finding(where, f"{shown} are one class, {best!r}: each split writes it in one way"))
+        notes.append(Finding(where, f"{shown} are one class, {best!r}: each split has only one spelling"))
         spelling |= {name: best for name in names if plain(name) in alike}
     return spelling, notes
 

@@ -10,7 +10,7 @@ TOOLS = frozenset(
     (
         *("thumbs.db", "ehthumbs.db", "desktop.ini", "picasa.ini", "zbthumbnail.info", "icon\r"),
         *("__macosx", "@eadir", "@tmp", "#recycle", "$recycle.bin", "system volume information", "lost+found"),
-        *("__pycache__", "node_modules", "cvs"),
+        *("network trash folder", "temporary items", "__pycache__", "node_modules", "cvs", "_darcs"),
     )
 )
 """Of file managers, storage servers, interpreters and version control. So are all names that begin with a dot."""
@@ -29,7 +29,7 @@ OWN_FILES = frozenset(("model.safetensors", "model.onnx", "log.jsonl", "summary.
 
 def is_leftover(name: str) -> bool:
     """Whether a name is hidden or a tool's."""
-    return name.startswith(".") or name.lower() in TOOLS or name.endswith("~")
+    return name.startswith(".") or name.lower() in TOOLS or name.lower().startswith("thumbs.db") or name.endswith("~")
 
 
 def not_data(folder: Path) -> str | None:

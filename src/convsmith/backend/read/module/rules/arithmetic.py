@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import zip_longest
@@ -11,9 +12,9 @@ import torch
 from torch import Tensor
 
 from convsmith.backend.read.axes import BATCH, Axes
-from convsmith.backend.read.module.call import Call, Symbol, rule
 from convsmith.backend.read.draft import Value
 from convsmith.backend.read.laid import Known, Laid
+from convsmith.backend.read.module.call import Call, Symbol, rule
 from convsmith.backend.read.module.rules.pieces import constant, constant_value
 from convsmith.network import ops
 from convsmith.network.ops.pointwise import Function
@@ -47,7 +48,8 @@ JOINTS: dict[Word, type[ops.Op]] = {
 )
 def binary(call: Call) -> Symbol:
     words: dict[str, Word] = {
-        "true_divide": "div", "multiply": "mul", "divide": "div", "subtract": "sub", "fmax": "maximum", "fmin": "minimum",
+        "true_divide": "div", "multiply": "mul", "divide": "div", "subtract": "sub",
+        "fmax": "maximum", "fmin": "minimum",
     }  # fmt: skip
     packet = call.packet.rstrip("_")
     if call.get("rounding_mode"):
@@ -152,8 +154,8 @@ def _of_two(call: Call, word: Word, first: Laid, second: Laid) -> Laid:
 
 def _with_number(call: Call, word: Word, laid: Laid, number: float, *, reverse: bool) -> Laid:
     def scaled(x: Laid, factor: float, shift: float = 0.0) -> Laid:
-        if (factor, shift) == (1, 0):
-            return x
+        if (factor, shift) == (1, 0) and word in ("add", "sub"):
+            return x  # Python's sum() begins with 0
         before = call.draft.op_of(x.value)
         if factor == 1 and isinstance(before, ops.Scale) and not before.shift:
             source = call.draft.inputs_of(x.value)[0]  # x * a + b is one layer
@@ -167,17 +169,20 @@ def _with_number(call: Call, word: Word, laid: Laid, number: float, *, reverse: 
             return scaled(laid, -1.0, number) if reverse else scaled(laid, 1.0, -number)
         case "mul":
             return scaled(laid, number)
-        case "div" if number and not reverse:
-            return scaled(laid, 1 / number)
         case "div":
-            return scaled(_function(call, laid, "reciprocal"), number)
-        case "pow" if not reverse:
+            return scaled(_function(call, laid, "reciprocal"), number) if reverse else scaled(laid, _inverse(number))
+        case "pow" if reverse:
+            return _function(call, scaled(laid, math.log(number) if number > 0 else math.nan), "exp")
+        case "pow":
             return _power(call, laid, number)
         case "maximum":
             return replace(laid, value=call.add(ops.Clip(low=number), laid.value, word="clip"))
         case "minimum":
             return replace(laid, value=call.add(ops.Clip(high=number), laid.value, word="clip"))
-    call.refuse(f"{number:g} to the power of a tensor", "use torch.exp")
+
+
+def _inverse(number: float) -> float:
+    return 1 / number if number else math.inf
 
 
 POWERS: dict[float, tuple[Function, ...]] = {

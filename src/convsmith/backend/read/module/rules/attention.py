@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from convsmith.backend.read.module.call import Call, Symbol, rule
 from convsmith.backend.read.laid import Known, Laid
+from convsmith.backend.read.module.call import Call, Symbol, rule
 from convsmith.backend.read.module.rules.arithmetic import combine
 from convsmith.backend.read.module.rules.layers import product
 from convsmith.backend.read.module.rules.pointwise import soften

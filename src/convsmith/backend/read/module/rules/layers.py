@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from math import prod
 
 from convsmith.backend.read.axes import BATCH, Axes, Piece
-from convsmith.backend.read.module.call import Call, Symbol, pair_of, rule
 from convsmith.backend.read.draft import Value
 from convsmith.backend.read.laid import Known, Laid, resized
+from convsmith.backend.read.module.call import Call, Symbol, pair_of, rule
 from convsmith.backend.read.module.rules.pieces import constant
 from convsmith.network import ops
-from convsmith.network.ops.window import Padding
+
+Sides = tuple[int, int, int, int]
+"""(top, bottom, left, right)."""
 
 
 @rule("conv2d", "conv1d", "convolution", "conv3d")
@@ -23,7 +25,7 @@ def conv(call: Call) -> Symbol:
     if rank not in (1, 2):
         call.refuse(f"a convolution over {rank} axes", "convolutions are over height and width")
     weight, bias = _weight(call, rank), call.known("bias")
-    kernel = tuple(weight.tensor.shape[2:])
+    kernel = pair_of(weight.tensor.shape[2:])
     stride, dilation = _pair(call["stride"], 1, rank), _pair(call["dilation"], 1, rank)
     padding = _padding(call["padding"], kernel, dilation, rank)
     value, padding = _unpadded(call, call.maps(call.laid("input"), rank), padding)
@@ -37,7 +39,7 @@ def transposed(call: Call) -> Symbol:
     if rank not in (1, 2):
         call.refuse(f"a convolution over {rank} axes", "convolutions are over height and width")
     weight, bias = _weight(call, rank), call.known("bias")
-    kernel = tuple(weight.tensor.shape[2:])
+    kernel = pair_of(weight.tensor.shape[2:])
     vertical, horizontal = _pair(call["padding"], 0, rank)
     op = ops.ConvTranspose(
         weight.tensor.shape[1] * call["groups"], kernel, _pair(call["stride"], 1, rank), bias is not None,
@@ -66,7 +68,7 @@ def _pair(value: Sequence[int] | int, default: int, rank: int) -> tuple[int, int
     return pair if rank == 2 else (pair[0], default)
 
 
-def _padding(value: str | Sequence[int] | int, kernel: Sequence[int], dilation: Sequence[int], rank: int) -> Padding:
+def _padding(value: str | Sequence[int] | int, kernel: Sequence[int], dilation: Sequence[int], rank: int) -> Sides:
     """Torch's padding in numbers; its "same" puts the odd zero last."""
     if value == "valid":
         return (0, 0, 0, 0)
@@ -77,13 +79,13 @@ def _padding(value: str | Sequence[int] | int, kernel: Sequence[int], dilation: 
     return (vertical, vertical, horizontal, horizontal)
 
 
-def _unpadded(call: Call, value: Value, padding: Padding) -> tuple[Value, Padding]:
+def _unpadded(call: Call, value: Value, padding: Sides) -> tuple[Value, Sides]:
     """Zeros that a layer of its own puts around the map, as the convolution's padding."""
     op, source = call.draft.op_of(value), call.draft.inputs_of(value)
     if not isinstance(op, ops.Pad) or op.channels != (0, 0) or op.mode != "constant" or op.value or min(op.padding) < 0:
         return value, padding
-    top, bottom, left, right = (int(a) + int(b) for a, b in zip(op.padding, padding, strict=True))
-    return source[0], (top, bottom, left, right)
+    top, bottom, left, right = op.padding
+    return source[0], (top + padding[0], bottom + padding[1], left + padding[2], right + padding[3])
 
 
 @rule("linear")
@@ -167,8 +169,8 @@ def product(call: Call, first: Laid, second: Laid) -> Laid:
     a, b = ((*dims[:1], *(((),) * (rank - len(dims))), *dims[1:]) for dims in (a, b))
     lead = Axes(a[:-2])
     if lead.sizes != Axes(b[:-2]).sizes:  # one is repeated
-        left, right = (call.settle(Laid(x.value, Axes(dims))) for x, dims in ((first, a), (second, b)))
-        return call.layouts.lay(call.add(ops.MatMul(), left, right, word="matmul"))
+        operands = [call.settle(Laid(x.value, Axes(dims))) for x, dims in ((first, a), (second, b))]
+        return call.layouts.lay(call.add(ops.MatMul(), *operands, word="matmul"))
     # The second's leading dims in the pieces of the first's, so that both have one axis for each.
     flat = [piece for dim in lead.dims for piece in dim]
     plain = [piece for piece in flat if piece.axis != BATCH]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 
 from convsmith.backend.read.axes import Axes
-from convsmith.backend.read.module.call import Call, Symbol, rule
 from convsmith.backend.read.laid import Known, Laid
+from convsmith.backend.read.module.call import Call, Symbol, rule
 from convsmith.network import ops
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from convsmith.backend.read.module.call import Call, Symbol, rule
 from convsmith.backend.read.laid import Known, Laid
+from convsmith.backend.read.module.call import Call, Symbol, rule
 from convsmith.network import ops
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 
 from convsmith.backend.read.axes import BATCH, REPEAT, Axes, Piece
-from convsmith.backend.read.module.call import Call, Symbol, owner_of, rule
 from convsmith.backend.read.draft import Value
 from convsmith.backend.read.laid import Known, Laid, resized
+from convsmith.backend.read.module.call import Call, Symbol, owner_of, rule
 from convsmith.network import ops
 
 
@@ -187,9 +187,8 @@ def pad(call: Call) -> Symbol:
     for i in range(len(sides) // 2):
         edges[-1 - i] = (int(sides[2 * i]), int(sides[2 * i + 1]))
     modes = {"reflection_pad2d": "reflect", "replication_pad2d": "replicate", "_pad_circular": "circular"}
-    return _pad(
-        call, laid, edges, modes.get(call.packet, call.get("mode", "constant")), float(call.get("value") or 0.0)
-    )
+    mode: str = modes.get(call.packet) or call.get("mode", "constant")
+    return _pad(call, laid, edges, mode, float(call.get("value") or 0.0))
 
 
 def _pad(call: Call, laid: Laid, edges: Sequence[tuple[int, int]], mode: str, value: float) -> Laid:

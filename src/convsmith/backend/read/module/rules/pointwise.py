@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import get_args
 
-from convsmith.backend.read.module.call import Call, Symbol, rule
 from convsmith.backend.read.laid import Known, Laid
+from convsmith.backend.read.module.call import Call, Symbol, rule
 from convsmith.network import ops
 from convsmith.network.ops.pointwise import Function
 
@@ -99,6 +99,19 @@ def threshold(call: Call) -> Symbol:
     if call["threshold"] != 0 or call["value"] != 0:
         call.refuse("a threshold other than 0", "use nn.ReLU or nn.Hardshrink")
     return _apply(call, ops.Activation("relu"), "relu")
+
+
+@rule("fake_quantize_per_tensor_affine", "fake_quantize_per_tensor_affine_cachemask")
+def quantize(call: Call) -> Symbol:
+    """Rounding to a grid, as quantization-aware training has it."""
+    low, high = int(call["quant_min"]), int(call["quant_max"])
+    bits = (high - low + 1).bit_length() - 1
+    symmetric = low < 0
+    if (low, high) != ((-(1 << bits - 1), (1 << bits - 1) - 1) if symmetric else (0, (1 << bits) - 1)):
+        call.refuse(f"quantization to {low} to {high}", "use all integers of a number of bits")
+    scale, zero = (_number(call, call[name]) for name in ("scale", "zero_point"))
+    result = _apply(call, ops.Quantize(scale or 0.0, int(zero or 0), bits, symmetric), "quantize")
+    return (result, None) if call.packet.endswith("mask") else result
 
 
 @rule("prelu", "_prelu_kernel")

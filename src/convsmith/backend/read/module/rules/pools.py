@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from convsmith.backend.read.module.call import Call, Symbol, pair_of, rule
 from convsmith.backend.read.draft import Value
+from convsmith.backend.read.module.call import Call, Symbol, pair_of, rule
 from convsmith.network import ops
 from convsmith.network.ops.resample import Interpolation
 from convsmith.network.ops.window import Padding

@@ -18,7 +18,7 @@ from convsmith.network.dims import Shape
 @rule("Identity", "Cast", "Dropout")
 def _(node: OnnxNode, reader: Reader) -> Value:
     x = reader.feature(node.input(0))
-    if node.kind == "Cast" and node.integer("to", 0) not in FLOATS:
+    if node.kind == "Cast" and node.integer("to", 0) not in FLOATS and not _is_mask(node, reader):
         raise ReadError("makes whole numbers of a value", advice="a network computes in floating point")
     if node.kind != "Dropout":
         return x
@@ -28,6 +28,15 @@ def _(node: OnnxNode, reader: Reader) -> Value:
     if training is not None and training.any():
         raise ReadError("is a dropout in training", advice="export the model in evaluation mode")
     return replace(reader.emit(node, ops.Dropout(float(f"{p:.7g}")), base(x)), axes=x.axes)
+
+
+def _is_mask(node: OnnxNode, reader: Reader) -> bool:
+    """Whether a node takes the result of a comparison, which is 0 or 1 in every type."""
+    maker = reader.maker(node.input(0))
+    return maker is not None and maker.kind in COMPARISONS
+
+
+COMPARISONS = ("Greater", "Less", "GreaterOrEqual", "LessOrEqual", "Not")
 
 
 @rule("Transpose")

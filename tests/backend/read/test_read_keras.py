@@ -141,7 +141,8 @@ def test_a_model_with_a_call_of_its_own() -> None:
 def test_mobilenet_is_plain_convolutions() -> None:
     found = same(jumbled(mobilenet()), 96)
     assert kinds(found) == {
-        "conv": 52, "batch_norm": 52, "activation": 35, "add": 10, "adaptive_avg_pool": 1, "flatten": 1, "linear": 1, "softmax": 1,
+        "conv": 52, "batch_norm": 52, "activation": 35, "add": 10, "adaptive_avg_pool": 1, "flatten": 1, "linear": 1,
+        "softmax": 1,
     }  # fmt: skip
     ours = convsmith.cost_of(convsmith.create("keras/MobileNetV2", classes=10, input=(3, 96, 96)))
     assert convsmith.cost_of(found.network).macs == ours.macs
