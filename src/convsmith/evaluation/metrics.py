@@ -45,7 +45,7 @@ def wilson(hits: int, count: int) -> Interval:
 
 @dataclass(frozen=True, slots=True)
 class ClassMetrics:
-    """One class. Precision: of the images predicted as it, the share that are; recall: of its images, the share found."""
+    """One class. Precision: of the images predicted as it, how many are; recall: of its images, how many are found."""
 
     name: str
     images: int

@@ -221,7 +221,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _log(path: Path) -> list[LoggedEvent]:
-    """The events. A last line without an end is still being written, or was when the machine stopped: it is left out."""
+    """The events. A last line without an end is being written, or was when the machine stopped: it is left out."""
     if not path.exists():
         return []
     events = []
