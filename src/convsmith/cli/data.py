@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from convsmith.cli.verb import say
 
 app = typer.Typer(
     no_args_is_help=True, help="Inspect a data set, pack one into shards, list the known ones, fetch one."
@@ -15,14 +16,8 @@ app = typer.Typer(
 
 @app.command()
 def inspect(
-    data: Annotated[
-        str,
-        typer.Argument(
-            help="Folder (of class folders, shards, ImageNet's archives or Parquet files), CSV, Parquet, IDX or npz "
-            "file, or a data set's name."
-        ),
-    ],
-    seed: Annotated[int, typer.Option(min=0, help="Of the split, where the data has none of its own.")] = 0,
+    data: Annotated[str, typer.Argument(help="Folder of images, manifest, archive, array file, or a data set's name.")],
+    seed: Annotated[int, typer.Option(min=0, help="Split data that have no splits of their own by it.")] = 0,
     strict: Annotated[bool, typer.Option(help="Refuse the data if any file is unreadable.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -34,7 +29,7 @@ def inspect(
     from convsmith.data.summary import summarize
 
     summary = summarize(open_dataset(data, seed=seed, strict=strict, max_unusable=1.0))
-    typer.echo(json.dumps(summary.to_json()) if as_json else str(summary))
+    say(summary, as_json=as_json)
 
 
 @app.command()
@@ -89,7 +84,7 @@ def list_known(as_json: Annotated[bool, typer.Option("--json", help="A list of o
 
     rows = [(known.name, known.about, known.folder()) for known in NAMED.values()]
     if as_json:
-        typer.echo(json.dumps([{"name": n, "about": a, "folder": f and str(f)} for n, a, f in rows]))
+        say([{"name": n, "about": a, "folder": f} for n, a, f in rows], as_json=True)
         return
     for name, about, folder in rows:
         typer.echo(f"{name:<14} {about}: {folder or f'not here yet (convsmith data fetch {name})'}")

@@ -9,7 +9,7 @@ import typer
 
 
 def report(run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
-    """Write the page of a run, report.html, into its folder: curves, figures, confusions. `fit` does so at its end.
+    """Write report.html into a run's folder: curves, figures, confusions. `fit` does so when it ends.
 
     Example: convsmith report runs/photos
     """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from convsmith.cli.verb import say
 from convsmith.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def runs(
     found = sorted((read_run(place).to_json() for place in find_runs(places)), key=SORTS[sort])
     if not found and not as_json:
         raise UsageError(f"no run in {', '.join(map(str, places))}; `convsmith fit` makes them")
-    typer.echo(json.dumps(found) if as_json else _table(found))
+    say(found if as_json else _table(found), as_json=as_json)
 
 
 def _top1(run: dict[str, Any]) -> float:
@@ -95,7 +96,7 @@ def _compare(records: list[RunRecord], as_json: bool) -> None:
 
     differing, outcomes = differences(records), [results(record) for record in records]
     if as_json:
-        typer.echo(json.dumps({"runs": outcomes, "differences": differing}))
+        say({"runs": outcomes, "differences": differing}, as_json=True)
         return
     names = [str(record.folder) for record in records]
     settings = [_plain((name, *map(_value, values))) for name, values in differing.items()]

@@ -1,1 +1,1 @@
-"""Delivery: verified export, prediction from either file, latency on this machine."""
+"""Delivery: verified export, prediction with either file, latency on this machine."""

@@ -24,7 +24,7 @@ from convsmith.resolve import model_of
 
 
 class Classifier(Protocol):
-    """From a decoded image of any size to a probability for each class."""
+    """From a decoded image of any size to the probability of each class."""
 
     @property
     def classes(self) -> Sequence[str]: ...

@@ -13,11 +13,11 @@ from convsmith.deploy.session import THREADS, Session
 from convsmith.model import Model
 from convsmith.network import INPUT, Network
 
-WARM_UP = 3
-RUNS = 30
-FEWEST = 5
+WARM_UP_RUNS = 3
+MOST_RUNS = 30
+FEWEST_RUNS = 5
 SECONDS = 1.0
-"""Slow networks are timed until this has passed, but at least `FEWEST` times."""
+"""Slow networks are timed until this has passed, but at least `FEWEST_RUNS` times."""
 
 
 def latency_ms(source: Network | Model, threads: int = THREADS) -> float:
@@ -37,10 +37,10 @@ def latency_ms(source: Network | Model, threads: int = THREADS) -> float:
     )
     session = Session(graph.SerializeToString(), threads)
     image = np.random.default_rng(0).standard_normal((1, *network.input), np.float32)
-    for _ in range(WARM_UP):
+    for _ in range(WARM_UP_RUNS):
         session.run("probabilities", INPUT, image)
     times: list[float] = []
-    while len(times) < RUNS and (len(times) < FEWEST or sum(times) < SECONDS):
+    while len(times) < MOST_RUNS and (len(times) < FEWEST_RUNS or sum(times) < SECONDS):
         start = time.perf_counter()
         session.run("probabilities", INPUT, image)
         times.append(time.perf_counter() - start)

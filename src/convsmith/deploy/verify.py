@@ -19,7 +19,7 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Disagreement:
-    """An image whose best class differs; `margin` is how much likelier PyTorch finds its best than its second."""
+    """An image whose best class differs; `margin` is PyTorch's best probability less its second best."""
 
     image: str
     torch: str
@@ -96,7 +96,7 @@ def verify(
 
 
 def spread(count: int, limit: int | None) -> list[int]:
-    """Rows of a set of `count`, at most `limit`: evenly spread, for sets are often in the order of their classes."""
+    """At most `limit` rows of `count`, evenly spread: data sets are often in the order of their classes."""
     kept = count if limit is None else min(limit, count)
     return [i * count // kept for i in range(kept)]
 
@@ -108,7 +108,7 @@ def compare(
     classes: Sequence[str],
     tolerance: float,
 ) -> Verification:
-    """Of two models' probabilities, (N, classes): PyTorch's and the exported model's."""
+    """Compares two models' probabilities, (N, classes): PyTorch's and the exported model's."""
     differences = np.abs(expected - actual).max(axis=1)
     best, exported = expected.argmax(axis=1), actual.argmax(axis=1)
     ranked = np.sort(expected, axis=1)

@@ -1,1 +1,1 @@
-"""Measuring: metrics with intervals, on a named split."""
+"""Measuring: metrics with intervals on a named split, and features of any layer."""

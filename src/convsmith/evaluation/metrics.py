@@ -1,4 +1,4 @@
-"""What is measured of a classifier, each figure with a 95% interval."""
+"""What is measured of a classifier: every figure with its 95% interval."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BATCH = 50
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A measured value and the 95% interval around it; NaN where nothing could be measured."""
+    """A measured value and its 95% interval; NaN where there was nothing to measure."""
 
     value: float
     low: float
@@ -45,7 +45,7 @@ def wilson(hits: int, count: int) -> Interval:
 
 @dataclass(frozen=True, slots=True)
 class ClassMetrics:
-    """One class: of the images called so, how many are (precision); of those that are, how many are called so."""
+    """One class. Precision: of the images predicted as it, how many are; recall: of its images, how many are found."""
 
     name: str
     images: int
@@ -205,7 +205,7 @@ def left_out(unreadable: int) -> str:
 
 
 def summary(metrics: Mapping[str, Any]) -> str:
-    """One line of a model file's metrics: split, images, top-1 with its interval."""
+    """The metrics of a model file in one line: top-1 with its interval, images, split."""
     if not metrics:
         return "not measured"
     top1 = metrics["top1"]

@@ -1,4 +1,4 @@
-"""A run's page: one HTML file that needs nothing else, with its curves, figures and confusions."""
+"""A run's page: one self-contained HTML file with curves, figures and confusions."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from convsmith.report.side_by_side import settings
 from convsmith.train.run.folder import MODEL_FILE, ONNX_FILE, REPORT_FILE
 
 GREY = "#808080"
-"""Legible on white and on black."""
+"""Legible on white and on black backgrounds."""
 
 
 def write_page(record: RunRecord) -> Path:
-    """Writes `report.html` into the run's folder. Returns its path. Raises UsageError if it cannot be written."""
+    """Writes `report.html` into the run's folder and returns its path. Raises OutputError if it cannot be written."""
     from convsmith.files import write_bytes
 
     path = record.folder / REPORT_FILE
@@ -28,13 +28,13 @@ def write_page(record: RunRecord) -> Path:
 
 
 def page(record: RunRecord) -> str:
-    """The page of a run in whatever state it is: what is not known yet is left out."""
+    """The page of a run in any state: what is not known yet is left out."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
     loader = PackageLoader("convsmith.report", "templates")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    # A class that nothing was called has no precision.
+    # A class that no image was taken for has no precision.
     environment.filters["percent"] = lambda value: "none" if value is None or value != value else f"{value:.2%}"
     metrics = mapping(record.header and record.header.metrics)
     classes = record.header.classes if record.header else ()  # in the order of the confusion, which JSON objects lose
@@ -54,7 +54,7 @@ def page(record: RunRecord) -> str:
 
 
 def _facts(record: RunRecord) -> dict[str, str]:
-    """The figures at the head of the page."""
+    """The figures at the top of the page."""
     facts: dict[str, str] = {}
     if record.top1:
         top1 = record.top1
@@ -99,7 +99,7 @@ def _curves(record: RunRecord) -> list[tuple[str, str]]:
 
 
 def _plot(numbers: Sequence[int], lines: dict[str, list[float | None]]) -> str:
-    """An SVG of lines over epochs, on a transparent ground."""
+    """Lines over epochs as SVG, on a transparent background."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -124,7 +124,7 @@ def _plot(numbers: Sequence[int], lines: dict[str, list[float | None]]) -> str:
 
 
 def _confusion(names: Sequence[str], metrics: Any) -> list[tuple[str, list[tuple[int, float]]]]:
-    """Row by row: the class that it is, and how many were called each class, with their share of the row."""
+    """For each class, its name and how many of its images were called each class, with their share."""
     rows = metrics.get("confusion") or []
     if not 0 < len(names) <= MOST_CLASSES:
         return []
@@ -134,7 +134,7 @@ def _confusion(names: Sequence[str], metrics: Any) -> list[tuple[str, list[tuple
 
 
 def _pairs(names: Sequence[str], metrics: Any) -> list[tuple[int, str, str]]:
-    """The pairs of classes most often confused: images, what they are, what they are called."""
+    """The pairs of classes most often confused: how many images, their class, and what they were called."""
     rows = metrics.get("confusion") or []
     return most_confused({(i, j): count for i, row in enumerate(rows) for j, count in enumerate(row)}, names)
 

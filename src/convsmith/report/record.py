@@ -1,4 +1,4 @@
-"""A run as its folder tells it, while it goes on and afterwards. Nothing here needs torch."""
+"""A run as its folder shows it, during training and afterwards. Nothing here needs torch."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from convsmith.train.run.events import EpochEnded, LoggedEvent, Noticed, Started
 from convsmith.train.run.folder import LOG_FILE, MODEL_FILE, PLAN_FILE, SUMMARY_FILE, is_running
 from convsmith.train.run.hardest_images import HardImage, read_hardest
 
-LARGEST = 1 << 28
-"""Bytes of a text file that are read at most."""
+LARGEST_BYTES = 1 << 28
+"""The most that is read of a text file."""
 
 State = Literal["running", "stopped", "finished", "damaged"]
 
@@ -32,11 +32,11 @@ class RunRecord:
     """A run's folder, read and checked.
 
     - `plan` is run.json: network, reason, preprocess, recipe, and since runs have pages, `data` and `source`.
-    - `epochs` are those of the log, in order; `started` is what it said when it last began.
-    - `header` is the model file's, and `summary` what `fit --json` prints; None before the run is finished.
+    - `epochs` are those of the log, in order; `started` is what was logged when training last began.
+    - `header` is the model file's, and `summary` what `fit` returns, as JSON; None before the run is finished.
     - `hardest` are the val images with the highest loss under the weights to be delivered, as of the last look.
-    - `changed` is when anything was last written.
-    - `problem` says what is damaged; then the state is "damaged", and what could be read is there.
+    - `changed` is the time of the last write.
+    - `problem` says what is damaged; the state is then "damaged", and the rest is there.
     """
 
     folder: Path
@@ -67,7 +67,7 @@ class RunRecord:
 
     @property
     def images_per_second(self) -> float | None:
-        """The median over epochs."""
+        """The median over all epochs."""
         return statistics.median(epoch.images_per_second for epoch in self.epochs) if self.epochs else None
 
     @property
@@ -112,7 +112,7 @@ class RunRecord:
 def find_runs(folders: Iterable[Path]) -> list[Path]:
     """The runs at and below these folders, each once, by name. Links to folders are not followed.
 
-    Raises UsageError for a folder that is not there.
+    Raises UsageError for a missing folder.
     """
     found: dict[Path, None] = {}
     for folder in folders:
@@ -127,12 +127,12 @@ def find_runs(folders: Iterable[Path]) -> list[Path]:
 
 
 def is_run(folder: Path) -> bool:
-    """Whether this very folder holds a run."""
+    """Whether this folder itself holds a run."""
     return (folder / PLAN_FILE).is_file()
 
 
 def read_run(folder: Path) -> RunRecord:
-    """The run in this folder; what is damaged is said in the record. Raises UsageError if there is no run."""
+    """The run in this folder; the record says what is damaged. Raises UsageError if there is no run."""
     if not is_run(folder):
         raise UsageError(f"{folder} holds no run: it has no {PLAN_FILE}")
     problems: list[str] = []
@@ -180,7 +180,7 @@ def read_run(folder: Path) -> RunRecord:
 
 
 def mapping(value: object) -> Mapping[str, Any]:
-    """The value, if it is a mapping, else an empty one: a file says anything."""
+    """The value if it is a mapping, else an empty one: a file may hold anything."""
     return value if isinstance(value, Mapping) else {}
 
 
@@ -203,7 +203,7 @@ def _check_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
 def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            return file.read(LARGEST).decode()
+            return file.read(LARGEST_BYTES).decode()
     except OSError as error:
         raise RunFolderError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -216,12 +216,12 @@ def _json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise RunFolderError(f"{path} is damaged: {error}") from None
     if not isinstance(data, dict):
-        raise RunFolderError(f"{path} is damaged: it holds no object")
+        raise RunFolderError(f"{path} is damaged: it is not a JSON object")
     return data
 
 
 def _log(path: Path) -> list[LoggedEvent]:
-    """The events. A last line without an end is being written, or was when the machine stopped: it does not count."""
+    """The events. A last line without an end is being written, or was when the machine stopped: it is left out."""
     if not path.exists():
         return []
     events = []

@@ -1,4 +1,4 @@
-"""Runs side by side: what differs in what they were to do, and in what came of it."""
+"""Runs side by side: what differs in their settings and in their results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from convsmith.report.record import RunRecord, mapping
 
 
 def settings(run: RunRecord) -> dict[str, Any]:
-    """All that was decided before the run trained, by dotted names: `recipe.augment.flip`."""
+    """Everything decided before training, by dotted names: `recipe.augment.flip`."""
     data, network = run.data, run.network
     tuned = mapping(run.header and run.header.provenance.get("tuned"))
     return {
@@ -27,7 +27,7 @@ def settings(run: RunRecord) -> dict[str, Any]:
 
 
 def results(run: RunRecord) -> dict[str, Any]:
-    """What came of the run: `to_json` of its record, and what only a finished run has."""
+    """The results of a run: `to_json` of its record, and what only a finished run has."""
     metrics, summary = mapping(run.header and run.header.metrics), mapping(run.summary)
     return {
         **run.to_json(),
@@ -39,7 +39,7 @@ def results(run: RunRecord) -> dict[str, Any]:
 
 
 def differences(runs: Sequence[RunRecord]) -> dict[str, list[Any]]:
-    """The settings that are not the same in all runs: name -> a value for each, None where a run lacks it."""
+    """The settings that differ between runs: name -> a value for each run, None where it has none."""
     each = [settings(run) for run in runs]
     names = dict.fromkeys(name for one in each for name in one)
     values = {name: [one.get(name) for one in each] for name in names}

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from convsmith.data.dataset import Split
 from convsmith.errors import RunFolderError
 from convsmith.evaluation.inference import predict_logits
-from convsmith.evaluation.predictions import Answers
+from convsmith.evaluation.predictions import Predictions
 from convsmith.train.run.folder import HARDEST_FILE
 from convsmith.train.run.hardest_images import THUMBNAIL_SIDE, hardest_images, read_hardest, write_hardest
 
@@ -34,20 +34,20 @@ def test_they_are_those_of_the_delivered_weights(tiny: ModuleType, tmp_path: Pat
     assert [image.loss for image in worst] == pytest.approx(losses[order].tolist(), rel=1e-4)
 
 
-def answers(count: int) -> Answers:
-    return Answers(np.arange(count), np.zeros(count, np.int64), np.arange(count, dtype=np.float32))
+def predictions(count: int) -> Predictions:
+    return Predictions(np.arange(count), np.zeros(count, np.int64), np.arange(count, dtype=np.float32))
 
 
 def test_a_file_that_vanished_is_left_out(tiny: ModuleType, tmp_path: Path) -> None:
     dataset = tiny.in_files(tmp_path)
     val = dataset.splits["val"]
     Path(val.images.name(18)).unlink()
-    assert [image.loss for image in hardest_images(val, answers(20), dataset.classes)][:3] == [19.0, 17.0, 16.0]
+    assert [image.loss for image in hardest_images(val, predictions(20), dataset.classes)][:3] == [19.0, 17.0, 16.0]
 
 
 def test_thumbnails_are_small_and_tiny_images_are_enlarged(tiny: ModuleType) -> None:
     dataset = tiny.in_memory()
-    tiny_one = hardest_images(dataset.splits["val"], answers(20), dataset.classes)[0].pixels()
+    tiny_one = hardest_images(dataset.splits["val"], predictions(20), dataset.classes)[0].pixels()
     assert tiny_one.shape == (96, 96, 3)
     assert np.array_equal(tiny_one[::8, ::8], dataset.splits["val"].images[19])
 
@@ -55,7 +55,7 @@ def test_thumbnails_are_small_and_tiny_images_are_enlarged(tiny: ModuleType) -> 
 def test_a_photograph_is_made_smaller(tiny: ModuleType) -> None:
     large = np.random.default_rng(0).integers(0, 255, (1, 300, 200, 3), np.uint8)
     split = Split(tiny.ArrayOfImages(large), np.zeros(1, np.int64))
-    assert hardest_images(split, answers(1), ("a",))[0].pixels().shape == (THUMBNAIL_SIDE, 64, 3)
+    assert hardest_images(split, predictions(1), ("a",))[0].pixels().shape == (THUMBNAIL_SIDE, 64, 3)
 
 
 def test_without_a_val_split_there_are_none(tiny: ModuleType, tmp_path: Path) -> None:
@@ -84,6 +84,6 @@ def test_a_damaged_file_is_named(text: str, tmp_path: Path) -> None:
 
 def test_what_is_written_is_read(tiny: ModuleType, tmp_path: Path) -> None:
     dataset = tiny.in_memory()
-    images = hardest_images(dataset.splits["val"], answers(20), dataset.classes)
+    images = hardest_images(dataset.splits["val"], predictions(20), dataset.classes)
     write_hardest(tmp_path, images)
     assert read_hardest(tmp_path) == images

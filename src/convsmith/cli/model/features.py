@@ -15,9 +15,7 @@ def features(
     model: Annotated[str, typer.Argument(help="Model file, run folder, or published weights by name.")],
     data: Annotated[str, typer.Argument(help="Data set: a path or a name.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write: .npz or .parquet.")],
-    layer: Annotated[
-        str | None, typer.Option(help="Layer by name (see `convsmith show`). Default: the classifier's input.")
-    ] = None,
+    layer: Annotated[str | None, typer.Option(help="Layer by name. Default: the classifier's input.")] = None,
     pool: Annotated[bool, typer.Option(help="Write the mean of each map, not the map.")] = True,
     splits: Annotated[list[str] | None, typer.Option("--split", help="Only this split; may be repeated.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Split data that have no splits of their own by it.")] = None,

@@ -18,16 +18,10 @@ if TYPE_CHECKING:
 
 
 def predict(
-    images: Annotated[
-        list[Path], typer.Argument(help="Image files, folders of them, WebDataset shards (.tar) or folders of those.")
-    ],
-    model: Annotated[
-        str, typer.Option(help="Model file, run folder, exported .onnx file, or published weights by name.")
-    ],
+    images: Annotated[list[Path], typer.Argument(help="Image files, folders of them, or WebDataset shards (.tar).")],
+    model: Annotated[str, typer.Option(help="Model file, run folder, .onnx file or published name.")],
     top: Annotated[int, typer.Option(min=1, help="Classes to give for each image.")] = 5,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File to write, a row for each image: .csv, .jsonl or .parquet.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write: .csv, .jsonl or .parquet.")] = None,
     cluster: Annotated[
         str | None, typer.Option(metavar="auto|HOST:PORT|ray://HOST:PORT", help="Predict on a Ray cluster.")
     ] = None,

@@ -14,7 +14,7 @@ from convsmith.errors import UsageError
 
 def show(
     network: Annotated[
-        str, typer.Argument(help="A name, a model file, an ONNX file, network JSON, or module.py:make_model.")
+        str, typer.Argument(help="A name, model file, ONNX file, network JSON, or module.py:make_model.")
     ],
     classes: Annotated[int | None, typer.Option(help="Classes instead of the paper's.")] = None,
     input: Annotated[str | None, typer.Option(metavar="CxHxW", help="Input instead of the paper's.")] = None,

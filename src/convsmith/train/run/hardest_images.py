@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # whoever lists runs reads this file, and needs no arrays for
     from numpy.typing import NDArray
 
     from convsmith.data.dataset import Split
-    from convsmith.evaluation.predictions import Answers
+    from convsmith.evaluation.predictions import Predictions
 
 IMAGES_SHOWN = 12
 
@@ -54,17 +54,19 @@ class HardImage:
             return np.asarray(image.convert("RGB"))
 
 
-def hardest_images(split: Split, answers: Answers, classes: Sequence[str]) -> tuple[HardImage, ...]:
+def hardest_images(split: Split, predictions: Predictions, classes: Sequence[str]) -> tuple[HardImage, ...]:
     """The images with the highest losses, the highest first, at most `IMAGES_SHOWN`; unreadable ones are skipped."""
     found = []
-    for place in answers.hardest(IMAGES_SHOWN):
-        row = int(answers.rows[place])
+    for place in predictions.hardest(IMAGES_SHOWN):
+        row = int(predictions.rows[place])
         try:
             pixels = split.images[row]
         except (DataError, OSError):
             continue
-        label, predicted = classes[split.labels[row]], classes[answers.predicted[place]]
-        found.append(HardImage(split.images.name(row), label, predicted, float(answers.losses[place]), _png(pixels)))
+        label, predicted = classes[split.labels[row]], classes[predictions.predicted[place]]
+        found.append(
+            HardImage(split.images.name(row), label, predicted, float(predictions.losses[place]), _png(pixels))
+        )
     return tuple(found)
 
 

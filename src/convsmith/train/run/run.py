@@ -22,11 +22,11 @@ from convsmith.data.load.loader import Batch, Loader, seed_of
 from convsmith.data.load.workers import EpochOrder
 from convsmith.errors import ConvsmithError, DataError
 from convsmith.evaluation.inference import device_of, evaluating, main_output
-from convsmith.evaluation.predictions import Answers
+from convsmith.evaluation.predictions import Predictions
 from convsmith.train.recipes.schedule import Updates
 from convsmith.train.run.checkpoint import Checkpoint
 from convsmith.train.run.events import EpochEnded, Event, Noticed, Started
-from convsmith.train.run.state import Position, answers_of, answers_tensors, learner_tensors, load_learner, part
+from convsmith.train.run.state import Position, learner_tensors, load_learner, part, prediction_tensors, predictions_of
 from convsmith.train.step.arithmetic import Arithmetic
 from convsmith.train.step.freeze import frozen_stages, train_from
 from convsmith.train.step.gradients import GradientNorms
@@ -60,7 +60,7 @@ class UnreadableShareError(DataError):
 class Run:
     """A learner, its loaders, its position, and the weights that it would deliver now.
 
-    `answers` are those of these weights on the val split; `gradients` what was measured in the last whole epoch.
+    `predictions` are those of these weights on the val split; `gradients` what was measured in the last whole epoch.
 
     In a group of processes each trains on its part of every batch; what they hold is equal but for the `Loader`s.
     Networks without dropout and recipes without mixing come to the weights of one process, but for rounding.
@@ -87,7 +87,7 @@ class Run:
         )
         self.position = Position()
         self.delivered: dict[str, Tensor] = {}
-        self.answers: Answers | None = None
+        self.predictions: Predictions | None = None
         self.gradients: GradientNorms | None = None
         self.train_images, self.val_images = len(train), 0 if val is None else len(val)
         self._recipe, self._stages = recipe, task.stages
@@ -164,7 +164,7 @@ class Run:
         position, number = self.position, self.position.epoch + 1
         train_loss = self._total_loss() / position.seen
         rate = self.learner.learning_rate(self.steps_done - 1)
-        _, val_loss, val_accuracy, answers = self._evaluate(self._val) if self._val else (0, None, None, None)
+        _, val_loss, val_accuracy, predictions = self._evaluate(self._val) if self._val else (0, None, None, None)
         self.gradients, position.gradients = position.gradients, None
         norm = self.gradients.total if self.gradients else None
         ended = EpochEnded(number, train_loss, val_loss, val_accuracy, rate, self._speed, norm)
@@ -172,7 +172,7 @@ class Run:
         position.epoch, position.step, position.seen = number, 0, 0
         self._loss.zero_()
         if position.chosen(self.val_images):
-            position.delivered, self.answers = number, answers
+            position.delivered, self.predictions = number, predictions
             self.delivered = {name: value.detach().clone() for name, value in self._evaluated_weights().items()}
         return [ended, *self._unreadable_since(), *self._stop()]
 
@@ -188,7 +188,7 @@ class Run:
     def checkpoint(self) -> Checkpoint:
         """All of the run; see `restore`."""
         tensors = learner_tensors(self.learner) | {f"delivered/{name}": value for name, value in self.delivered.items()}
-        tensors |= answers_tensors(self.answers)
+        tensors |= prediction_tensors(self.predictions)
         tuned = replace(self.tuned, arithmetic=self.learner.arithmetic)
         state: dict[str, Any] = {
             "position": records.to_json(self.position),
@@ -200,7 +200,7 @@ class Run:
     def restore(self, saved: Checkpoint) -> None:
         """Continues where `saved` was made. Raises CheckpointError if it is of another network."""
         load_learner(self.learner, saved.tensors)
-        self.delivered, self.answers = part(saved.tensors, "delivered/"), answers_of(saved.tensors)
+        self.delivered, self.predictions = part(saved.tensors, "delivered/"), predictions_of(saved.tensors)
         self._loss.copy_(saved.tensors["loss"] if self.group.first else torch.zeros_like(self._loss))
         self.position = records.from_json(Position, saved.state["position"], "a run's position")
         self.learner.arithmetic = tuned_of(saved).arithmetic
@@ -314,7 +314,7 @@ class Run:
         return self.learner.weights(max(0, self.steps_done - 1))
 
     @torch.inference_mode()
-    def _evaluate(self, loader: Loader, seconds: float = math.inf) -> tuple[int, float, float, Answers]:
+    def _evaluate(self, loader: Loader, seconds: float = math.inf) -> tuple[int, float, float, Predictions]:
         """Images, mean cross-entropy and accuracy of a split, in float32, and what was answered on each image.
 
         The batches that come after `seconds` are left out.
@@ -338,11 +338,11 @@ class Run:
         loss, correct, counted = self.group.all_reduce(torch.stack([loss, correct, torch.full_like(loss, count)]))
         if not counted:
             raise DataError(f"no validation image is readable any more: {loader.unreadable[0]}")
-        mine = Answers(
+        mine = Predictions(
             np.concatenate(rows), torch.cat(predicted).cpu().numpy(), torch.cat(losses).float().cpu().numpy()
         )
-        answers = Answers.gathered(self.group.all_gather(mine))
-        return int(counted), (loss / counted).item(), (correct / counted).item(), answers
+        predictions = Predictions.joined(self.group.all_gather(mine))
+        return int(counted), (loss / counted).item(), (correct / counted).item(), predictions
 
 
 def tuned_of(saved: Checkpoint) -> Tuned:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from convsmith.errors import CheckpointError
-from convsmith.evaluation.predictions import Answers
+from convsmith.evaluation.predictions import Predictions
 from convsmith.train.run.events import EpochEnded
 from convsmith.train.step.gradients import GradientNorms
 from convsmith.train.step.learner import Learner
@@ -76,18 +76,18 @@ def load_learner(learner: Learner, tensors: Mapping[str, Tensor]) -> None:
         learner.optimizer.state[parameters[name]][slot] = _like(parameters[name], value)
 
 
-def answers_tensors(answers: Answers | None) -> dict[str, Tensor]:
-    """The answers as tensors by name; none where there is no val split."""
-    if answers is None:
+def prediction_tensors(predictions: Predictions | None) -> dict[str, Tensor]:
+    """The predictions as tensors by name; none where there is no val split."""
+    if predictions is None:
         return {}
-    arrays = {"rows": answers.rows, "predicted": answers.predicted, "losses": answers.losses}
-    return {f"answers/{name}": torch.from_numpy(array) for name, array in arrays.items()}
+    arrays = {"rows": predictions.rows, "predicted": predictions.predicted, "losses": predictions.losses}
+    return {f"predictions/{name}": torch.from_numpy(array) for name, array in arrays.items()}
 
 
-def answers_of(tensors: Mapping[str, Tensor]) -> Answers | None:
-    """What `answers_tensors` gave; None in checkpoints that have none."""
-    found = {name: tensor.cpu().numpy() for name, tensor in part(tensors, "answers/").items()}
-    return Answers(found["rows"], found["predicted"], found["losses"]) if found else None
+def predictions_of(tensors: Mapping[str, Tensor]) -> Predictions | None:
+    """What `prediction_tensors` gave; None in checkpoints that have none."""
+    found = {name: tensor.cpu().numpy() for name, tensor in part(tensors, "predictions/").items()}
+    return Predictions(found["rows"], found["predicted"], found["losses"]) if found else None
 
 
 def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

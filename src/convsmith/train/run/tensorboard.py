@@ -72,11 +72,11 @@ class TensorBoard:
         if run.gradients is not None:
             board.gradients(run.gradients, event.epoch)
         due = time.monotonic() - self._pictured >= PICTURES_EVERY_SECONDS
-        if run.answers is None or not (due or training.finished):
+        if run.predictions is None or not (due or training.finished):
             return
         val, classes = training.dataset.split("val"), training.dataset.classes
-        hardest = hardest_images(val, run.answers, classes)
-        board.confusion(run.answers.confusion(val.labels), classes, run.position.delivered)
+        hardest = hardest_images(val, run.predictions, classes)
+        board.confusion(run.predictions.confusion(val.labels), classes, run.position.delivered)
         board.hardest(hardest, run.position.delivered)
         write_hardest(self._run_dir, hardest)
         self._pictured = time.monotonic()
