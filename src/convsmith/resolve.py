@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from convsmith.errors import ModelFileError, UsageError
-from convsmith.model.file import KEY, Model, load_model, read_header
 from convsmith.network.dims import Shape
 from convsmith.network.network import Network
 from convsmith.zoo import create
-from convsmith.zoo.libraries import NAMES
 from convsmith.zoo.registry import VARIANTS
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a network by name needs none of these
     from convsmith.download import Progress
+    from convsmith.model import Model
 
 Kind = Literal["model", "network", "onnx", "checkpoint", "unknown"]
 """What a file holds: a model of ours, a network without weights (JSON), an ONNX graph, another library's weights."""
@@ -52,6 +51,8 @@ def kind_of(path: Path) -> Kind:
             start = file.read(HEADER_BYTES)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    from convsmith.model.file import KEY
+
     if start[8:9] == b"{":  # safetensors: eight bytes of length, then JSON
         return "model" if f'"{KEY}"'.encode() in start else "checkpoint"
     if start.lstrip().startswith(b"{"):
@@ -72,10 +73,10 @@ def network_of(source: Network | Model | str | Path, *, input: Shape | None = No
     Raises UnknownNameError for a name that is not known, UsageError for a file that holds no network or cannot be read
     and for code without `input`, ModelFileError for a damaged model file, ReadError for what has no counterpart here.
     """
-    if isinstance(source, Model):
-        return source.network
     if isinstance(source, Network):
         return source
+    if not isinstance(source, (str, Path)):
+        return source.network
     if is_code(source):
         return _network_of_code(str(source), input)
     path = file_of(source)
@@ -90,6 +91,8 @@ def network_of(source: Network | Model | str | Path, *, input: Shape | None = No
         return _network_in(path)
     if kind == "checkpoint":
         raise ModelFileError(f"{path} holds another library's weights, not a network; {_import(path)}")
+    from convsmith.model import read_header
+
     return read_header(path).network
 
 
@@ -102,7 +105,7 @@ def model_of(source: Model | str | Path, *, on_progress: Progress = lambda done,
     Raises UsageError for what has no weights, UnknownNameError for an unknown name, ModelFileError for a damaged file
     or a checkpoint that does not say what it is of, DownloadError.
     """
-    if isinstance(source, Model):
+    if not isinstance(source, (str, Path)):
         return source
     path = file_of(source)
     if path is None:
@@ -114,6 +117,8 @@ def model_of(source: Model | str | Path, *, on_progress: Progress = lambda done,
             raise UsageError(f"{path} is an ONNX file; the model file that it was exported from is needed")
         case "checkpoint":
             return _imported(path)
+    from convsmith.model import load_model
+
     return load_model(path)
 
 
@@ -167,6 +172,7 @@ def _network_in(path: Path) -> Network:
 def _published(name: str, on_progress: Progress) -> Model:
     from convsmith.weights.importing import import_weights
     from convsmith.weights.published_weights import fetch_weights, published
+    from convsmith.zoo.libraries import NAMES
 
     if name in VARIANTS or (name in NAMES and not published(name)):
         raise UsageError(f"{name} is a network without weights; a model file or published weights are needed")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from convsmith.errors import ShapeError
 from convsmith.network.dims import Dim, Pair, Shape, always, elements
 from convsmith.network.init import HE_FAN_IN, HE_FAN_OUT, ONES, ZEROS, Init
 from convsmith.network.ops import window
-from convsmith.network.ops.base import Op, Parameter, Saved, Window, feature_map
+from convsmith.network.ops.base import Op, Parameter, Saved, Window, feature_map, operation
 from convsmith.network.ops.window import NONE, Padding
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Conv(Op):
     """Convolution; depthwise when `groups` equals the input's channels.
 
@@ -53,7 +52,7 @@ class Conv(Op):
         return window.windows((inputs[0][1], inputs[0][2]), self.kernel, self.stride, self.padding, self.dilation)
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class StandardizedConv(Conv):
     """Convolution whose every filter is brought to mean 0 and variance 1 / fan in, then times a trained gain.
 
@@ -70,7 +69,7 @@ class StandardizedConv(Conv):
         return (*Conv.parameters(self, *inputs), Parameter("gain", (self.channels, 1, 1, 1), self.gain_init))
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class ConvTranspose(Op):
     """Transposed convolution: each input position spreads a kernel (U-Net's up-convolution).
 
@@ -129,7 +128,7 @@ class ConvTranspose(Op):
         return Window(-(-(reach + 1) // stride), 1 / stride, (reach - cut) // stride)
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class TableConv(Op):
     """Convolution in which output map i sees only the input maps `table[i]` (LeCun et al. 1998, table I).
 

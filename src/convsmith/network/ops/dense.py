@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from convsmith.errors import ShapeError
 from convsmith.network.dims import Dim, Shape, broadcast, elements, equal, text
 from convsmith.network.init import LECUN, ZEROS, Init
-from convsmith.network.ops.base import Op, Parameter, Saved, vector
+from convsmith.network.ops.base import Op, Parameter, Saved, operation, vector
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Linear(Op):
     """Dense layer over the last axis: weight (features, F), bias (features,).
 
@@ -43,7 +42,7 @@ class Linear(Op):
         return (len(inputs[0]) - 1,)
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class RadialBasis(Op):
     """Minus the squared distance to each class's fixed code: weight (classes, F), not trained.
 
@@ -73,7 +72,7 @@ class RadialBasis(Op):
         return (0,)
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class MatMul(Op):
     """The matrix product of two branches, (..., M, K) by (..., K, N), as attention has it."""
 

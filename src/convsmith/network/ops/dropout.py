@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from convsmith.network.dims import Shape
-from convsmith.network.ops.base import Rearrangement, Saved
+from convsmith.network.ops.base import Rearrangement, Saved, operation
 
 
 class _Noise(Rearrangement):
@@ -17,7 +16,7 @@ class _Noise(Rearrangement):
         return inputs[0]
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Dropout(_Noise):
     """Zeros elements with probability `p` in training, one by one or whole channels; nothing in evaluation."""
 
@@ -28,7 +27,7 @@ class Dropout(_Noise):
     unit: Literal["element", "channel"] = "element"
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class AlphaDropout(_Noise):
     """Dropout that keeps mean 0 and variance 1 behind SELU (Klambauer et al. 2017)."""
 
@@ -38,7 +37,7 @@ class AlphaDropout(_Noise):
     p: float = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class StochasticDepth(_Noise):
     """Zeros a residual branch with probability `p` in training, by image (Huang et al. 2016)."""
 

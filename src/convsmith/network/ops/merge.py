@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from convsmith.errors import ShapeError
 from convsmith.network import dims
 from convsmith.network.dims import Dim, Shape
 from convsmith.network.init import ZEROS, Init
-from convsmith.network.ops.base import Elementwise, Op, Parameter, Rearrangement, Saved
+from convsmith.network.ops.base import Elementwise, Op, Parameter, Rearrangement, Saved, operation
 
 
 class _Joint(Elementwise):
@@ -29,7 +28,7 @@ class _Joint(Elementwise):
         return whole
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Add(_Joint):
     """The sum of branches."""
 
@@ -41,7 +40,7 @@ class Add(_Joint):
         return (len(inputs) - 1) * dims.elements(output)
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Subtract(_Joint):
     """The first input minus the second."""
 
@@ -49,7 +48,7 @@ class Subtract(_Joint):
     misfit: ClassVar[str] = "cannot subtract {1} from {0}"
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Multiply(_Joint):
     """The product: a feature map times a weight for each element, channel (squeeze-and-excitation) or position."""
 
@@ -58,7 +57,7 @@ class Multiply(_Joint):
     saved: ClassVar[Saved] = "inputs"
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Divide(_Joint):
     """The first input divided by the second."""
 
@@ -67,7 +66,7 @@ class Divide(_Joint):
     saved: ClassVar[Saved] = "inputs"
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Maximum(_Joint):
     """The larger of two inputs, element by element (maxout)."""
 
@@ -76,7 +75,7 @@ class Maximum(_Joint):
     saved: ClassVar[Saved] = "inputs"
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Minimum(_Joint):
     """The smaller of two inputs, element by element."""
 
@@ -85,7 +84,7 @@ class Minimum(_Joint):
     saved: ClassVar[Saved] = "inputs"
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Power(_Joint):
     """The first input to the power of the second: generalised-mean pooling has a trained exponent."""
 
@@ -94,7 +93,7 @@ class Power(_Joint):
     saved: ClassVar[Saved] = "inputs"
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Concat(Rearrangement):
     """The branches one after the other along an axis, counted from 0 without the batch: 0 is channels."""
 
@@ -115,7 +114,7 @@ class Concat(Rearrangement):
         return (*first[:axis], length, *first[axis + 1 :])
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Constant(Op):
     """A parameter, or a buffer if it is not `trainable`, as a node without inputs: value, of this `size`.
 

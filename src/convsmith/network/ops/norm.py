@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from convsmith.errors import ShapeError
 from convsmith.network import dims
 from convsmith.network.dims import Dim, Shape, elements
 from convsmith.network.init import ONES, ZEROS, Init
-from convsmith.network.ops.base import Op, Parameter, Saved, feature_map
+from convsmith.network.ops.base import Op, Parameter, Saved, feature_map, operation
 
 STATISTICS = 5
 """Operations for each element where evaluation computes mean and variance: sum; difference, square, sum; quotient."""
@@ -39,7 +38,7 @@ def _running(shape: Shape) -> tuple[Parameter, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class BatchNorm(_Norm):
     """Normalisation by channel with running statistics (Ioffe and Szegedy 2015): weight, bias, mean, variance (C,).
 
@@ -71,7 +70,7 @@ class BatchNorm(_Norm):
         return 2 * elements(output)
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class FixedNorm(_Norm):
     """(x - mean) / sqrt(variance) by channel, with statistics that are given and never change: mean, variance (C,).
 
@@ -95,7 +94,7 @@ class FixedNorm(_Norm):
         return 2 * elements(output)
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class GroupNorm(_Norm):
     """Normalisation of each group of channels over all its positions (Wu and He 2018): weight, bias (C,).
 
@@ -126,7 +125,7 @@ class GroupNorm(_Norm):
         return (STATISTICS + self.scale + self.bias) * elements(output)
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class InstanceNorm(_Norm):
     """Normalisation of each channel of each image over its positions (Ulyanov et al. 2016): weight, bias (C,).
 
@@ -154,7 +153,7 @@ class InstanceNorm(_Norm):
         return (2 if self.running else STATISTICS + self.scale + self.bias) * elements(output)
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class LayerNorm(_Norm):
     """Normalisation of each image over some axes (Ba et al. 2016): weight, bias of the size of these axes.
 
@@ -180,7 +179,7 @@ class LayerNorm(_Norm):
         return (STATISTICS + self.scale + self.bias) * elements(output)
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class RMSNorm(_Norm):
     """x / sqrt(mean of squares + eps) over some axes (Zhang and Sennrich 2019): weight as layer norm has it."""
 
@@ -201,7 +200,7 @@ class RMSNorm(_Norm):
         return (3 + self.scale) * elements(output)  # square, sum, quotient
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class L2Norm(_Norm):
     """x / max(length, eps), the length taken over some axes: vectors of length 1."""
 
@@ -218,7 +217,7 @@ class L2Norm(_Norm):
         return 3 * elements(output)  # square, sum, quotient
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class LocalResponseNorm(_Norm):
     """x / (k + alpha / size * sum of squares over `size` neighbouring channels) ^ beta (AlexNet, section 3.3).
 

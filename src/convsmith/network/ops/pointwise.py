@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from convsmith.errors import ShapeError
 from convsmith.network import dims
 from convsmith.network.dims import Dim, Shape, elements
 from convsmith.network.init import ONES, QUARTER, ZEROS, Init
-from convsmith.network.ops.base import Elementwise, Op, Parameter, Saved, feature_map
+from convsmith.network.ops.base import Elementwise, Op, Parameter, Saved, feature_map, operation
 
 Function = Literal[
     "relu", "relu6", "sigmoid", "tanh", "scaled_tanh", "silu", "hard_sigmoid", "hard_swish", "gelu",
@@ -23,7 +22,7 @@ FROM_OUTPUT: tuple[Function, ...] = (
 """Functions whose derivative the backward pass computes from the output; for the others it keeps the input."""
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Activation(Elementwise):
     """A function of each element.
 
@@ -53,7 +52,7 @@ class _Curve(Elementwise):
         return inputs[0]
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class LeakyReLU(_Curve):
     """x where it is positive, `slope` times x elsewhere."""
 
@@ -62,7 +61,7 @@ class LeakyReLU(_Curve):
     slope: float = 0.01
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class ELU(_Curve):
     """x where it is positive, `alpha` (exp(x) - 1) elsewhere (Clevert et al. 2015)."""
 
@@ -71,7 +70,7 @@ class ELU(_Curve):
     alpha: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class CELU(_Curve):
     """x where it is positive, `alpha` (exp(x / alpha) - 1) elsewhere (Barron 2017)."""
 
@@ -80,7 +79,7 @@ class CELU(_Curve):
     alpha: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Softplus(_Curve):
     """log(1 + exp(`beta` x)) / `beta`."""
 
@@ -89,7 +88,7 @@ class Softplus(_Curve):
     beta: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Hardshrink(_Curve):
     """x, and 0 between -`threshold` and `threshold`."""
 
@@ -98,7 +97,7 @@ class Hardshrink(_Curve):
     threshold: float = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Softshrink(_Curve):
     """x moved towards 0 by `threshold`, and 0 where it would pass it."""
 
@@ -107,7 +106,7 @@ class Softshrink(_Curve):
     threshold: float = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Clip(_Curve):
     """x cut to `low` and `high`; None does not cut. Hardtanh is Clip(-1, 1)."""
 
@@ -122,7 +121,7 @@ class Clip(_Curve):
         return inputs[0]
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class PReLU(_Curve):
     """x where it is positive, a trained slope times x elsewhere (He et al. 2015): weight (C,), or (1,) for all."""
 
@@ -135,7 +134,7 @@ class PReLU(_Curve):
         return (Parameter("weight", inputs[0][:1] if self.per_channel else (1,), self.init),)
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Softmax(Elementwise):
     """Exponentials divided by their sum over one axis, counted from 0 without the batch: 0 is classes or channels."""
 
@@ -155,14 +154,14 @@ class Softmax(Elementwise):
         return (self.axis,)
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class LogSoftmax(Softmax):
     """The logarithm of softmax over one axis."""
 
     kind: ClassVar[str] = "log_softmax"
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Affine(Op):
     """One trainable coefficient and bias for each channel: x * weight + bias (LeNet-5's subsampling, section II.B)."""
 
@@ -183,7 +182,7 @@ class Affine(Op):
         return 2 * elements(output)
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Scale(Elementwise):
     """x * `factor` + `shift`, numbers that are not trained (Inception-ResNet's residual scaling; 1 - x)."""
 
@@ -199,7 +198,7 @@ class Scale(Elementwise):
         return elements(output) * max(1, (self.factor != 1) + (self.shift != 0))
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class SkipInit(Elementwise):
     """Multiplication by one trained number that begins at 0, so that a block begins as its shortcut.
 

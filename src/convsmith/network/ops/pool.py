@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from convsmith.errors import ShapeError
 from convsmith.network.dims import Dim, Pair, Shape, always, check_axes, elements, text
 from convsmith.network.ops import window
-from convsmith.network.ops.base import Op, Saved, Window, feature_map
+from convsmith.network.ops.base import Op, Saved, Window, feature_map, operation
 from convsmith.network.ops.window import NONE, Padding
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class _Pool(Op):
     kernel: Pair
     stride: Pair
@@ -34,7 +33,7 @@ class _Pool(Op):
         return window.windows((inputs[0][1], inputs[0][2]), self.kernel, self.stride, self.padding)
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class MaxPool(_Pool):
     """The largest value in each window; padding never wins."""
 
@@ -52,7 +51,7 @@ class MaxPool(_Pool):
         return window.windows((inputs[0][1], inputs[0][2]), self.kernel, self.stride, self.padding, self.dilation)
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class AvgPool(_Pool):
     """The mean of each window, of padding zeros too if `count_padding`."""
 
@@ -61,7 +60,7 @@ class AvgPool(_Pool):
     count_padding: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class LpPool(_Pool):
     """The p-th root of the sum of p-th powers in each window.
 
@@ -96,7 +95,7 @@ class _AdaptivePool(Op):
         return _cell(height, self.size[0]), _cell(width, self.size[1])
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class AdaptiveAvgPool(_AdaptivePool):
     """Means over a grid of `size` (height, width) cells that covers the map; (1, 1) is global average pooling."""
 
@@ -105,7 +104,7 @@ class AdaptiveAvgPool(_AdaptivePool):
     size: Pair = (1, 1)
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class AdaptiveMaxPool(_AdaptivePool):
     """The largest value of each cell of a grid of `size` (height, width) that covers the map."""
 
@@ -119,7 +118,7 @@ def _cell(size: Dim, cells: int) -> Window:
     return Window(-(-size // cells), size // cells if always(size % cells == 0) else size / cells)
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Reduce(Op):
     """One number for all elements along `axes`, counted from 0 without the batch; `keep` leaves these axes at 1.
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import isfinite
 from typing import ClassVar
 
 from convsmith.errors import ShapeError
 from convsmith.network.dims import Shape
-from convsmith.network.ops.base import Elementwise
+from convsmith.network.ops.base import Elementwise, operation
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Quantize(Elementwise):
     """Each element at the nearest value of a grid, ties to even: (q - zero_point) * scale for whole q.
 

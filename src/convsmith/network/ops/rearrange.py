@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from convsmith.errors import ShapeError
 from convsmith.network import dims
 from convsmith.network.dims import Dim, Shape
-from convsmith.network.ops.base import UNIT, Rearrangement, Window, feature_map
+from convsmith.network.ops.base import UNIT, Rearrangement, Window, feature_map, operation
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Flatten(Rearrangement):
     """The axes from `start` on as one: (C, H, W) -> (C * H * W,), channels slowest."""
 
@@ -27,7 +26,7 @@ class Flatten(Rearrangement):
         return () if self.start else tuple(range(1, len(inputs[0])))
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Reshape(Rearrangement):
     """The same elements in the same order, as another shape; one side may be -1: what is left."""
 
@@ -45,7 +44,7 @@ class Reshape(Rearrangement):
         return tuple(count // known if i in free else side for i, side in enumerate(self.size))
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Permute(Rearrangement):
     """The axes in another order, counted from 0 without the batch: (1, 2, 0) makes (H, W, C) of a feature map."""
 
@@ -59,7 +58,7 @@ class Permute(Rearrangement):
         return tuple(inputs[0][axis] for axis in self.axes)
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Expand(Rearrangement):
     """Sides of 1 repeated up to `size`."""
 
@@ -74,7 +73,7 @@ class Expand(Rearrangement):
         return whole
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Repeat(Rearrangement):
     """The whole input again and again along each axis: a grey image as three equal channels."""
 
@@ -88,7 +87,7 @@ class Repeat(Rearrangement):
         return tuple(side * times for side, times in zip(inputs[0], self.times, strict=True))
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Slice(Rearrangement):
     """What lies from `start` up to, not including, `stop` along an axis, every `step`-th; axis 0 is channels."""
 
@@ -115,7 +114,7 @@ class Slice(Rearrangement):
         return part if self.axis == 1 else UNIT, part if self.axis == 2 else UNIT
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class ChannelShuffle(Rearrangement):
     """Channel g * n + i moves to i * groups + g, so that groups mix (ShuffleNet)."""
 
@@ -129,7 +128,7 @@ class ChannelShuffle(Rearrangement):
         return inputs[0]
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Pad(Rearrangement):
     """More rows and columns at (top, bottom, left, right), and further `channels`; negative numbers cut away.
 
@@ -168,7 +167,7 @@ class Pad(Rearrangement):
         return Window(before=self.padding[0]), Window(before=self.padding[2])
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class PixelShuffle(Rearrangement):
     """(C * f * f, H, W) -> (C, H * f, W * f): channels become positions (Shi et al. 2016)."""
 
@@ -187,7 +186,7 @@ class PixelShuffle(Rearrangement):
         return Window(1, 1 / self.factor), Window(1, 1 / self.factor)
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class PixelUnshuffle(Rearrangement):
     """(C, H * f, W * f) -> (C * f * f, H, W): positions become channels (space to depth)."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from convsmith.errors import ShapeError
 from convsmith.network.dims import Dim, Pair, Shape, always, elements
-from convsmith.network.ops.base import Op, Saved, Window, feature_map
+from convsmith.network.ops.base import Op, Saved, Window, feature_map, operation
 
 Interpolation = Literal["nearest", "nearest_exact", "bilinear", "bicubic"]
 
@@ -52,7 +51,7 @@ class _Resampling(Op):
         return Window(taps, step, max(0, taps // 2 - 1) - first)
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Upsample(_Resampling):
     """The map enlarged (vertically, horizontally) by `factor`, or shrunk by one below 1; sizes are rounded down."""
 
@@ -77,7 +76,7 @@ class Upsample(_Resampling):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@operation
 class Resize(_Resampling):
     """The map brought to a `size` (height, width), whatever its own is."""
 
