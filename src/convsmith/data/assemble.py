@@ -105,7 +105,7 @@ def assemble(listing: Listing, demands: Demands, progress: Progress = lambda don
         unusable=len(found.reasons),
         made_splits=made,
         seed=demands.seed if made else None,
-        decoding=images.decoding if isinstance(images, FileImages) else USUAL,
+        decoding=images.decoding if isinstance(images, FileImages) else listing.decoding,
     )
 
 
