@@ -281,3 +281,13 @@ def test_a_folder_that_cannot_be_written_leaves_nothing(tmp_path):
     with pytest.raises(OutputError, match="cannot write"):
         save_model(model(), tmp_path / "nowhere" / "m")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_header_whose_length_begins_like_a_pickle_is_read(tmp_path):
+    path = tmp_path / "m.safetensors"
+    save_model(model(provenance={"note": ""}), path)
+    shortest = int.from_bytes(path.read_bytes()[:8], "little")
+    made = model(provenance={"note": "x" * (0x10280 - shortest)})
+    save_model(made, path)
+    assert path.read_bytes()[:2] == b"\x80\x02"
+    assert load_model(path).provenance == made.provenance

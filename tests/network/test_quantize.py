@@ -36,6 +36,14 @@ def test_gradients_pass_within_the_ends_and_stop_beyond():
     assert x.grad.flatten().tolist() == [0.0, 1.0, 0.0]
 
 
+def test_it_can_be_exported_and_traced_without_data():
+    net = nn.write("q", (3, 4, 5), lambda x: nn.linear(nn.quantize(nn.conv(x, 2, 3), 0.1, 10), 2))
+    module, x = convsmith.build(net).eval(), torch.randn(1, 3, 4, 5)
+    exported = torch.export.export(module, (x,)).module()
+    assert torch.equal(exported(x), module(x))
+    assert module.to("meta")(x.to("meta")).shape == (1, 2)
+
+
 def test_it_costs_one_operation_an_element_and_no_weights():
     cost = convsmith.cost_of(nn.write("q", (3, 4, 5), lambda x: nn.quantize(x, 0.1)))
     assert (cost.params, cost.macs, cost.flops) == (0, 0, 60)

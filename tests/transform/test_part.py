@@ -3,7 +3,10 @@ import torch
 
 from convsmith import build, cost_of, create, models
 from convsmith.errors import UnknownNameError, UsageError
+from convsmith.network.storage import FloatStorage, with_storage
+from convsmith.transform.fuse_norm import fuse_norm
 from convsmith.transform.part import classifier_of, stages, trunk_and_head, up_to, with_classes
+from convsmith.transform.quantize import Range, quantize_activations
 
 OWN = [name for name in models() if "/" not in name and name != "lenet5_1998"]
 
@@ -83,3 +86,21 @@ def test_another_classifier_leaves_the_origin():
     net = create("torchvision/googlenet")
     assert with_classes(net, 7).origin == net.origin
     assert net.inference.origin == net.origin
+
+
+def test_parts_keep_how_their_parameters_are_stored():
+    whole = create("resnet18", input=(3, 64, 64))
+    net = with_storage(whole, {"conv1.weight": FloatStorage("float16"), "fc.weight": FloatStorage("bfloat16")})
+    trunk, head = trunk_and_head(net)
+    assert [stored.parameter for stored in trunk.storage] == ["conv1.weight"]
+    assert [stored.parameter for stored in head.storage] == ["fc.weight"]
+    assert up_to(net, "layer2.1.relu2").storage == trunk.storage
+
+
+def test_a_fused_or_quantized_network_says_that_it_is_no_longer_what_its_name_says():
+    net = create("torchvision/resnet18", input=(3, 64, 64))
+    fused = fuse_norm(net)
+    assert (fused.origin.family, fused.origin.setting("fuse_norm")) == ("resnet", True)
+    ranges = dict.fromkeys(("input", *(node.name for node in fused)), Range(0.0, 1.0))
+    assert quantize_activations(fused, ranges).origin.setting("quantize_activations") == 8
+    assert net.origin.as_named

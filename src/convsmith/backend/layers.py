@@ -215,6 +215,40 @@ class _ReLU6(torch.autograd.Function):
         return torch.ops.aten.hardtanh_backward(gradients[0], y, 0.0, 6.0)  # type: ignore[no-any-return]
 
 
+class Quantize(nn.Module):
+    """Each element at the nearest value of a grid; gradients pass where it is not held at an end.
+
+    torch's own `fake_quantize_per_tensor_affine` computes the same, but cannot be compiled, exported or run on "meta".
+    """
+
+    def __init__(self, scale: float, zero_point: int, lowest: int, highest: int) -> None:
+        super().__init__()
+        self.scale, self.zero_point = scale, zero_point
+        self.ends = lowest, highest
+
+    def forward(self, x: Tensor) -> Tensor:
+        whole = torch.round(x.detach() / self.scale) + self.zero_point
+        held = whole.clamp(*self.ends)
+        rounded = (held - self.zero_point) * self.scale
+        if not (torch.is_grad_enabled() and x.requires_grad):
+            return rounded
+        return cast("Tensor", _StraightThrough.apply(x, rounded, whole == held))  # type: ignore[no-untyped-call]
+
+
+class _StraightThrough(torch.autograd.Function):
+    """The second input forward; gradients backward to the first where the third is true."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, rounded: Tensor, passes: Tensor) -> Tensor:
+        ctx.save_for_backward(passes)
+        return rounded
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (passes,) = ctx.saved_tensors
+        return gradients[0] * passes, None, None
+
+
 class ScaledTanh(nn.Module):
     """1.7159 tanh(2x / 3): f(1) = 1, f(-1) = -1 (LeCun et al. 1998, appendix A)."""
 

@@ -10,6 +10,7 @@ import numpy as np
 import convsmith
 from convsmith.backend.onnx import to_onnx
 from convsmith.deploy.session import THREADS, Session
+from convsmith.model import Model
 from convsmith.network import INPUT, Network
 
 WARM_UP = 3
@@ -19,14 +20,22 @@ SECONDS = 1.0
 """Slow networks are timed until this has passed, but at least `FEWEST` times."""
 
 
-def latency_ms(network: Network, threads: int = THREADS) -> float:
+def latency_ms(source: Network | Model, threads: int = THREADS) -> float:
     """Milliseconds for one image on this machine: the median of up to 30 runs, after a warm-up.
 
     Timed is what would be deployed, the exported graph in ONNX Runtime on `threads` threads, from the preprocessed
-    image to the probabilities. The weights are freshly initialised, for time does not depend on them.
+    image to the probabilities. A network gets fresh weights, on which time does not depend; a model that is stored in
+    few bits runs in those.
     """
-    weights = {name: tensor.numpy() for name, tensor in convsmith.build(network).state_dict().items()}
-    session = Session(to_onnx(network, weights).SerializeToString(), threads)
+    network = source.network if isinstance(source, Model) else source
+    weights = source.weights if isinstance(source, Model) else convsmith.build(network).state_dict()
+    grids = source.grids if isinstance(source, Model) else {}
+    graph = to_onnx(
+        network,
+        {name: tensor.detach().float().numpy() for name, tensor in weights.items()},
+        grids={key: {part: tensor.numpy() for part, tensor in grid.items()} for key, grid in grids.items()},
+    )
+    session = Session(graph.SerializeToString(), threads)
     image = np.random.default_rng(0).standard_normal((1, *network.input), np.float32)
     for _ in range(WARM_UP):
         session.run("probabilities", INPUT, image)

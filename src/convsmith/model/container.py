@@ -128,13 +128,13 @@ def _header(path: Path) -> tuple[bytes, int]:
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            start = file.read(8)
-            if start.startswith(PICKLES):
+            start, first = file.read(8), file.read(1)
+            if first != b"{" and start.startswith(PICKLES):  # a header's length may begin like a pickle
                 raise ModelFileError(f"{path} is a pickle (.pt, .pth); those can run code and are never loaded here")
             length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
             if not 2 <= length <= min(LARGEST_HEADER_BYTES, size - 8):
                 raise ModelFileError(f"{path} is not a safetensors file, or was cut short")
-            return file.read(length), size - 8 - length
+            return first + file.read(length - 1), size - 8 - length
     except OSError as error:
         raise ModelFileError(f"cannot read {path}: {error.strerror}") from None
 

@@ -50,7 +50,8 @@ def fuse_norm(net: Network) -> Network:
     storage = tuple(stored for stored in net.storage if stored.parameter.rpartition(".")[0] not in changed)
     auxiliary = tuple(replace(head, node=norms.get(head.node, head.node)) for head in net.auxiliary)
     output = norms.get(net.output, net.output)
-    return replace(net, nodes=nodes, output=output, auxiliary=auxiliary, storage=storage)
+    origin = net.origin and net.origin.with_setting(fuse_norm.__name__, True)
+    return replace(net, nodes=nodes, output=output, auxiliary=auxiliary, origin=origin, storage=storage)
 
 
 def _fused(node: Node, norms: dict[str, str]) -> Node:

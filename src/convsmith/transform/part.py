@@ -19,7 +19,7 @@ def up_to(net: Network, layer: str) -> Network:
     if layer not in {node.name for node in net}:
         raise UnknownNameError(f"layer of {net.name}", layer, [node.name for node in net])
     needed = net.ancestors(layer)
-    return Network(net.name, net.input, tuple(node for node in net if node.name in needed), layer)
+    return replace(net, nodes=tuple(node for node in net if node.name in needed), output=layer, origin=None)
 
 
 def classifier_of(net: Network, output: str | None = None) -> Node:
@@ -63,7 +63,8 @@ def trunk_and_head(net: Network) -> tuple[Network, Network]:
         raise UsageError(f"{net.name} has no layers before its classifier {first.name}")
     behind = _between(net, first.name)
     nodes = tuple(replace(node, inputs=tuple(INPUT if i == source else i for i in node.inputs)) for node in behind)
-    return up_to(net, source), Network(net.name, net.shapes[source], nodes, net.output)
+    head = replace(net, input=net.shapes[source], nodes=nodes, auxiliary=(), origin=None)
+    return up_to(net, source), head
 
 
 def _between(net: Network, first: str) -> list[Node]:

@@ -56,7 +56,9 @@ def quantize_activations(net: Network, ranges: Mapping[str, Range], bits: int = 
             continue
         moved = _only_moves(node.op) and node.inputs[0] in grids
         put(node.name, grids[node.inputs[0]] if moved else _grid(node.name, ranges, bits))
-    return replace(net, nodes=tuple(nodes))
+    return replace(
+        net, nodes=tuple(nodes), origin=net.origin and net.origin.with_setting(quantize_activations.__name__, bits)
+    )
 
 
 def _only_moves(op: ops.Op) -> bool:

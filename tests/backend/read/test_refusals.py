@@ -97,10 +97,10 @@ def test_a_place_in_an_installed_package_is_named_where_there_is_no_other(tmp_pa
     monkeypatch.setattr(places, "PACKAGES", str(tmp_path))
     (tmp_path / "zoo").mkdir()
     (tmp_path / "zoo" / "net.py").write_text(
-        "import torch\n\n\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        return x.cumsum(1).mean((2, 3))\n"
+        "import torch\nclass Net(torch.nn.Module):\n  def forward(self, x):\n    return x.cumsum(1).mean((2, 3))\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     from zoo.net import Net  # type: ignore[import-not-found]
 
-    with pytest.raises(ReadError, match=r"^zoo/net\.py:6: cannot read torch's cumsum"):
+    with pytest.raises(ReadError, match=r"^zoo/net\.py:4: cannot read torch's cumsum"):
         read(Net(), SHAPE)

@@ -131,5 +131,5 @@ def _(op: ops.StochasticDepth, inputs: list[Shape]) -> nn.Module:
 
 
 @lower.register
-def _(op: ops.Quantize, inputs: list[Shape]) -> Call:
-    return Call(torch.fake_quantize_per_tensor_affine, (op.scale, op.zero_point, op.lowest, op.highest))
+def _(op: ops.Quantize, inputs: list[Shape]) -> nn.Module:
+    return layers.Quantize(op.scale, op.zero_point, op.lowest, op.highest)

@@ -16,7 +16,7 @@ MACHINERY = (
     str(Path(torch.__file__).parent), str(Path(PACKAGES, "keras")), sysconfig.get_path("stdlib") + "/",
     str(Path(__file__).parents[3]), "<",
 )  # fmt: skip
-"""Where code runs that nobody looks into for what is wrong with a module: torch, Keras, Python, this, generated code."""
+"""Where nobody looks for what is wrong with a module: torch, Keras, Python, this package, generated code."""
 
 
 def of_node(node: fx.Node) -> str:

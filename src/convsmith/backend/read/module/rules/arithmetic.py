@@ -154,8 +154,8 @@ def _of_two(call: Call, word: Word, first: Laid, second: Laid) -> Laid:
 
 def _with_number(call: Call, word: Word, laid: Laid, number: float, *, reverse: bool) -> Laid:
     def scaled(x: Laid, factor: float, shift: float = 0.0) -> Laid:
-        if (factor, shift) == (1, 0):
-            return x
+        if (factor, shift) == (1, 0) and word in ("add", "sub"):
+            return x  # Python's sum() begins with 0
         before = call.draft.op_of(x.value)
         if factor == 1 and isinstance(before, ops.Scale) and not before.shift:
             source = call.draft.inputs_of(x.value)[0]  # x * a + b is one layer
