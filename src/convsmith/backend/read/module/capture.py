@@ -6,7 +6,7 @@ import io
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -98,12 +98,15 @@ def _refusal(module: nn.Module, error: Exception) -> ReadError:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Export warns, and where it fails logs and prints whole graphs; the error says it in one line."""
+    """Export warns, and where it fails logs and prints whole graphs; the error says it in one line.
+
+    What the user's code prints is not shown either: it runs more often than they asked for.
+    """
     logger = logging.getLogger("torch")
     before = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

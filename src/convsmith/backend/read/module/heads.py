@@ -62,7 +62,8 @@ def heads_of(module: nn.Module, images: Tensor, answer: Tensor) -> Heads | None:
 def _has_more(module: nn.Module, images: Tensor) -> bool:
     """Whether training has more outputs, found without computing anything."""
     try:
-        state = {name: tensor.to("meta") for name, tensor in module.state_dict(keep_vars=True).items()}
+        tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+        state = {name: tensor.to("meta") for name, tensor in tensors.items()}
         with training_outputs(module), torch.no_grad(), quiet():
             found = outputs.outputs_of(functional_call(module, state, (images.to("meta"),)))
     except Exception:

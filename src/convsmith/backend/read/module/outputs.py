@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ ANSWERS = ("logits", "out", "output", "main", "pred", "preds", "prediction", "pr
 
 
 class Output(NamedTuple):
-    """One tensor of what a module returned, and its name there: "[0]", "aux"; empty if it is all."""
+    """One tensor of what a module returned, and its name there: "0", "aux"; empty if it is all."""
 
     name: str
     tensor: Tensor
@@ -24,7 +25,12 @@ class Output(NamedTuple):
 def outputs_of(result: Any) -> list[Output]:
     """Every tensor that was returned, in the order in which export lists them."""
     leaves, _ = _pytree.tree_flatten_with_path(_plain(result))
-    return [Output(_pytree.keystr(path).strip("'[]"), leaf) for path, leaf in leaves if isinstance(leaf, Tensor)]
+    return [Output(_named(_pytree.keystr(path)), leaf) for path, leaf in leaves if isinstance(leaf, Tensor)]
+
+
+def _named(path: str) -> str:
+    """ "aux.0" of "['aux'][0]"."""
+    return ".".join(re.findall(r"\w+", path))
 
 
 def main_of(found: list[Output]) -> int:

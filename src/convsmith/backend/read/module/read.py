@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.nn.parameter import is_lazy
 
 from convsmith.backend.read.axes import Axes
@@ -18,7 +19,7 @@ from convsmith.backend.read.module.capture import BATCH, Capture, capture, quiet
 from convsmith.backend.read.module.heads import heads_of, training_outputs
 from convsmith.backend.read.module.image import channels_last
 from convsmith.backend.read.module.outputs import Output
-from convsmith.backend.read.module.verify import verify
+from convsmith.backend.read.module.verify import AUTOCAST_TOLERANCE, TOLERANCE, verify
 from convsmith.backend.read.module.walk import Walk
 from convsmith.errors import ReadError
 from convsmith.network.dims import Shape, text
@@ -39,9 +40,11 @@ def read_module(module: nn.Module, example_shape: Shape, name: str | None = None
 
     Raises ReadError, naming the line of the module's code, for what has no counterpart in a network.
     """
+    module = unwrapped(module)
     _check(module, example_shape)
     with _evaluated(module) as still:
         images = torch.rand(IMAGES, *example_shape, generator=torch.Generator().manual_seed(0))
+        images[1] = 2 * images[1] - 1
         found = _run(still, images)
         main = outputs.main_of(found)
         _check_answer(found[main].tensor)
@@ -68,7 +71,9 @@ def _read(
     shape = tuple(images.shape[1:])
     paths = {path for path, _ in module.named_modules() if path}
     draft = Draft(name or type(module).__name__, _planes(shape) if last else shape, paths)
-    symbols, layouts = _follow(module, captured, draft, last)
+    layouts = Layouts(draft, BATCH)
+    walk = Walk(module, captured, layouts)
+    symbols = walk.run(_image(layouts, last))
     answer = _answer(found[main], symbols[main], layouts)
     others = [i for i in range(len(found)) if i != main]
     auxiliary = []
@@ -81,8 +86,17 @@ def _read(
             draft.note(f"left out: the output {found[i].name} beside {found[main].name or 'the first'}")
     read = draft.finish(answer, auxiliary)
     expected = [found[main].tensor, *(found[i].tensor for i in others if has_heads)]
-    verify(read, images.movedim(-1, 1) if last else images, expected)
+    tolerance = AUTOCAST_TOLERANCE if walk.is_autocast else TOLERANCE
+    verify(read, images.movedim(-1, 1) if last else images, expected, tolerance)
     return read
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """The module that a wrapper of torch's runs, whose names are the user's."""
+    while isinstance(module, (nn.DataParallel, DistributedDataParallel)):
+        module = module.module
+    original = getattr(module, "_orig_mod", None)  # torch.compile's
+    return unwrapped(original) if isinstance(original, nn.Module) else module
 
 
 def _check(module: nn.Module, example_shape: Shape) -> None:
@@ -92,29 +106,43 @@ def _check(module: nn.Module, example_shape: Shape) -> None:
         raise ReadError(
             f"example_shape must be one image (channels, height, width), not {tuple(example_shape)}", advice=hint
         )
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ReadError(f"{name} is a TorchScript module", advice="give the module that it was made from")
     if type(module).forward is nn.Module.forward and "forward" not in vars(module):
         raise ReadError(f"{name} has no forward()", advice="write what it computes as forward(self, x)")
+    tensors = [*module.parameters(), *module.buffers()]
+    if any(map(is_lazy, tensors)):
+        raise ReadError(f"{name} has lazy layers that have no weights yet", advice="call it once on images")
+    if any(tensor.is_meta for tensor in tensors):
+        raise ReadError(f"{name} is on the meta device: it has no weights", advice="call to_empty, then load them")
 
 
 @contextmanager
 def _evaluated(module: nn.Module) -> Iterator[nn.Module]:
     """The module in evaluation mode, float32, on the CPU: itself if it can be so, left as it was; or a copy."""
     tensors = [*module.parameters(), *module.buffers()]
-    plain = all(
-        t.device.type == "cpu" and (t.dtype == torch.float32 or not t.is_floating_point()) and not is_lazy(t)
-        for t in tensors
-    )
-    if not plain:
-        if any(t.is_meta for t in tensors):
-            raise ReadError(f"{type(module).__name__} is on the meta device: it has no weights", advice="call to_empty")
-        module = copy.deepcopy(module).to("cpu", torch.float32)
+    if any(t.device.type != "cpu" or (t.is_floating_point() and t.dtype != torch.float32) for t in tensors):
+        module = _copied(module)
     modes = [(layer, layer.training) for layer in module.modules()]
-    module.eval()
+    with suppress(NotImplementedError):  # what export made has the mode that it was made in
+        module.eval()
     try:
         yield module
     finally:
+        with suppress(NotImplementedError):
+            module.train(modes[0][1])
         for layer, training in modes:
             layer.training = training
+
+
+def _copied(module: nn.Module) -> nn.Module:
+    try:
+        return copy.deepcopy(module).to("cpu", torch.float32)
+    except Exception as error:
+        raise ReadError(
+            f"{type(module).__name__} cannot be copied to float32 on the CPU: {' '.join(str(error).split())}",
+            advice="call .float().cpu() on it first",
+        ) from error
 
 
 def _run(module: nn.Module, example: Tensor) -> list[Output]:
@@ -147,6 +175,7 @@ def _check_answer(answer: Tensor) -> None:
 def _wants(module: nn.Module) -> str:
     """What the first layer says about the image."""
     for path, layer in module.named_modules():
+        path = path or "it"
         if isinstance(layer, nn.Embedding):
             return f"{path} takes integers: this is no network for images"
         if isinstance(layer, (nn.Conv2d, nn.Conv1d, nn.Conv3d)):
@@ -156,12 +185,10 @@ def _wants(module: nn.Module) -> str:
     return ""
 
 
-def _follow(module: nn.Module, captured: Capture, draft: Draft, last: bool) -> tuple[Sequence[object], Layouts]:
-    layouts = Layouts(draft, BATCH)
-    image = layouts.lay(draft.input)
-    if last:
-        image = Laid(draft.input, image.axes.permuted([0, 2, 3, 1]))
-    return Walk(module, captured, layouts).run(image), layouts
+def _image(layouts: Layouts, last: bool) -> Laid:
+    """The network's input (C, H, W) as the module takes it."""
+    image = layouts.lay(layouts.draft.input)
+    return Laid(image.value, image.axes.permuted([0, 2, 3, 1])) if last else image
 
 
 def _planes(shape: Shape) -> Shape:

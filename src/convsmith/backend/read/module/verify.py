@@ -12,10 +12,14 @@ from convsmith.backend.torch import build
 from convsmith.errors import ReadError
 
 TOLERANCE = 1e-4
-"""The largest difference between outputs, in parts of the largest output or of 1, that rounding explains."""
+"""The largest difference between outputs, in parts of the largest of them, that rounding explains."""
+AUTOCAST_TOLERANCE = 0.05
+"""The same where the original computes in bfloat16 or float16."""
+SMALLEST = 1e-3
+"""Outputs that are all smaller are compared as if one were as large as this."""
 
 
-def verify(read: Read, images: Tensor, expected: Sequence[Tensor]) -> None:
+def verify(read: Read, images: Tensor, expected: Sequence[Tensor], tolerance: float = TOLERANCE) -> None:
     """Build the network and compare its outputs for these images (N, C, H, W), auxiliary heads' after the answer.
 
     Raises ReadError if they differ: the module does something that the graph does not show.
@@ -28,14 +32,14 @@ def verify(read: Read, images: Tensor, expected: Sequence[Tensor]) -> None:
     with torch.no_grad():
         given = module(images)
     for ours, theirs in zip(given if len(expected) > 1 else [given], expected, strict=True):
-        _compare(read.network.name, ours, theirs.reshape(ours.shape).float())
+        _compare(read.network.name, ours, theirs.reshape(ours.shape).float(), tolerance)
 
 
-def _compare(name: str, given: Tensor, expected: Tensor) -> None:
+def _compare(name: str, given: Tensor, expected: Tensor, tolerance: float) -> None:
     if not torch.equal(expected.isfinite(), given.isfinite()):
         raise ReadError(f"{name} was read, but its outputs are not finite where the original's are")
     difference = (given - expected).nan_to_num().abs().max().item()
-    if not difference <= TOLERANCE * max(1.0, expected.nan_to_num().abs().max().item()):
+    if not difference <= tolerance * max(SMALLEST, expected.nan_to_num().abs().max().item()):
         raise ReadError(
             f"{name} was read, but its outputs differ from the original's by {difference:.2g}",
             advice="does it compute the same in evaluation mode every time?",

@@ -31,6 +31,8 @@ MOVES = SAME | {
     "unsqueeze", "view", "view_as", "_unsafe_view",
 }  # fmt: skip
 """Operations after which a parameter is still that parameter, seen otherwise."""
+REGIONS = ("wrap_with_autocast", "wrap_with_set_grad_enabled")
+"""Operations that run a graph of their own."""
 NO_RESULT = ("_assert_tensor_metadata", "_assert_async", "sym_constrain_range", "sym_constrain_range_for_size")
 
 
@@ -43,6 +45,8 @@ class Walk:
         self.modules = {**dict(module.named_modules(remove_duplicate=False)), **layers_of(module)}
         self.symbols: dict[fx.Node, Symbol] = {}
         self._computed: dict[Any, Known] = {}
+        self.is_autocast = False
+        """Whether some of the code computes in lower precision, which no comparison can be exact about."""
 
     def run(self, image: Laid) -> list[Symbol]:
         """The outputs, for the image as the code sees it. Raises ReadError at the first operation without a rule."""
@@ -87,6 +91,9 @@ class Walk:
         packet = packet_of(node)
         if packet in NO_RESULT:
             return
+        if packet in REGIONS:
+            self.symbols[node] = self._enter(node, packet)
+            return
         arguments = mapped(node.args, self._symbol)
         named = mapped(node.kwargs, self._symbol)
         if node.target is operator.getitem:
@@ -121,6 +128,22 @@ class Walk:
             step.meta["nn_module_stack"] = node.meta.get("nn_module_stack")
         self._follow([n for n in graph.nodes if n.op == "call_function"])
         return mapped(graph.output_node().args[0], self._symbol)
+
+    def _enter(self, node: fx.Node, packet: str) -> Symbol:
+        """A region of the code under autocast or no_grad: its operations, in float32."""
+        arguments: tuple[Any, ...] = node.args
+        at = next(i for i, a in enumerate(arguments) if isinstance(a, fx.Node) and a.op == "get_attr")
+        region = getattr(node.graph.owning_module, str(arguments[at].target))
+        if packet == "wrap_with_autocast":
+            self.is_autocast = True
+            self.layouts.draft.note(
+                f"{places.of_node(node)}: computes in lower precision; read in float32".lstrip(": ")
+            )
+        inner = [n for n in region.graph.nodes if n.op == "placeholder"]
+        for placeholder, source in zip(inner, arguments[at + 1 :], strict=True):
+            self.symbols[placeholder] = self._symbol(source)
+        self._follow([n for n in region.graph.nodes if n.op == "call_function"])
+        return mapped(region.graph.output_node().args[0], self._symbol)
 
     def _compute(self, node: fx.Node, arguments: tuple[Symbol, ...], named: Mapping[str, Symbol]) -> Symbol:
         """What the operation gives on known tensors. The same computation of the same parameters gives one tensor."""
