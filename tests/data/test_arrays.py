@@ -171,6 +171,27 @@ def test_images_without_labels_are_images() -> None:
     assert images.name(1) == "images[1]"
 
 
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("form", ["array", "list", "tensor", "pillow"])
+def test_16_bit_images_are_scaled_alike_in_all_splits(bits: int, form: str) -> None:
+    generator = np.random.default_rng(bits)
+    whole = generator.integers(0, 1 << bits, (40, 9, 9), dtype=np.uint16)
+    whole[0, 0, 0], whole[30:] = (1 << bits) - 1, whole[30:] // 4  # the test images are darker
+    given = {
+        "array": whole,
+        "list": list(whole),
+        "tensor": torch.from_numpy(whole.astype(np.int32)).to(torch.uint16),
+        "pillow": [Image.fromarray(image) for image in whole],
+    }[form]
+    dataset = Dataset.from_arrays(given[:30], LABELS[:30], splits={"test": (given[30:], LABELS[30:])})
+    assert dataset.decoding.bits == bits
+    assert len(dataset.notes) == (bits < 16)
+    expected = (whole[30:] * (255 / ((1 << bits) - 1))).round()
+    assert np.array_equal([image[..., 0] for image, _ in dataset.split("test")], expected)
+    alone = images_from_arrays(given[30:], decoding=dataset.decoding)
+    assert np.array_equal(alone[3][..., 0], expected[3])
+
+
 NAN = COLOUR / 255
 NAN[3, 0, 0, 0] = np.nan
 
@@ -185,7 +206,6 @@ NAN[3, 0, 0, 0] = np.nan
         ((COLOUR[..., :2], LABELS), r"images: uint8 of shape \(40, 12, 10, 2\); expected 1 channel"),
         ((torch.zeros((40, 3, 8, 3), dtype=torch.uint8), LABELS), r"may be \(H, W, C\) or \(C, H, W\)"),
         ((COLOUR / 127.5 - 1, LABELS), "images: float64 with values from -1 to 1; expected uint8, or floats from 0"),
-        ((COLOUR.astype(np.uint16), LABELS), "images: uint16 with values from 0 to 255; expected uint8"),
         ((COLOUR.astype(np.int32) * 9, LABELS), "images: int32 with values from 0 to 2295"),
         ((NAN, LABELS), "images: some values are not finite"),
         ((COLOUR.astype(str), LABELS), "images: <U3; expected uint8"),

@@ -88,3 +88,5 @@ def test_a_set_without_train_is_left_as_it_is_to_be_measured_on() -> None:
 def test_a_set_of_one_class_is_refused() -> None:
     with pytest.raises(DataError, match="holds one class, 'a'; at least two"):
         check_classes(("a",), "set")
+    with pytest.raises(DataError, match=r"or label \(test: not used\)"):
+        check_classes(("a",), "set", left_out=["test: not used"])

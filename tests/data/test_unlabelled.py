@@ -6,9 +6,11 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from pictures import picture
 from PIL import Image
+from pyarrow import parquet
 
 from convsmith.data.sources.folder import read_folder
 from convsmith.data.sources.shards import pack
@@ -105,3 +107,21 @@ def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
         gather([shard])
     with pytest.raises(DataError, match=shard.name):
         gather([tmp_path / "shards"])
+
+
+def test_files_of_many_images_are_taken_as_in_training(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 9, 8, 3), dtype=np.uint8)
+    np.savez(tmp_path / "set.npz", images=pixels, labels=np.arange(6) % 2)
+    names = [picture(tmp_path / f"photos/{number}.png", (number, 0, 0)).name for number in range(6)]
+    rows = "".join(f"photos/{name},{number % 2}\n" for number, name in enumerate(names))
+    (tmp_path / "table.csv").write_text("path,class\n" + rows)
+    content = [(tmp_path / "photos" / name).read_bytes() for name in names]
+    (tmp_path / "hub/data").mkdir(parents=True)
+    parquet.write_table(
+        pa.table({"image": content, "label": [0, 1] * 3}), tmp_path / "hub/data/train-00000-of-00001.parquet"
+    )
+    images = gather([tmp_path / "set.npz", tmp_path / "table.csv", tmp_path / "hub"])
+    assert len(images) == 18
+    assert np.array_equal(images[4], pixels[4])
+    assert [images[row][0, 0, 0] for row in range(6, 18)] == [*range(6), *range(6)]
+    assert len(images.between(4, 14).absolute()) == 10

@@ -10,7 +10,7 @@ from convsmith.data import open_dataset
 from convsmith.data.dataset import Dataset, Split
 from convsmith.data.images import ArrayImages, packed
 from convsmith.data.load.loader import Loader
-from convsmith.design.evidence import own_side, preprocess_for
+from convsmith.design.evidence import own_side, preprocess_for, seen_share
 from convsmith.errors import UnknownNameError
 
 
@@ -89,3 +89,12 @@ def test_a_network_for_small_images_gets_its_own_input_size() -> None:
     assert own_side("resnet50", (28, 28)) is None
     with pytest.raises(UnknownNameError):
         own_side("lenet6", (28, 28))
+
+
+@pytest.mark.parametrize(
+    ("size", "side", "share"),
+    [((60, 300), 48, 0.2), ((300, 400), 48, 0.75), ((28, 28), None, 1.0), ((40, 30), None, 1.0)],
+)
+def test_how_much_the_network_sees_of_pictures(size: tuple[int, int], side: int | None, share: float) -> None:
+    made = dataset(size)
+    assert seen_share(made, preprocess_for(made, side)) == pytest.approx(share, abs=0.01)

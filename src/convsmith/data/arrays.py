@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from convsmith.data.checks.visible import bits_for
+from convsmith.data.dataset import Finding
 from convsmith.data.decode.decoding import USUAL, Decoding
 from convsmith.data.decode.image import rgb_of
 from convsmith.data.images import ArrayImages, ListImages, numbered
@@ -19,8 +21,6 @@ from convsmith.data.split import check_classes
 from convsmith.errors import UsageError
 
 CHANNELS = (1, 3)
-SIXTEEN_TO_EIGHT_BITS = 257
-"""65535 / 255, as for 16-bit files."""
 
 
 class _Given(NamedTuple):
@@ -42,14 +42,17 @@ def list_arrays(
 
     Raises UsageError naming the argument that does not fit.
     """
-    given = {"train": _given(images, labels, "images", "labels")}
+    bits, note = bits_for(max(map(_peak, (images, *(pair[0] for pair in splits.values())))))
+    decoding = Decoding(bits=bits)
+    given = {"train": _given(images, labels, decoding, "")}
     for split, pair in splits.items():
-        given[split] = _given(*pair, f"splits[{split!r}] images", f"splits[{split!r}] labels")
+        given[split] = _given(*pair, decoding, f"splits[{split!r}] ")
     known, numbers = _classes([part.labels for part in given.values()], classes)
     check_classes(known, name)
     names = [split for split, part in given.items() for _ in range(len(part.images))]
     joined = _joined([part.images for part in given.values()], [f"{name}:{split}" for split in given])
-    return Listing(name, known, joined, numbers, rows_by_split(names, name))
+    notes = (Finding(name, note),) if note else ()
+    return Listing(name, known, joined, numbers, rows_by_split(names, name), notes=notes, decoding=decoding)
 
 
 def split_name(name: str) -> str:
@@ -60,12 +63,23 @@ def split_name(name: str) -> str:
     return SPLITS[name]
 
 
-def _given(images: Any, labels: Any, images_name: str, labels_name: str) -> _Given:
-    pixels = _pixels(images, images_name)
-    return _Given(pixels, _labels(labels, len(pixels), labels_name))
+def _given(images: Any, labels: Any, decoding: Decoding, where: str) -> _Given:
+    pixels = _pixels(images, f"{where}images", decoding)
+    return _Given(pixels, _labels(labels, len(pixels), f"{where}labels"))
 
 
-def _pixels(images: Any, where: str, decoding: Decoding = USUAL) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
+def _peak(images: Any) -> int:
+    """The highest value of 16-bit images; 0 if there are none."""
+    if isinstance(images, (list, tuple)):
+        return max(map(_peak, images), default=0)
+    if isinstance(images, Image.Image) and not images.mode.startswith("I"):
+        return 0
+    array = _array(images)
+    wide = array.dtype == np.uint16 or isinstance(images, Image.Image)
+    return int(array.max()) if wide and array.size else 0
+
+
+def _pixels(images: Any, where: str, decoding: Decoding) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
     """uint8 (N, H, W, 1 or 3), or a list of (H, W, 1 or 3) if the sizes differ."""
     if isinstance(images, (list, tuple)):
         return _pixels_of_list(images, where, decoding)
@@ -75,7 +89,7 @@ def _pixels(images: Any, where: str, decoding: Decoding = USUAL) -> NDArray[np.u
         raise UsageError(f"{_described(whole)}; expected (N, H, W), (N, H, W, C) or a list of images", settings=where)
     if whole.ndim == 3:
         whole = whole[..., None]
-    return np.ascontiguousarray(_eight_bits([_channels_last(whole, torch_order, where)], where)[0])
+    return np.ascontiguousarray(_eight_bits([_channels_last(whole, torch_order, where)], decoding, where)[0])
 
 
 def _pixels_of_list(
@@ -93,7 +107,7 @@ def _pixels_of_list(
     if len({array.dtype for array in arrays}) > 1:
         found = ", ".join(sorted({str(array.dtype) for array in arrays}))
         raise UsageError(f"the images differ in type ({found}); expected one type, best uint8", settings=where)
-    pixels = _eight_bits(arrays, where)
+    pixels = _eight_bits(arrays, decoding, where)
     return np.stack(pixels) if len({array.shape for array in pixels}) == 1 else pixels
 
 
@@ -130,7 +144,7 @@ def _channels_last(array: NDArray[Any], torch_order: bool, where: str) -> NDArra
     )
 
 
-def _eight_bits(arrays: list[NDArray[Any]], where: str) -> list[NDArray[np.uint8]]:
+def _eight_bits(arrays: list[NDArray[Any]], decoding: Decoding, where: str) -> list[NDArray[np.uint8]]:
     """uint8 in 0..255 of arrays of one type, which have one range together. Raises UsageError where it is unclear."""
     kind, dtype = arrays[0].dtype.kind, arrays[0].dtype
     if dtype == np.uint8:
@@ -144,10 +158,10 @@ def _eight_bits(arrays: list[NDArray[Any]], where: str) -> list[NDArray[np.uint8
     low, high = min(array.min() for array in arrays), max(array.max() for array in arrays)
     if low >= 0 and kind == "f" and high <= 1:
         return [(array * 255).round().astype(np.uint8) for array in arrays]
-    if dtype == np.uint16 and high > 255:
-        return [(array / SIXTEEN_TO_EIGHT_BITS).round().astype(np.uint8) for array in arrays]
+    if dtype == np.uint16:
+        return [(array * (255 / decoding.highest)).round().clip(0, 255).astype(np.uint8) for array in arrays]
     whole = kind in "iu" or all((array == np.floor(array)).all() for array in arrays)
-    if whole and low >= 0 and 1 < high <= 255 and dtype != np.uint16:
+    if whole and low >= 0 and 1 < high <= 255:
         return [array.astype(np.uint8) for array in arrays]
     raise UsageError(
         f"{dtype} with values from {low:g} to {high:g}; expected uint8, or floats from 0 to 1 that are not "

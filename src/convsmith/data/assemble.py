@@ -60,7 +60,7 @@ def assemble(listing: Listing, demands: Demands, progress: Progress = lambda don
 
     Raises DataError for what cannot be trained on: see `open_dataset`.
     """
-    check_classes(listing.classes, listing.name, least=1 if demands.seed is None else 2)
+    check_classes(listing.classes, listing.name, 1 if demands.seed is None else 2, listing.findings)
     found = examine(listing.images, progress)
     skipped = (*listing.findings, *_by_row(listing, found.reasons))
     if demands.strict and skipped:
@@ -105,7 +105,7 @@ def assemble(listing: Listing, demands: Demands, progress: Progress = lambda don
         unusable=len(found.reasons),
         made_splits=made,
         seed=demands.seed if made else None,
-        decoding=images.decoding if isinstance(images, FileImages) else USUAL,
+        decoding=images.decoding if isinstance(images, FileImages) else listing.decoding,
     )
 
 

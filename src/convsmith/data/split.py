@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convsmith.errors import DataError
+
+SHOWN_LEFT_OUT = 3
 
 Rows = Mapping[str, NDArray[np.int64]]
 
@@ -49,11 +51,12 @@ def complete(
     return ordered
 
 
-def check_classes(classes: tuple[str, ...], where: str, least: int = 2) -> None:
-    """Raises DataError unless there are two classes to tell apart, or `least`."""
+def check_classes(classes: tuple[str, ...], where: str, least: int = 2, left_out: Sequence[object] = ()) -> None:
+    """Raises DataError unless there are two classes to tell apart, or `least`; `left_out` may be why."""
     if len(classes) < least:
         found = f"one class, {classes[0]!r}" if classes else "no images"
-        raise DataError(f"{where} holds {found}; at least two classes are needed, each in its own folder or label")
+        why = f" ({'; '.join(map(str, left_out[:SHOWN_LEFT_OUT]))})" if left_out else ""
+        raise DataError(f"{where} holds {found}; at least two classes are needed, each in its own folder or label{why}")
 
 
 def _carved(

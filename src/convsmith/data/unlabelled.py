@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from convsmith.data.dataset import Finding
 from convsmith.data.decode.decoding import USUAL, Decoding
 from convsmith.data.decode.image import FORMATS
-from convsmith.data.images import FileImages, packed
+from convsmith.data.images import AnyImages, FileImages, packed
+from convsmith.data.sources.detect import READERS, read_source
 from convsmith.data.sources.shards import is_shards, read_unlabelled
 from convsmith.data.sources.walk import Walk
 from convsmith.errors import DataError
@@ -30,7 +31,7 @@ class GatheredImages:
     `findings` are what was left out or passed over.
     """
 
-    parts: tuple[FileImages, ...]
+    parts: tuple[AnyImages, ...]
     findings: tuple[Finding, ...] = ()
 
     def __len__(self) -> int:
@@ -53,13 +54,19 @@ class GatheredImages:
 
     def absolute(self) -> GatheredImages:
         """The same images for a process with another working directory."""
-        return replace(self, parts=tuple(replace(part, root=part.root.absolute()) for part in self.parts))
+        return replace(
+            self,
+            parts=tuple(
+                replace(part, root=part.root.absolute()) if isinstance(part, FileImages) else part
+                for part in self.parts
+            ),
+        )
 
     @cached_property
     def _ends(self) -> list[int]:
         return list(accumulate(len(part) for part in self.parts))
 
-    def _at(self, index: int) -> tuple[FileImages, int]:
+    def _at(self, index: int) -> tuple[AnyImages, int]:
         number = bisect_right(self._ends, index)
         return self.parts[number], index - (self._ends[number - 1] if number else 0)
 
@@ -70,26 +77,46 @@ def gather(sources: Sequence[Path], decoding: Decoding = USUAL) -> GatheredImage
     `decoding` is that of the data which the model was trained on.
 
     A source is a file, whatever its name and whether it is there or not; a folder, of which every file below counts
-    that counts in training (see `Walk`); a shard (`.tar`) or a folder of shards. Raises DataError for a folder without
+    that counts in training (see `Walk`); a shard (`.tar`) or a folder of shards; any other
+    file or folder of many images that training takes. Raises DataError for a folder without
     images or that cannot be listed, and for a damaged shard.
     """
     findings: list[Finding] = []
-    parts: list[FileImages] = []
-    for single, group in groupby(sources, key=lambda source: source.suffix.lower() != SHARD and not source.is_dir()):
+    parts: list[AnyImages] = []
+    for single, group in groupby(sources, key=_is_one_image):
         if single:
             parts.append(FileImages(Path(), packed(str(source) for source in group)))
         else:
             parts += [_below(source, findings) for source in group]
-    return GatheredImages(tuple(replace(part, decoding=decoding) for part in parts), tuple(findings))
+    decoded = (replace(part, decoding=decoding) if isinstance(part, FileImages) else part for part in parts)
+    return GatheredImages(tuple(decoded), tuple(findings))
 
 
-def _below(source: Path, findings: list[Finding]) -> FileImages:
-    if not source.is_dir() or is_shards(source):
-        images: FileImages = read_unlabelled(source)
-    else:
+def _is_one_image(source: Path) -> bool:
+    """Whether a path is that of an image, or of nothing, and not of many images."""
+    return source.suffix.lower() not in READERS and not source.is_dir()
+
+
+def _below(source: Path, findings: list[Finding]) -> AnyImages:
+    images: AnyImages
+    if source.is_dir() and not is_shards(source):
         walk = Walk()
         images = FileImages(source, packed(walk.images_below(source, ".")))
         findings += (*walk.findings, *walk.account(source))
+        if not len(images):
+            images = _of_data_set(source)
+    elif source.is_dir() or source.suffix.lower() == SHARD:
+        images = read_unlabelled(source)
+    else:
+        images = read_source(source).images
     if not len(images):
         raise DataError(f"{source} holds no images ({', '.join(FORMATS)})")
     return images
+
+
+def _of_data_set(folder: Path) -> AnyImages:
+    """The images of a folder that holds them in other files: of Parquet, IDX, ImageNet's archives."""
+    try:
+        return read_source(folder).images
+    except DataError:
+        return FileImages(folder, packed([]))

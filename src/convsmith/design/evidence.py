@@ -52,6 +52,25 @@ def own_side(model: str, size: tuple[int, int]) -> int | None:
     return own if min(size) <= own <= SMALL_SIDE else None
 
 
+def seen_share(dataset: Dataset, preprocess: Preprocess) -> float:
+    """How much of the pictures the network sees in evaluation: the share of the area that the crop leaves, on average.
+
+    0.75 for photographs of 4:3. What tells the classes apart may lie in the rest, as at the ends of wide pictures.
+    """
+    train = dataset.split("train")
+    shares = []
+    for index in _spread(len(train)):
+        height, width = preprocess.resized(*train.images[index].shape[:2])
+        shares.append(preprocess.crop[0] * preprocess.crop[1] / (height * width))
+    return float(np.mean(shares))
+
+
+def _spread(count: int) -> list[int]:
+    """Rows of a split, evenly spread."""
+    rows: list[int] = np.linspace(0, count - 1, min(SAMPLED_IMAGES, count)).astype(int).tolist()
+    return rows
+
+
 class _Seen(NamedTuple):
     """The median shorter side in pixels; mean and standard deviation by channel of values in 0..1."""
 
@@ -63,10 +82,9 @@ class _Seen(NamedTuple):
 def _look_at(dataset: Dataset) -> _Seen:
     """What evenly spread training images have in common."""
     train = dataset.split("train")
-    chosen = np.linspace(0, len(train) - 1, min(SAMPLED_IMAGES, len(train))).astype(int)
     sums, squares, count, shorter = np.zeros(3), np.zeros(3), 0, []
-    for index in chosen:
-        image = train.images[int(index)]
+    for index in _spread(len(train)):
+        image = train.images[index]
         shorter.append(min(image.shape[:2]))
         values = image.reshape(-1, 3) / 255
         sums, squares, count = sums + values.sum(0), squares + (values**2).sum(0), count + len(values)

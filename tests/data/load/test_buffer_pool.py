@@ -10,7 +10,9 @@ SHAPE = (4, 3, 8, 8)
 def test_memory_that_nobody_holds_is_handed_out_again() -> None:
     memory = BufferPool()
     place = memory.empty(SHAPE).data_ptr()
+    elsewhere = [torch.empty(SHAPE) for _ in range(5)]  # what the allocator itself would have given the place to
     assert memory.empty(SHAPE).data_ptr() == place
+    assert all(tensor.data_ptr() != place for tensor in elsewhere)
 
 
 def test_memory_that_a_view_holds_is_not_handed_out() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -15,10 +14,14 @@ from torch import Tensor
 
 from convsmith.data.augment.batch_random import BatchRandom
 from convsmith.data.augment.trivial import trivial_augment
+from convsmith.data.sources.naming.split_names import WORD
 from convsmith.errors import UsageError
 
 DIGIT_WORDS = frozenset(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
-SIDES = frozenset(("left", "right"))
+SIDES = frozenset(
+    ("left", "right", "lefthand", "righthand", "leftward", "rightward", "leftwards", "rightwards")
+    + ("clockwise", "anticlockwise", "counterclockwise", "cw", "ccw")
+)
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,10 @@ def written_characters(classes: Iterable[str]) -> bool:
 
 
 def flip_keeps_class(classes: Iterable[str]) -> bool:
-    """Whether a mirror image still belongs to its class: not for digits and letters, nor where a name says a side."""
+    """Whether a mirror image still belongs to its class, by the classes' names: not for digits and letters, nor where a
+    name says a side. What the images say, `convsmith.data.checks.mirror` finds."""
     names = list(classes)
-    sided = any(SIDES & set(re.split(r"[^a-z]+", name.lower())) for name in names)
+    sided = any(SIDES & {word.lower() for word in WORD.findall(name)} for name in names)
     return not sided and not written_characters(names)
 
 

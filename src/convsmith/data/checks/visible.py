@@ -22,16 +22,24 @@ GROUND_NAMES = {WHITE: "white", BLACK: "black", MIDDLE: "grey"}
 
 def decoding_for(found: Examination, rows: NDArray[np.int64], where: str) -> tuple[Decoding, tuple[Finding, ...]]:
     """The decoding in which the images at `rows` show the most, and a line on each choice that is not the usual one."""
-    ground, bits, notes = _ground(found.shown[rows]), _bits(found.peak[rows]), []
+    ground, notes = _ground(found.shown[rows]), []
+    bits, stretched = bits_for(int(found.peak[rows].max()))
     if ground != USUAL.ground:
         empty = int((~_shown_on(found.shown[rows], USUAL.ground)).sum())
         reason = f"{empty:,} images show nothing on white, so transparent images are put on {GROUND_NAMES[ground]}"
         notes.append(Finding(where, reason))
-    if bits != USUAL.bits:
-        peak, highest = int(found.peak[rows].max()), Decoding(bits=bits).highest
-        reason = f"16-bit values only reach {peak:,}, so 0 to {highest:,} ({bits} bits) becomes 0 to 255"
-        notes.append(Finding(where, reason))
+    if stretched:
+        notes.append(Finding(where, stretched))
     return Decoding(ground, bits), tuple(notes)
+
+
+def bits_for(peak: int) -> tuple[int, str]:
+    """How many bits 16-bit images use whose highest value is `peak`, and a line on it if it is not the usual number."""
+    bits = max(8, peak.bit_length())
+    if not peak or bits > MOST_STRETCHED_BITS:
+        return USUAL.bits, ""
+    highest = Decoding(bits=bits).highest
+    return bits, f"16-bit values only reach {peak:,}, so 0 to {highest:,} ({bits} bits) becomes 0 to 255"
 
 
 def check_visible(found: Examination, rows: NDArray[np.int64], decoding: Decoding, where: str) -> None:
@@ -51,12 +59,6 @@ def _ground(shown: NDArray[np.uint8]) -> int:
     best = min(GROUNDS, key=lambda ground: empty[ground])
     many = empty[WHITE] > EMPTY_SHARE * len(shown)
     return best if many and 2 * empty[best] < empty[WHITE] else WHITE
-
-
-def _bits(peaks: NDArray[np.int32]) -> int:
-    highest = int(peaks.max())
-    bits = max(8, highest.bit_length())
-    return bits if highest and bits <= MOST_STRETCHED_BITS else USUAL.bits
 
 
 def _shown_on(shown: NDArray[np.uint8], ground: int) -> NDArray[np.bool_]:

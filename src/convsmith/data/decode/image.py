@@ -16,6 +16,7 @@ The rules, for every format:
 from __future__ import annotations
 
 import stat
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -45,6 +46,9 @@ PREFIX_BYTES = 32
 """What tells a file's format."""
 
 Image.preinit()
+
+# Pillow warns of damaged notes in files whose pixels are sound; what matters of a file is in `UnreadableError`.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 SUFFIXES = frozenset(suffix for suffix, name in Image.EXTENSION.items() if name in FORMATS)
 """What the names of such files end in, in lower case: ".jpg", ".jpeg", ".png" and so on."""

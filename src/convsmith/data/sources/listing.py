@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convsmith.data.dataset import Finding
+from convsmith.data.decode.decoding import USUAL, Decoding
 from convsmith.data.images import AnyImages
 from convsmith.data.sources.naming.split_names import SPLITS, split_of
 from convsmith.errors import DataError
@@ -20,7 +21,7 @@ class Listing:
     """Images with labels (N,), indices into `classes`, and the `rows` of each split that the source knows.
 
     A source without splits has all its rows in "train". `findings` are things that were left out already, `notes` what
-    else is to be said.
+    else is to be said. `decoding` is how images in memory were made; files are decoded later.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Listing:
     root: Path | None = None
     findings: tuple[Finding, ...] = ()
     notes: tuple[Finding, ...] = ()
+    decoding: Decoding = USUAL
 
 
 def rows_by_split(splits: Sequence[str], where: str) -> dict[str, NDArray[np.int64]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,21 +34,17 @@ def is_leftover(name: str) -> bool:
     return name.startswith(".") or name.lower() in TOOLS or name.lower().startswith("thumbs.db") or name.endswith("~")
 
 
-def not_data(folder: Path) -> str | None:
-    """Why a folder is no data, judged by what is in it; None if it may be data."""
-    names = _names(folder)
-    if VIRTUAL_ENVIRONMENT in names:
+def not_data(folder: Path, is_image: Callable[[str], bool]) -> str | None:
+    """Why a folder is no data, by what is in it; None if it may be data. `is_image` judges a file by its name."""
+    if (folder / VIRTUAL_ENVIRONMENT).is_file():
         return "a virtual environment"
-    if CACHE_TAG in names:
+    if (folder / CACHE_TAG).is_file():
         return "a cache"
-    if _is_run(folder, names):
+    if _is_run(folder):
         return "a run of convsmith"
     if is_shard_index(folder / SHARD_INDEX):
         return "shards of convsmith"
-    below = [folder / name for name in names if not is_leftover(name) and (folder / name).is_dir()]
-    if below and all(_is_run(path, _names(path)) for path in below):
-        return "runs of convsmith"
-    return None
+    return "runs of convsmith" if _holds_runs_alone(folder, is_image) else None
 
 
 def is_shard_index(path: Path) -> bool:
@@ -56,12 +54,28 @@ def is_shard_index(path: Path) -> bool:
     return "shards" in _json(path) or any(path.parent.glob("*.tar"))
 
 
-def _is_run(folder: Path, names: set[str]) -> bool:
-    if RUN_FILE not in names:
+def _is_run(folder: Path) -> bool:
+    if not (folder / RUN_FILE).is_file():
         return False
-    if names & OWN_FILES:
-        return True
-    return bool(RUN_KEYS & set(_json(folder / RUN_FILE)))
+    return any((folder / name).is_file() for name in OWN_FILES) or bool(RUN_KEYS & set(_json(folder / RUN_FILE)))
+
+
+def _holds_runs_alone(folder: Path, is_image: Callable[[str], bool]) -> bool:
+    """Whether there are runs in a folder, no other folders and no images. Of a folder of images, one is looked at."""
+    found = False
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if is_leftover(entry.name):
+                    continue
+                folder_here = entry.is_dir()
+                if folder_here and _is_run(Path(entry.path)):
+                    found = True
+                elif folder_here or is_image(entry.name):
+                    return False
+    except OSError:
+        return False
+    return found
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -71,10 +85,3 @@ def _json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _names(folder: Path) -> set[str]:
-    try:
-        return {path.name for path in folder.iterdir()}
-    except OSError:
-        return set()
