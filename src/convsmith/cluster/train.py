@@ -27,6 +27,7 @@ class Job:
     data: str
     seed: int
     strict: bool
+    max_unusable: float
     run_dir: str
     checkpoints: str | None
     decoders: int | None = None
@@ -100,7 +101,7 @@ def _work(config: dict[str, Any]) -> None:
 def _train(job: Job, device: Any, events: Any) -> None:
     """Trains to the end, or goes on from the last checkpoint; the weights are in the one that it leaves."""
     plan = RunPlan.from_json(job.plan)
-    dataset = open_dataset(job.data, seed=job.seed, strict=job.strict)
+    dataset = open_dataset(job.data, seed=job.seed, strict=job.strict, max_unusable=job.max_unusable)
     run_dir = Path(job.run_dir)
     start = read_start(run_dir)
     module = first_module(plan, dataset.classes, start).to(device)

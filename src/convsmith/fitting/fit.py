@@ -88,7 +88,7 @@ def fit(
         request.data,
         seed=request.seed or 0,
         strict=bool(request.strict),
-        max_unusable=MAX_UNUSABLE if request.max_unusable is None else request.max_unusable,
+        max_unusable=_max_unusable(request),
         progress=on_check,
     )
     tested_split(dataset)
@@ -184,6 +184,7 @@ class _Work:
             data=str(request.data),
             seed=request.seed or 0,
             strict=bool(request.strict),
+            max_unusable=_max_unusable(request),
             run_dir=str(self.out.absolute()),
             checkpoints=request.checkpoints,
             decoders=request.decoders,
@@ -196,6 +197,10 @@ class _Work:
         store = RunStore(self.out, self.request.checkpoints)
         with Interruption() as interruption, store.log, TensorBoard(self.out) as board:
             yield store, (store.log, board, *self.observers, interruption)
+
+
+def _max_unusable(request: Request) -> float:
+    return MAX_UNUSABLE if request.max_unusable is None else request.max_unusable
 
 
 def unused_gpus(request: Request) -> tuple[str, ...]:

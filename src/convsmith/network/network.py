@@ -6,13 +6,15 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from convsmith.errors import ShapeError, UsageError
 from convsmith.network.dims import Shape, always, equal, text
 from convsmith.network.ops import Op, Parameter
 from convsmith.network.origin import Origin
-from convsmith.network.storage import FLOAT32, Storage, Stored, settled
+
+if TYPE_CHECKING:
+    from convsmith.network.storage import Storage, Stored
 
 INPUT = "input"
 """The name by which nodes refer to the network's input."""
@@ -87,7 +89,10 @@ class Network:
             if name not in known:
                 raise UsageError(f"output {name!r} is not a layer of {self.name}")
         self.__dict__["_by_name"] = known
-        self.__dict__["storage"] = settled(self.storage, known) if self.storage else ()
+        if self.storage:
+            from convsmith.network.storage import settled  # most networks are kept in float32 and need none of it
+
+            self.__dict__["storage"] = settled(self.storage, known)
 
     def __getitem__(self, name: str) -> Node:
         """The node of this name. Raises KeyError."""
@@ -134,6 +139,8 @@ class Network:
 
     def storage_of(self, parameter: str) -> Storage:
         """How a parameter is kept in a file, by its state-dict key."""
+        from convsmith.network.storage import FLOAT32
+
         return self._stored.get(parameter, FLOAT32)
 
     @cached_property

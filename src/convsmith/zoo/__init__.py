@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-# Importing a group of families registers their variants.
-from convsmith.zoo import dense, inception, mobile, plain, residual, searched  # noqa: F401
 from convsmith.zoo.paper import Paper, PaperFigures
 from convsmith.zoo.registry import Variant, create, family, find, models, origin_of
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
+from importlib import import_module
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from convsmith.errors import ConvsmithError, ShapeError, UnknownNameError, UsageError
 from convsmith.network import builder, dialect
@@ -50,8 +51,100 @@ class Variant:
         return self.family.__name__
 
 
-VARIANTS: dict[str, Variant] = {}
-POINTS: dict[str, PaperFigures] = {}
+FAMILIES = (
+    "plain.alexnet",
+    "dense.densenet",
+    "searched.efficientnet",
+    "inception.googlenet",
+    "inception.inception_resnet",
+    "inception.inception_v2",
+    "inception.inception_v3",
+    "inception.inception_v4",
+    "plain.lenet",
+    "searched.mnasnet",
+    "mobile.mobilenet",
+    "searched.nasnet",
+    "residual.nfnet",
+    "residual.resnet",
+    "residual.resnext",
+    "residual.senet",
+    "mobile.shufflenet",
+    "mobile.squeezenet",
+    "dense.unet",
+    "plain.vgg",
+    "residual.wide_resnet",
+    "inception.xception",
+)
+"""The modules that register families when they are imported, in the order in which `models` lists them: by name."""
+
+Entry = TypeVar("Entry")
+
+
+class Registered(dict[str, Entry]):
+    """What families register, by name. A family is imported when one of its names is asked for, all of them when names
+    are listed: importing them takes a third of what `import convsmith` would take otherwise.
+    """
+
+    def __missing__(self, name: str) -> Entry:
+        _load(name, self)
+        if not super().__contains__(name):
+            raise KeyError(name)
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        if not super().__contains__(name):
+            _load(str(name), self)
+        return super().__contains__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def __iter__(self) -> Iterator[str]:
+        _load_all()
+        return super().__iter__()
+
+    def __len__(self) -> int:
+        _load_all()
+        return super().__len__()
+
+    def keys(self) -> KeysView[str]:  # type: ignore[override]
+        _load_all()
+        return super().keys()
+
+    def values(self) -> ValuesView[Entry]:  # type: ignore[override]
+        _load_all()
+        return super().values()
+
+    def items(self) -> ItemsView[str, Entry]:  # type: ignore[override]
+        _load_all()
+        return super().items()
+
+
+def _load(name: str, registered: Registered[Any]) -> None:
+    """Imports the family that is likely to have a name, or else all."""
+    for module in FAMILIES:
+        if name.startswith(module.partition(".")[2]):
+            import_module(f"convsmith.zoo.{module}")
+    if not dict.__contains__(registered, name):
+        _load_all()
+
+
+@cache
+def _load_all() -> None:
+    """Imports every family, and puts what they register in their order."""
+    for module in FAMILIES:
+        import_module(f"convsmith.zoo.{module}")
+    places = {f"convsmith.zoo.{module}": place for place, module in enumerate(FAMILIES)}
+    found = sorted(dict.items(VARIANTS), key=lambda entry: places.get(entry[1].family.__module__, len(places)))
+    dict.clear(VARIANTS)
+    dict.update(VARIANTS, found)
+
+
+VARIANTS: Registered[Variant] = Registered()
+POINTS: Registered[PaperFigures] = Registered()
 """Figures published for a variant at another width or resolution, by its name: `mobilenet_v1:0.25-128`."""
 
 
@@ -71,7 +164,7 @@ def family(
 
     def register(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         for name, hyperparameters in variants.items():
-            if name in VARIANTS:
+            if dict.__contains__(VARIANTS, name):
                 raise UsageError(f"two networks are named {name!r}")
             shape = (inputs or {}).get(name, input)
             figures = (published or {}).get(name, PaperFigures())

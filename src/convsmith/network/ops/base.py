@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, dataclass_transform
 
 from convsmith.errors import ShapeError, UsageError
 from convsmith.network import dims
@@ -55,17 +55,19 @@ class Op:
     saved: ClassVar[Saved] = "nothing"
     """Which feature maps the backward pass needs, if all of this op's kind need the same."""
 
+    @property
+    def _values(self) -> dict[str, Any]:
+        names: tuple[str, ...] = type(self).__match_args__
+        return {name: getattr(self, name) for name in names}
+
     def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in self.__match_args__)
+        return self._values == other._values if isinstance(other, Op) and type(other) is type(self) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash((self.kind, *[getattr(self, name) for name in self.__match_args__]))
+        return hash((self.kind, *self._values.values()))
 
     def __repr__(self) -> str:
-        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__match_args__)
-        return f"{type(self).__name__}({values})"
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._values.items())})"
 
     def shape(self, *inputs: Shape) -> Shape:
         """The output's shape. Raises ShapeError when the inputs do not fit."""
