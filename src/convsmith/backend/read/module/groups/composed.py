@@ -59,6 +59,11 @@ def _max_pool(layer: Any, padding: Padding | None = None) -> ops.Op:
     return ops.MaxPool(layer.kernel_size, layer.stride, padding or even, layer.ceil_mode, layer.dilation)
 
 
+def _quantize(layer: Any) -> ops.Op:
+    low, high = layer.ends
+    return ops.Quantize(layer.scale, layer.zero_point, (high - low + 1).bit_length() - 1, low < 0)
+
+
 LAYERS: dict[type[nn.Module], Callable[[Any], ops.Op]] = {
     layers.UnevenConv2d: _conv,
     layers.StandardizedConv2d: _standardized,
@@ -72,6 +77,7 @@ LAYERS: dict[type[nn.Module], Callable[[Any], ops.Op]] = {
     ),
     layers.TableConv2d: _table,
     layers.RadialBasis: lambda layer: ops.RadialBasis(layer.weight.shape[0]),
+    layers.Quantize: _quantize,
     layers.Affine2d: lambda _: ops.Affine(),
     layers.SkipInit: lambda _: ops.SkipInit(),
     layers.ScaledTanh: lambda _: ops.Activation("scaled_tanh"),
