@@ -23,15 +23,9 @@ SECONDS = 1.0
 def latency_ms(source: Network | Model, threads: int = THREADS) -> float:
     """Milliseconds for one image on this machine: the median of up to 30 runs, after a warm-up.
 
-    <<<<<<< HEAD
-        Timed is what would be deployed, the exported graph in ONNX Runtime on `threads` threads, from the preprocessed
-        image to the probabilities. A network gets fresh weights, on which time does not depend; a model that is stored in
-        few bits runs in those.
-    =======
-        What is timed is what would be deployed: the exported graph in ONNX Runtime on `threads` threads, from the
-        preprocessed image to the probabilities. A network gets fresh weights, since time does not depend on them; a model
-        that is stored in few bits runs in those.
-    >>>>>>> doors
+    What is timed is what would be deployed: the exported graph in ONNX Runtime on `threads` threads, from the
+    preprocessed image to the probabilities. A network gets fresh weights, since time does not depend on them; a model
+    that is stored in few bits runs in those.
     """
     network = source.network if isinstance(source, Model) else source
     weights = source.weights if isinstance(source, Model) else convsmith.build(network).state_dict()
