@@ -164,3 +164,29 @@ def test_the_side_of_a_model_is_heeded(dataset: convsmith.Dataset, tmp_path: Pat
     model = convsmith.Model(network, weights, dataset.classes, convsmith.preprocess_for(dataset))
     made = convsmith.fit(dataset, model, replace(QUICK, side=24), out=tmp_path / "run")
     assert made.network.input == (1, 24, 24)
+
+
+def test_classes_that_mirroring_exchanges_are_not_mirrored_whatever_they_are_called(tmp_path: Path) -> None:
+    labels = np.arange(200) % 2
+    images = np.random.default_rng(0).integers(0, 40, (200, 16, 16, 3), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[4:12, slice(3, 6) if label else slice(10, 13)] += 180
+    dataset = convsmith.Dataset.from_arrays(images, labels, classes=("aa", "bb"))
+    told: list[str] = []
+    made = convsmith.fit(
+        dataset, "resnet20", QUICK, out=tmp_path / "run", observers=(lambda event, training: told.append(str(event)),)
+    )
+    assert not made.model.provenance["recipe"]["augment"]["flip"]
+    assert any("not mirrored in training: mirroring exchanges" in line for line in told)
+
+
+def test_how_little_is_seen_of_long_pictures_is_said(tmp_path: Path) -> None:
+    labels = np.arange(60) % 2
+    images = np.random.default_rng(0).integers(0, 255, (60, 60, 300, 3), dtype=np.uint8)
+    images[labels == 1, :, :60] //= 4
+    dataset = convsmith.Dataset.from_arrays(images, labels)
+    told: list[str] = []
+    request = replace(QUICK, side=32)
+    observers = (lambda event, training: told.append(str(event)),)
+    convsmith.fit(dataset, "resnet20", request, out=tmp_path / "run", observers=observers)
+    assert any("of the pictures: their middle" in line for line in told)

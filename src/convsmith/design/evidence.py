@@ -10,6 +10,9 @@ from convsmith.data.dataset import SMALL_SIDE, Dataset, InMemory
 from convsmith.network.preprocess import Preprocess
 from convsmith.zoo import create
 
+SEEN_IMAGES = 100
+"""Images whose size is compared with what the network sees of them."""
+
 SAMPLED_IMAGES = 1000
 """What mean, standard deviation and the usual size are measured on."""
 
@@ -59,15 +62,15 @@ def seen_share(dataset: Dataset, preprocess: Preprocess) -> float:
     """
     train = dataset.split("train")
     shares = []
-    for index in _spread(len(train)):
+    for index in _spread(len(train), SEEN_IMAGES):
         height, width = preprocess.resized(*train.images[index].shape[:2])
         shares.append(preprocess.crop[0] * preprocess.crop[1] / (height * width))
     return float(np.mean(shares))
 
 
-def _spread(count: int) -> list[int]:
+def _spread(count: int, most: int = SAMPLED_IMAGES) -> list[int]:
     """Rows of a split, evenly spread."""
-    rows: list[int] = np.linspace(0, count - 1, min(SAMPLED_IMAGES, count)).astype(int).tolist()
+    rows: list[int] = np.linspace(0, count - 1, min(most, count)).astype(int).tolist()
     return rows
 
 

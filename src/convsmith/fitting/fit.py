@@ -14,8 +14,10 @@ from torch import nn
 from convsmith.backend.torch import NetworkModule
 from convsmith.cluster import Job, train_on
 from convsmith.data.assemble import MAX_UNUSABLE
+from convsmith.data.checks.mirror import mirrored_classes
 from convsmith.data.dataset import Dataset
 from convsmith.data.open import open_dataset
+from convsmith.design.evidence import seen_share
 from convsmith.errors import UsageError
 from convsmith.evaluation.feature_cache import cached_features, with_features
 from convsmith.evaluation.inference import best_device
@@ -41,6 +43,9 @@ from convsmith.train.step.learner import AfterUpdate
 from convsmith.train.step.objective import MeanLoss, Objective, as_objective
 from convsmith.train.tune.arithmetic import Tuned
 from convsmith.transform.part import trunk_and_head
+
+SEEN_LITTLE = 0.45
+"""The share of the pictures' area, seen by the network, below which it is said: photographs of 4:3 have 0.57."""
 
 SHOWN_SKIPPED = 20
 """Unusable files that are listed before training; `inspect` lists all."""
@@ -105,7 +110,7 @@ def fit(
         folder = begun_run(out, plan, request, dataset, chosen.start)  # type: ignore[assignment]
     with folder, running(out):
         about = (f"network: {plan.reason}; input {text(plan.network.input)}", f"recipe: {plan.recipe}", *plan.notes)
-        for line in (*_left_out(dataset), *about, *unused_gpus(request)):
+        for line in (*_left_out(dataset), *about, *_of_pictures(dataset, plan), *unused_gpus(request)):
             _tell(observers, Noticed(line))
         work = _Work(replace(chosen, plan=plan), request, dataset, out, tuple(observers), extras)
         module, result = work.train_head() if plan.head_only else work.train(tuned)
@@ -197,6 +202,20 @@ class _Work:
         store = RunStore(self.out, self.request.checkpoints)
         with Interruption() as interruption, store.log, TensorBoard(self.out) as board:
             yield store, (store.log, board, *self.observers, interruption)
+
+
+def _of_pictures(dataset: Dataset, plan: RunPlan) -> list[str]:
+    """What is to be known of how the pictures are cut and changed."""
+    if not plan.recipe.augment.flip and (mirrored := mirrored_classes(dataset)) is not None:
+        lines = [f"not mirrored in training: {mirrored}"]
+    else:
+        lines = []
+    seen = seen_share(dataset, plan.preprocess)
+    if seen < SEEN_LITTLE:
+        lines.append(
+            f"the network sees {seen:.0%} of the pictures: their middle; what tells classes apart may lie outside"
+        )
+    return lines
 
 
 def _max_unusable(request: Request) -> float:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from convsmith.data.dataset import Dataset
+from convsmith.errors import DataError
 
 SAMPLED_IMAGES = 1000
 """As many images are compared with each other: a second or two of work."""
@@ -45,6 +47,7 @@ class Mirrored:
         )
 
 
+@lru_cache(maxsize=1)  # a recipe asks, and what tells of the run asks again
 def mirrored_classes(dataset: Dataset) -> Mirrored | None:
     """The two classes that mirroring exchanges most, by the nearest neighbours of training images; None if it does not.
 
@@ -73,11 +76,13 @@ def _sampled(dataset: Dataset) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Small grey copies (N, SIDE, SIDE) of training images spread evenly over the split, and their labels."""
     train = dataset.split("train")
     rows = np.unique(np.linspace(0, len(train) - 1, min(SAMPLED_IMAGES, len(train))).astype(int))
-    small = [
-        np.asarray(Image.fromarray(train.images[int(row)]).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX))
-        for row in rows
-    ]
-    return np.stack(small).astype(np.float64), train.labels[rows]
+    small, kept = [], []
+    for row in rows.tolist():
+        with suppress(DataError, OSError):  # training says which files have gone
+            grey = Image.fromarray(train.images[row]).convert("L")
+            small.append(np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BOX), np.float64))
+            kept.append(row)
+    return np.array(small).reshape(-1, SIDE, SIDE), train.labels[kept]
 
 
 def _alike(images: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:

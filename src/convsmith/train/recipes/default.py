@@ -9,6 +9,7 @@ import numpy as np
 
 from convsmith.cost import cost_of
 from convsmith.data.augment.augment import Augment, flip_keeps_class, written_characters
+from convsmith.data.checks.mirror import mirrored_classes
 from convsmith.data.dataset import SMALL_SIDE, Dataset
 from convsmith.network.network import Network
 from convsmith.network.ops import BatchNorm, Conv, Linear
@@ -150,12 +151,12 @@ def class_keeping_augment(
     """Random changes that keep the class.
 
     Pictures give a random part of at least `area`. Small ones, shown at whatever side, are shifted by up to `padding`
-    pixels instead. Both are mirrored where that keeps the class, and changed once more if `trivial`. Characters only
-    shift, turn and scale a little.
+    pixels instead. Both are mirrored where that keeps the class, by its words and by the images themselves
+    (`mirrored_classes`), and changed once more if `trivial`. Characters only shift, turn and scale a little.
     """
     if written_characters(dataset.classes):
         return Augment(shift=0.06, rotate=10, scale=0.1)
-    flip = flip_keeps_class(dataset.classes)
+    flip = flip_keeps_class(dataset.classes) and mirrored_classes(dataset) is None
     if min(*dataset.size, *preprocess.crop) > SMALL_SIDE:
         return Augment(resized_crop=area, flip=flip, trivial=trivial)
     return Augment(crop_padding=padding, flip=flip, trivial=trivial)
