@@ -81,3 +81,10 @@ def test_a_family_is_added_in_under_80_lines():
     page = (ROOT / "docs/add-a-family.md").read_text()
     lines = [line for m in BLOCK.finditer(page) for line in m["text"].splitlines() if line.strip()]
     assert 30 < len(lines) < 80
+
+
+def test_the_programs_in_python_take_at_most_40_lines_each():
+    page = (ROOT / "docs/python.md").read_text()
+    lengths = [len(m["text"].splitlines()) for m in BLOCK.finditer(page) if m["kind"] == "python"]
+    assert len(lengths) == 3
+    assert max(lengths) <= 40
