@@ -26,7 +26,7 @@ from convsmith.transform.part import stages
 SPARE_SECONDS = 0.5
 """For the run's page, and for the process to end."""
 
-SPARE_SHARE = 0.02
+SPARE_SHARE = 0.04
 """The share of the training's time that is not planned: the machine does other things too."""
 
 
