@@ -1,4 +1,4 @@
-"""Claim: `convsmith fit --time T` ends within 10% of T, from the start of its process to its end.
+"""Aim: `convsmith fit --time T` ends within 10% of T, from the start of its process to its end.
 
 Three networks on the bundled fashion-mini, two budgets each: LeNet-5, ResNet-20, and MobileNetV2 at 96 pixels. What
 counts is the whole command: imports, data, measurements, training, test, export and verification. Exit code 1 if one
