@@ -68,11 +68,11 @@ def _exported(module: nn.Module, example: Tensor) -> ExportedProgram:
     with quiet(), torch.no_grad(), training.visible(module), keras.scoped(module):
         try:
             return _export(module, example)
-        except Exception as error:
+        except Exception as error:  # torch.export's errors have no common base
             first = error
         try:
             return _export(fx.symbolic_trace(module), example)
-        except Exception:
+        except Exception:  # the first attempt's error says more
             raise _refusal(module, first) from first
 
 

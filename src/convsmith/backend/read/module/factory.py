@@ -71,7 +71,7 @@ def _made(thing: Any, word: str) -> nn.Module:
         )
     try:
         made = thing()
-    except Exception as error:
+    except Exception as error:  # the user's own code, which may raise anything
         raise _raised(f"{word} fails", error) from error
     if not isinstance(made, nn.Module):
         raise ReadError(f"{word} returns a {type(made).__name__}, not a torch module")

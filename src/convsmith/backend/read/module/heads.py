@@ -66,6 +66,6 @@ def _has_more(module: nn.Module, images: Tensor) -> bool:
         state = {name: tensor.to("meta") for name, tensor in tensors.items()}
         with training_outputs(module), torch.no_grad(), quiet():
             found = outputs.outputs_of(functional_call(module, state, (images.to("meta"),)))
-    except Exception:
+    except Exception:  # code that cannot run on meta tensors is not looked into for more heads
         return False
     return len(found) > 1

@@ -138,7 +138,7 @@ def _evaluated(module: nn.Module) -> Iterator[nn.Module]:
 def _copied(module: nn.Module) -> nn.Module:
     try:
         return copy.deepcopy(module).to("cpu", torch.float32)
-    except Exception as error:
+    except Exception as error:  # modules may copy themselves, in their own code
         raise ReadError(
             f"{type(module).__name__} cannot be copied to float32 on the CPU: {' '.join(str(error).split())}",
             advice="call .float().cpu() on it first",
@@ -151,7 +151,7 @@ def _run(module: nn.Module, example: Tensor) -> list[Output]:
     try:
         with torch.no_grad(), quiet():
             found = outputs.outputs_of(module(example.clone()))
-    except Exception as error:
+    except Exception as error:  # the user's own code, which may raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ReadError(
             f"{name} cannot take images {sides}: {reason}", place=places.of_error(error), advice=_wants(module)

@@ -246,7 +246,7 @@ def _decomposed(node: fx.Node) -> fx.Graph | None:
     try:
         with torch.no_grad(), mode or torch.no_grad():
             traced = make_fx(run, decomposition_table={key: table[key] for key in table if key == node.target})(*values)
-    except Exception:
+    except Exception:  # torch's rule for it is no better known than the operation: that is refused by name
         return None
     graph: fx.Graph = traced.graph
     steps = [n for n in graph.nodes if n.op == "call_function"]
