@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import numpy as np
@@ -108,9 +109,8 @@ def _alignments(images: Tensor) -> list[Tensor]:
     versions = []
     for turn in TURNS:
         for scale in SCALES:
-            angle = torch.tensor(np.radians(turn))
-            rows = [[angle.cos() / scale, -angle.sin() / scale, 0.0], [angle.sin() / scale, angle.cos() / scale, 0.0]]
-            theta = torch.tensor([[float(value) for value in row] for row in rows]).expand(len(images), 2, 3)
+            cosine, sine = math.cos(math.radians(turn)) / scale, math.sin(math.radians(turn)) / scale
+            theta = torch.tensor([[[cosine, -sine, 0.0], [sine, cosine, 0.0]]]).expand(len(images), 2, 3)
             grid = F.affine_grid(theta, list(images.shape), align_corners=False)
             changed = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
             versions += [changed.roll((down, right), (2, 3)) for down in SHIFTS for right in SHIFTS]

@@ -210,7 +210,8 @@ def _whitened(patches: Tensor, count: int, generator: torch.Generator) -> Tensor
     values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
     whitening = vectors @ torch.diag((values.clamp_min(0) + 0.1 * values.mean()).rsqrt()) @ vectors.T
     chosen = patches[torch.randperm(len(patches), generator=generator)[:count]] @ whitening
-    return F.normalize(chosen, dim=1) @ whitening
+    filters: Tensor = F.normalize(chosen, dim=1) @ whitening
+    return filters
 
 
 class _Ridge:
@@ -233,8 +234,8 @@ class _Ridge:
         found = basis.T @ hot
 
         def shrunk(penalty: float) -> Tensor:
-            below = values + penalty * len(known)
-            return values / below if dual else 1 / below
+            above = values if dual else torch.ones_like(values)
+            return above.div(values + penalty * len(known))
 
         def right(penalty: float) -> int:
             weights = shrunk(penalty)
@@ -250,4 +251,5 @@ class _Ridge:
 
     def scores(self, asked: Tensor) -> Tensor:
         """(M, classes) of features (M, F)."""
-        return (asked - self.mean) / self.deviation @ self.weights + self.offset
+        found: Tensor = (asked - self.mean) / self.deviation @ self.weights + self.offset
+        return found
