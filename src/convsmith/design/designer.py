@@ -35,7 +35,7 @@ STEPS = 6
 
 @dataclass(frozen=True)
 class Pace:
-    """What is measured on this machine: ms for one image, and seconds of a training step for one image, of a network."""
+    """How fast a network is on this machine: ms for one image, and seconds of a training step for one image."""
 
     latency_of: Callable[[Network], float]
     seconds_of: Callable[[Network], float]
@@ -102,14 +102,14 @@ class Design:
         order = ("smallest", "balanced", "strongest")
         known = {candidate.kind: candidate for candidate in self.candidates}
         reached = [name for name in order[: order.index(kind) + 1] if name in known]
-        return known[reached[-1]] if reached else self.candidates[0]  # type: ignore[index]
+        return known[reached[-1]] if reached else self.candidates[0]
 
     def _training(self) -> Decision:
         images = self.evidence.basics.images
         return Decision(
             "epochs and stopping",
             f"{self.epochs} epochs, to the end of the schedule; the epoch of the best val accuracy is delivered",
-            "as many as show about 400,000 images, from 24 to 60; none is cut short, since the rate falls to 0 at the end",
+            "as many as show about 400,000 images, from 24 to 60; not cut short: the rate falls to 0 at the end",
             f"{images:,} training images",
             "He et al. 2019, arXiv 1812.01187, section 3 (cosine); Prechelt 1998 on early stopping",
             "more images ask for fewer epochs",
@@ -268,7 +268,7 @@ class _Sizer:
         return LimitError(f"no {what} meets all of them together", settings=self.limits.set)
 
 
-SMALL_MACS = 2e5
+SMALL_MACS = 4e6
 """Multiply-adds of an image below which a network is not made smaller to train faster."""
 
 __all__ = ["UNITS", "Candidate", "Design", "Pace", "design"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -43,6 +44,14 @@ def preprocess_for(dataset: Dataset, side: int | None = None) -> Preprocess:
     side = side or max(32, min(LARGEST_SIDE, seen.short // 32 * 32))
     resize = round(side * RESIZE) if side > SMALL_SIDE else side
     return Preprocess(dataset.channels, (side, side), resize, seen.mean, seen.std)
+
+
+def with_channels(preprocess: Preprocess, channels: int) -> Preprocess:
+    """The same for images in grey (1) or in colour (3), with the mean and deviation of all channels."""
+    if len(preprocess.mean) == channels:
+        return replace(preprocess, channels=channels)
+    mean, std = (sum(values) / len(values) for values in (preprocess.mean, preprocess.std))
+    return replace(preprocess, channels=channels, mean=(round(mean, 4),) * channels, std=(round(std, 4),) * channels)
 
 
 def own_side(model: str, size: tuple[int, int]) -> int | None:

@@ -224,7 +224,7 @@ def filters_for(evidence: Evidence) -> tuple[int, Decision]:
     return FILTERS[number], Decision(
         "filters",
         f"{FILTERS[number]} in the first stage, twice as many in each further one",
-        "grow with depth; as many at first as pay in a probe: the fewest that are not surely worse than the best number",
+        "grow with depth; at first as many as pay in a probe: the fewest that are not surely worse than the best",
         said,
         "MISSION 1: filters grow with depth (VGG, ResNet); Coates, Lee and Ng 2011, fig. 1, on their number",
         "a probe that gains by more filters, or none by fewer",
@@ -263,8 +263,8 @@ def position_for(evidence: Evidence) -> tuple[bool, Decision]:
     return kept, Decision(
         "dense layers",
         "one hidden layer on a 2x2 grid in the shallowest candidate, else none" if kept else "none",
-        "the mean over positions goes to the classifier; where the place of a patch tells much and the network does not "
-        "see the whole image, a hidden layer of 2/3 of inputs and outputs",
+        "the mean over positions goes to the classifier; where the place of a patch tells much and the network does "
+        "not see the whole image, a hidden layer of 2/3 of inputs and outputs",
         UNMEASURED if location is None else f"knowing the place of a patch adds {points(location)}",
         "Lin, Chen and Yan 2013, arXiv 1312.4400 (global average pooling); MISSION 1 on the hidden width",
         "patches that say as much without their place" if kept else "patches that say more with their place",

@@ -13,6 +13,10 @@ HARMFUL = -0.005
 """The gain in accuracy below which the whole interval lies where a change to images does harm."""
 
 
+REACH_LOSS = 0.03
+"""The accuracy that a smaller patch may cost: small first."""
+
+
 def points(interval: Interval) -> str:
     """A difference of accuracies in percentage points: "-4.2 points (-5.5 to -2.8)"."""
     value, low, high = (100 * each for each in (interval.value, interval.low, interval.high))
@@ -124,9 +128,9 @@ class Scale:
 
     @property
     def reach(self) -> float:
-        """The share of the side of the smallest patch that is not significantly worse than the best one."""
+        """The share of the side of the smallest patch that may be within `REACH_LOSS` of the best one."""
         best = max(self.patch, key=lambda level: level.accuracy.value)
-        return min(level.share for level in self.patch if level.accuracy.high >= best.accuracy.value)
+        return min(level.share for level in self.patch if level.accuracy.high + REACH_LOSS >= best.accuracy.value)
 
 
 @dataclass(frozen=True)

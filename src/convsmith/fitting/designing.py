@@ -1,0 +1,62 @@
+"""From a data set to a design: evidence is measured, then the rules are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from convsmith.data.dataset import Dataset
+from convsmith.data.open import open_dataset
+from convsmith.deploy.latency import latency_ms
+from convsmith.design.designer import TRAINING_SECONDS, Design, Pace, design
+from convsmith.design.evidence.gather import MOST_SECONDS, gather
+from convsmith.design.evidence.values import Evidence
+from convsmith.design.limits import Limits
+from convsmith.design.preprocessing import preprocess_for, with_channels
+from convsmith.design.rules import scheme_of
+from convsmith.train.recipes.default import default_epochs
+from convsmith.train.tune.pace import seconds_an_image
+
+HERE = Pace(latency_ms, seconds_an_image)
+"""As this machine measures."""
+
+
+def design_for(
+    data: Dataset | str | Path,
+    limits: Limits = Limits(),  # noqa: B008  (frozen)
+    *,
+    side: int | None = None,
+    seconds: float = TRAINING_SECONDS,
+    evidence: Evidence | None = None,
+    evidence_seconds: float = MOST_SECONDS,
+    told: Callable[[str], None] = lambda line: None,
+) -> Design:
+    """Three networks for a data set, from the smallest that is sensible to the strongest within `limits`, and why.
+
+    `side` is that of the input in pixels; None: the evidence decides. The strongest can be trained in about `seconds`
+    here. `evidence` is measured within `evidence_seconds` if it is not given; `told` is given a line about each part.
+
+    Raises LimitError naming a limit that no design meets, with the smallest value that one could; and as `open_dataset`
+    does.
+    """
+    dataset = open_dataset(data)
+    found = gather(dataset, seconds=evidence_seconds, told=told) if evidence is None else evidence
+    return designed(dataset, found, limits, side=side, seconds=seconds)
+
+
+def designed(
+    dataset: Dataset,
+    evidence: Evidence,
+    limits: Limits,
+    *,
+    side: int | None,
+    seconds: float,
+    epochs: int | None = None,
+    pace: Pace = HERE,
+) -> Design:
+    """The design for evidence that has been measured."""
+    tight = bool({"max_params", "max_macs", "max_size"} & set(limits.set))
+    scheme = scheme_of(evidence, side=side, tight=tight)
+    preprocess = with_channels(preprocess_for(dataset, scheme.side), scheme.channels)
+    passes = epochs or default_epochs(len(dataset.split("train")))
+    return design(evidence, preprocess, scheme, limits, pace, epochs=passes, seconds=seconds)
