@@ -46,7 +46,14 @@ SIDES = (192, 160, 128, 96)
 """Pixels at which pretrained features are computed where their own side takes too long."""
 
 FEATURES_SHARE = 0.7
-"""Of the time of a training: what computing features may take."""
+"""Of the time that is asked for: what computing features may take."""
+
+FEATURES_SECONDS = 200.0
+"""What it may take where no time is asked for."""
+
+FEW_IMAGES = 1500
+"""So many images are shown to a pretrained network in any case, where no time is asked for: nothing else helps them as
+much."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +162,7 @@ def _transfers(
 
 def _frozen(request: Request, dataset: Dataset, start: Model, name: str, seconds: float) -> Rival | Trial:
     images = sum(len(split) for split in dataset.splits.values())
+    allowed = FEATURES_SECONDS if request.seconds is None else FEATURES_SHARE * seconds
     sides = (request.side,) if request.side is not None else (start.preprocess.crop[0], *SIDES)
     chosen, each = None, 0.0
     for side in sides:
@@ -162,9 +170,11 @@ def _frozen(request: Request, dataset: Dataset, start: Model, name: str, seconds
         if (exceeded := _exceeded(request, chosen.plan.network)) is not None:
             return trial_of("frozen features", chosen.plan, exceeded)
         each = feature_seconds(start_of(chosen, dataset), dataset)
-        if each * images <= FEATURES_SHARE * seconds:
+        if each * images <= allowed:
             return Rival("frozen features", chosen, each)
     assert chosen is not None
+    if request.seconds is None and images <= FEW_IMAGES:
+        return Rival("frozen features", chosen, each)
     return trial_of(
         "frozen features", chosen.plan, f"not tried: the features of {images:,} images take {each * images:,.0f} s here"
     )
