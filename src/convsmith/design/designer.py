@@ -14,7 +14,7 @@ from convsmith.design.evidence.values import Basics, Evidence
 from convsmith.design.expect import expected_accuracy
 from convsmith.design.limits import UNITS, Limits, costed, file_bytes, keeps, unmet
 from convsmith.design.network import Blueprint, network_by
-from convsmith.design.rules import Scheme
+from convsmith.design.rules import Scheme, scheme_of
 from convsmith.errors import LimitError
 from convsmith.evaluation.metrics import Interval
 from convsmith.network.dims import text
@@ -165,6 +165,13 @@ def design(
         expected = expected_accuracy(evidence, int(cost.macs), int(cost.params))
         candidates.append(Candidate(kind, blueprint, cost, expected, sizer.latencies.get(cost.network)))  # type: ignore[arg-type]
     return Design(tuple(candidates), scheme, preprocess, evidence, limits, epochs)
+
+
+def refuse_impossible(basics: Basics, shape: tuple[int, int, int], limits: Limits, pace: Pace) -> None:
+    """Raises LimitError where no network designed for an input of `shape` can meet the limits: before anything is
+    measured on the data."""
+    scheme = scheme_of(Evidence(basics))
+    _Sizer(scheme, basics, shape, limits, pace, float("inf")).sized(0, 1)
 
 
 class _Sizer:

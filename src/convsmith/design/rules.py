@@ -33,8 +33,8 @@ STRIDE_SIDE = 64
 GLOBAL_REACH, MIDDLE_REACH = 0.5, 0.25
 """Shares of the side: what tells the classes apart is a global pattern above the first, local below the second."""
 
-BLURRED = 0.25
-"""The share of the resolution at which nothing may be lost where a blurred pattern tells the classes apart."""
+BLURRED, VERY_BLURRED = 0.25, 0.125
+"""Shares of the resolution at which next to nothing is lost where a blurred pattern tells the classes apart."""
 
 EASY, MEDIUM = 0.01, 0.06
 """A probe's error with all data, below which few convolutions do."""
@@ -161,11 +161,11 @@ def kernels_for(evidence: Evidence) -> tuple[int, int, Decision]:
 def pooling_for(evidence: Evidence) -> tuple[Pooling, Decision]:
     """Max, or the mean where blurring loses nothing."""
     scale = evidence.scale
-    pooling: Pooling = "mean" if scale is not None and scale.detail <= BLURRED else "max"
+    pooling: Pooling = "mean" if scale is not None and scale.detail <= VERY_BLURRED else "max"
     return pooling, Decision(
         "pooling",
         f"{pooling}, 2x2 with stride 2",
-        f"max; the mean where {BLURRED:.0%} of the resolution are enough: the strongest answer is then noise",
+        f"max; the mean where {VERY_BLURRED:.0%} of the resolution is enough: the strongest answer is then noise",
         UNMEASURED if scale is None else _blur(scale),
         "Boureau, Ponce and LeCun 2010, A theoretical analysis of feature pooling",
         "detail that blurring destroys asks for max pooling" if pooling == "mean" else "no loss from strong blurring",
@@ -362,8 +362,14 @@ def stride_for(size: tuple[int, int]) -> int:
 
 def convolutions_of(level: int, stages: int) -> tuple[int, ...]:
     """Convolutions in each stage, by depth: 0 few, 1 some, 2 more, 3 most."""
-    counts = {0: [1] * stages, 1: [1] * (stages - 1) + [3], 2: [1] + [3] * (stages - 1), 3: [3] * (stages - 1) + [5]}
-    return tuple(counts[min(level, 3)]) if stages > 1 else ((1, 3, 3, 5)[min(level, 3)],)
+    first = 1 if stages > 2 else 3  # with two stages or one it would be as deep as the level below
+    counts = {
+        0: [1] * stages,
+        1: [1] * (stages - 1) + [3],
+        2: [first] + [3] * (stages - 1),
+        3: [3] * (stages - 1) + [5],
+    }
+    return tuple(counts[min(level, 3)]) if stages > 1 else (1 + 2 * min(level, 3),)
 
 
 def _blur(scale: Scale) -> str:

@@ -8,12 +8,12 @@ from pathlib import Path
 from convsmith.data.dataset import Dataset
 from convsmith.data.open import open_dataset
 from convsmith.deploy.latency import latency_ms
-from convsmith.design.designer import TRAINING_SECONDS, Design, Pace, design
-from convsmith.design.evidence.gather import MOST_SECONDS, gather
+from convsmith.design.designer import TRAINING_SECONDS, Design, Pace, design, refuse_impossible
+from convsmith.design.evidence.gather import MOST_SECONDS, basics_of, gather
 from convsmith.design.evidence.values import Evidence
 from convsmith.design.limits import Limits
 from convsmith.design.preprocessing import preprocess_for, with_channels
-from convsmith.design.rules import scheme_of
+from convsmith.design.rules import SMALLER_SIDE, scheme_of
 from convsmith.train.recipes.default import default_epochs
 from convsmith.train.tune.pace import seconds_an_image
 
@@ -40,8 +40,18 @@ def design_for(
     does.
     """
     dataset = open_dataset(data)
+    check_limits(dataset, limits, side)
     found = gather(dataset, seconds=evidence_seconds, told=told) if evidence is None else evidence
     return designed(dataset, found, limits, side=side, seconds=seconds)
+
+
+def check_limits(dataset: Dataset, limits: Limits, side: int | None) -> None:
+    """Raises LimitError, before anything is measured, where no design for these images can meet the limits."""
+    if limits == Limits():
+        return
+    own = preprocess_for(dataset, side)
+    crop = own.crop if side is not None else tuple(min(SMALLER_SIDE, each) for each in own.crop)
+    refuse_impossible(basics_of(dataset), (1 if dataset.channels == 1 else 3, crop[0], crop[1]), limits, HERE)
 
 
 def designed(

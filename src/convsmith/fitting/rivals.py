@@ -18,7 +18,7 @@ from convsmith.errors import LimitError
 from convsmith.evaluation.metrics import Interval
 from convsmith.fitting.asked import recipe_for, with_asked
 from convsmith.fitting.chosen import Choice, Chosen, Trial, trial_of
-from convsmith.fitting.designing import HERE, designed
+from convsmith.fitting.designing import HERE, check_limits, designed
 from convsmith.fitting.trials import accuracy_in, feature_seconds, head_accuracy, start_of
 from convsmith.model import Model
 from convsmith.network.network import Network
@@ -74,6 +74,7 @@ def best_way(request: Request, dataset: Dataset, told: Callable[[str], None] = l
 
     Raises LimitError naming a limit that nothing meets.
     """
+    check_limits(dataset, request.limits, request.side)
     seconds = _seconds(request, dataset)
     evidence = gather(dataset, seconds=min(MOST_SECONDS, EVIDENCE_SHARE * seconds), told=told)
     design = designed(

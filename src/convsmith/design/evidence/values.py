@@ -17,6 +17,10 @@ REACH_LOSS = 0.03
 """The accuracy that a smaller patch may cost: small first."""
 
 
+DETAIL_LOSS = 0.02
+"""The accuracy that less resolution may cost."""
+
+
 def points(interval: Interval) -> str:
     """A difference of accuracies in percentage points: "-4.2 points (-5.5 to -2.8)"."""
     value, low, high = (100 * each for each in (interval.value, interval.low, interval.high))
@@ -122,9 +126,8 @@ class Scale:
 
     @property
     def detail(self) -> float:
-        """The smallest share of the resolution that is not significantly worse than all of it."""
-        kept = [level.share for level in self.blur if level.gain.high >= 0]
-        return min(kept, default=1.0)
+        """The smallest share of the resolution that surely costs less than `DETAIL_LOSS` of accuracy."""
+        return min((level.share for level in self.blur if level.gain.low > -DETAIL_LOSS), default=1.0)
 
     @property
     def reach(self) -> float:
