@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from convsmith.compression.low_rank.factor import LowRank, factorize
     from convsmith.compression.low_rank.search import search_ranks
     from convsmith.compression.outcome import Outcome, Touched, Untouched
-    from convsmith.compression.pruning.gradual import GradualPruning
+    from convsmith.compression.pruning.gradual import GradualPruning, prune_gradually
     from convsmith.compression.pruning.iterative import prune_iteratively, rewound
-    from convsmith.compression.pruning.magnitude import Masks, Pruning, masks_of, prune
+    from convsmith.compression.pruning.magnitude import Masks, Pruning, held, masks_of, prune
     from convsmith.compression.pruning.sensitivity import Sensitivity, sensitivity
     from convsmith.compression.retrain import retrained
     from convsmith.compression.sample import Sample, sample_of
@@ -29,9 +29,9 @@ LAZY = {
     "low_rank.factor": ("LowRank", "factorize"),
     "low_rank.search": ("search_ranks",),
     "outcome": ("Outcome", "Touched", "Untouched"),
-    "pruning.gradual": ("GradualPruning",),
+    "pruning.gradual": ("GradualPruning", "prune_gradually"),
     "pruning.iterative": ("prune_iteratively", "rewound"),
-    "pruning.magnitude": ("Masks", "Pruning", "masks_of", "prune"),
+    "pruning.magnitude": ("Masks", "Pruning", "held", "masks_of", "prune"),
     "pruning.sensitivity": ("Sensitivity", "sensitivity"),
     "retrain": ("retrained",),
     "sample": ("Sample", "sample_of"),
@@ -52,8 +52,10 @@ __all__ = [
     "Touched",
     "Untouched",
     "factorize",
+    "held",
     "masks_of",
     "prune",
+    "prune_gradually",
     "prune_iteratively",
     "retrained",
     "rewound",

@@ -78,7 +78,8 @@ def _magnitudes(model: Model, slot: Slot, criterion: Criterion) -> Tensor | None
     if slot.role != "output" or not slot.parameter.endswith(".weight"):
         return None
     filters = model.weights[slot.parameter].movedim(slot.axis, 0).flatten(1)
-    return torch.linalg.vector_norm(filters, 1 if criterion == "l1" else 2, dim=1)
+    norms: Tensor = torch.linalg.vector_norm(filters, 1 if criterion == "l1" else 2, dim=1)
+    return norms
 
 
 def _is_scale(model: Model, slot: Slot) -> bool:
@@ -110,7 +111,8 @@ def _products(model: Model, module: torch.nn.Module, slot: Slot, gated: set[int]
         return None
     if not norm and (slot.role != "output" and not slot.parameter.endswith(".bias")):
         return None
-    products = (parameter.grad * parameter).detach().movedim(slot.axis, 0).flatten(1).sum(1)
+    products = (parameter.grad * parameter).detach().movedim(slot.axis, 0)
+    products = products.reshape(len(products), -1).sum(1)
     if norm:
         return products
     return torch.where(torch.tensor([unit in gated for unit in slot.units]), 0.0, products)
