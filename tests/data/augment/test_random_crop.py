@@ -23,10 +23,14 @@ def crop_of(image: NDArray[np.uint8]) -> Crop:
     return lambda choose: cut(image, choose(*image.shape[:2]))
 
 
+def to(height: int, width: int) -> Preprocess:
+    return Preprocess(3, (height, width), max(height, width), (0.5,) * 3, (0.25,) * 3)
+
+
 def test_a_resized_crop_has_the_size_and_follows_from_its_generator() -> None:
     image = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
     crop = crop_of(image)
-    crops = [random_resized_crop(crop, (32, 24), 0.3, True, np.random.default_rng(seed)) for seed in (1, 1, 2)]
+    crops = [random_resized_crop(crop, to(32, 24), 0.3, True, np.random.default_rng(seed)) for seed in (1, 1, 2)]
     assert crops[0].shape == (32, 24, 3)
     assert crops[0].dtype == torch.uint8
     assert torch.equal(crops[0], crops[1])
@@ -37,7 +41,7 @@ def test_a_resized_crop_has_the_size_and_follows_from_its_generator() -> None:
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(0, 1000))
 def test_images_of_every_shape_can_be_cropped(height: int, width: int, seed: int) -> None:
     image = np.full((height, width, 3), 200, np.uint8)
-    resized = random_resized_crop(crop_of(image), (16, 16), 0.08, False, np.random.default_rng(seed))
+    resized = random_resized_crop(crop_of(image), to(16, 16), 0.08, False, np.random.default_rng(seed))
     assert resized.shape == (16, 16, 3)
     assert (resized == 200).all()
 
@@ -48,7 +52,7 @@ def test_a_random_crop_is_mirrored_half_of_the_time() -> None:
     crop = crop_of(image)
     for seed in range(200):
         same, maybe = (
-            random_resized_crop(crop, (8, 8), 1.0, flip, np.random.default_rng(seed)) for flip in (False, True)
+            random_resized_crop(crop, to(8, 8), 1.0, flip, np.random.default_rng(seed)) for flip in (False, True)
         )
         assert torch.equal(maybe, same) or torch.equal(maybe, same.flip(1))
         mirrored += not torch.equal(maybe, same)
@@ -60,7 +64,7 @@ def test_boxes_have_the_areas_and_ratios_asked_for() -> None:
     image = np.stack([across, down, down], axis=-1).astype(np.uint8)
     sides = []
     for seed in range(500):
-        resized = random_resized_crop(crop_of(image), (30, 30), 0.5, False, np.random.default_rng(seed)).float()
+        resized = random_resized_crop(crop_of(image), to(30, 30), 0.5, False, np.random.default_rng(seed)).float()
         wide, tall = resized[:, -1, 0] - resized[:, 0, 0], resized[-1, :, 1] - resized[0, :, 1]
         sides.append((float(wide.mean()) / 2 * 30 / 29, float(tall.mean()) / 4 * 30 / 29))  # in pixels of the image
     width, height = np.array(sides).T
