@@ -186,7 +186,7 @@ def test_how_little_is_seen_of_long_pictures_is_said(tmp_path: Path) -> None:
     images[labels == 1, :, :60] //= 4
     dataset = convsmith.Dataset.from_arrays(images, labels)
     told: list[str] = []
-    request = replace(QUICK, side=32)
+    request = replace(QUICK, side=32, framing="crop")
     observers = (lambda event, training: told.append(str(event)),)
     convsmith.fit(dataset, "resnet20", request, out=tmp_path / "run", observers=observers)
     assert any("of the pictures: their middle" in line for line in told)

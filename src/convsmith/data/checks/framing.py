@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from convsmith.backend.preprocess import PreprocessModule
 from convsmith.data.dataset import Dataset
@@ -78,9 +79,9 @@ def framing_for(dataset: Dataset) -> Framed:
     """The framing that suits the training images.
 
     Nearly square ones are cropped. Of others, thumbnails in each framing are classified, each by all the rest, with a
-    kernel ridge regression on their pixels. If more of the whole pictures are told than of the middle squares, beyond
-    chance, pictures are seen whole; likewise without a verdict if the middle is less than half of them. They are
-    squashed if their proportions are alike, and padded otherwise, unless thumbnails clearly say the opposite.
+    kernel ridge regression on their pixels and edges. If more of the whole pictures are told than of the middle
+    squares, beyond chance, pictures are seen whole; likewise without a verdict if the middle is less than half of them.
+    They are squashed if their proportions are alike, and padded otherwise, unless thumbnails clearly say the opposite.
     """
     thumbnails, labels, proportions = _sampled(dataset)
     square = float(np.minimum(proportions, 1 / proportions).mean()) if len(proportions) else 1.0
@@ -124,11 +125,18 @@ def _sampled(dataset: Dataset) -> tuple[dict[Framing, NDArray[np.float64]], NDAr
         with suppress(DataError, OSError):
             pixels = read_reduced(train.images, row, (READ_SIDE, READ_SIDE))
             for name, module in framings.items():
-                thumbnails[name].append(module(torch.tensor(pixels)).flatten().double().numpy())
+                thumbnails[name].append(_features(module(torch.tensor(pixels))[0]))
             kept.append(row)
             proportions.append(pixels.shape[1] / pixels.shape[0])
     arrays = {name: np.array(images).reshape(len(kept), -1) for name, images in thumbnails.items()}
     return arrays, train.labels[kept], np.array(proportions)
+
+
+def _features(thumbnail: Tensor) -> NDArray[np.float64]:
+    """The pixels of (C, h, w), and how far each differs from its neighbours: a border has colour and no texture."""
+    grey = thumbnail.mean(dim=0)
+    edges = (grey.diff(dim=0).abs(), grey.diff(dim=1).abs())
+    return torch.cat([part.flatten() for part in (thumbnail, *edges)]).double().numpy()
 
 
 def _told(images: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
