@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from convsmith.data.open import open_dataset
     from convsmith.deploy.export import export
     from convsmith.deploy.predict import predict
-    from convsmith.design.evidence import preprocess_for
+    from convsmith.design.preprocessing import preprocess_for
     from convsmith.evaluation.evaluate import evaluate
     from convsmith.evaluation.features import features
     from convsmith.fitting.fit import fit
@@ -55,7 +55,7 @@ LAZY = {
     "load_model": "convsmith.model",
     "open_dataset": "convsmith.data.open",
     "predict": "convsmith.deploy.predict",
-    "preprocess_for": "convsmith.design.evidence",
+    "preprocess_for": "convsmith.design.preprocessing",
     "read": "convsmith.backend.read",
     "save_model": "convsmith.model",
     "svg": "convsmith.picture.drawing",
