@@ -1,13 +1,10 @@
 from dataclasses import replace
 
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
 from PIL import Image
 
 from convsmith.backend.preprocess import PreprocessModule, centre_crop, resize
@@ -15,7 +12,6 @@ from convsmith.errors import UsageError
 from convsmith.network.preprocess import Interpolation, Order, Preprocess
 
 IMAGENET = Preprocess(3, (224, 224), 256, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-SIDE = st.integers(2, 90)
 
 
 def noise(*shape: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -24,34 +20,6 @@ def noise(*shape: int, seed: int = 0) -> NDArray[np.uint8]:
 
 def smooth(height: int, width: int) -> NDArray[np.uint8]:
     return np.array(Image.fromarray(noise(9, 9, 3)).resize((width, height), Image.Resampling.BICUBIC))
-
-
-def onnx_resize(mode: str) -> onnxruntime.InferenceSession:
-    options = {"antialias": 1, "exclude_outside": 1, "coordinate_transformation_mode": "half_pixel"}
-    node = helper.make_node("Resize", ["x", "", "", "size"], ["y"], mode=mode, cubic_coeff_a=-0.5, **options)
-    inputs = [
-        helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", "c", "h", "w"]),
-        helper.make_tensor_value_info("size", TensorProto.INT64, [4]),
-    ]
-    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, [None] * 4)
-    model = helper.make_model(helper.make_graph([node], "resize", inputs, [output]))
-    model.opset_import[0].version, model.ir_version = 18, 9
-    onnx.checker.check_model(model)
-    return onnxruntime.InferenceSession(model.SerializeToString())
-
-
-SESSIONS = {"bilinear": onnx_resize("linear"), "bicubic": onnx_resize("cubic")}
-
-
-@settings(max_examples=60, deadline=None)
-@given(SIDE, SIDE, SIDE, SIDE, st.sampled_from(["bilinear", "bicubic"]))
-def test_onnx_runtime_resizes_as_torch_does(
-    height: int, width: int, to_height: int, to_width: int, mode: Interpolation
-) -> None:
-    images = noise(1, 3, height, width).astype(np.float32)
-    ours = resize(torch.from_numpy(images), (to_height, to_width), mode).numpy()
-    theirs = SESSIONS[mode].run(None, {"x": images, "size": np.array([1, 3, to_height, to_width])})[0]
-    np.testing.assert_allclose(ours, theirs.clip(0, 255), atol=0.1)
 
 
 @pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])

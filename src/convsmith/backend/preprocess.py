@@ -22,8 +22,7 @@ class PreprocessModule(nn.Module):
     """Runs a `Preprocess`: decoded uint8 images in, what the network's first layer takes out.
 
     Training puts its random changes between the steps, so each is a method of its own; `forward` is all of them.
-    The resize works on floats and is antialiased; ONNX's Resize (opset 18) gives the same values, to 0.005 of 255,
-    when it is told `antialias=1, exclude_outside=1, cubic_coeff_a=-0.5` and the output's size rather than scales.
+    The resize works on floats and is antialiased; `backend/onnx/image` gives the same values, to 0.005 of 255.
 
     Raises UsageError for a description that contradicts itself: a crop larger than the resize, a mean or standard
     deviation for another number of channels.
