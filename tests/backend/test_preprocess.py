@@ -132,3 +132,12 @@ def test_squashed_pictures_are_seen_whole() -> None:
 def test_a_mean_for_another_number_of_channels_is_refused() -> None:
     with pytest.raises(UsageError, match="each of 1 channels"):
         PreprocessModule(Preprocess(1, (8, 8), 8, IMAGENET.mean, IMAGENET.std))
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize("width", [1, 2, 5])
+def test_images_that_become_one_pixel_wide_are_resized_as_high_ones_are(mode: Interpolation, width: int) -> None:
+    image = torch.from_numpy(noise(1, 3, 40, width)).float()
+    across = resize(image.transpose(2, 3), (1, 12), mode).transpose(2, 3)
+    torch.testing.assert_close(resize(image, (12, 1), mode), across)
+    assert len(across[0, 0].unique()) > 9

@@ -96,6 +96,9 @@ def resize(images: Tensor, size: tuple[int, int], interpolation: Interpolation) 
     """Antialiased resize of (N, C, H, W) in 0..255 to `size` (height, width), as Pillow does it."""
     if interpolation == "nearest":
         return F.interpolate(images, size=size, mode="nearest-exact")
+    if size[1] == 1 < size[0]:
+        # torch 2.13 repeats the first row of images that become one pixel wide; high, it gets right.
+        return resize(images.transpose(2, 3), (1, size[0]), interpolation).transpose(2, 3)
     resized = F.interpolate(images, size=size, mode=interpolation, antialias=True, align_corners=False)
     # The cubic kernel overshoots at edges; pixels do not.
     return resized.clamp(0, 255) if interpolation == "bicubic" else resized

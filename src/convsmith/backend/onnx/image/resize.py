@@ -28,13 +28,29 @@ Smooth: TypeAlias = Literal["bilinear", "bicubic"]
 class Side:
     """Height or width: of `length` old pixels, `resized` new ones, float32 (1,) each, of which `crop` are kept.
 
-    `shift`, (1,), is how far the middle of the crop lies behind the middle of the image, in new pixels.
+    `shift`, (1,), is how far the middle of the crop lies behind the middle of the image, in new pixels. If `padded`,
+    the crop may hold more than the image.
     """
 
     length: Value
     resized: Value
     crop: int
     shift: Value
+    padded: bool = False
+
+    def centres(self, places: NDArray[np.float32]) -> Value:
+        """Places, counted from the middle of the crop, as counted from that of the image; those beyond it are moved to
+        its ends."""
+        centres = self.shift + places
+        if not self.padded:
+            return centres
+        last = (self.resized - 1) * 0.5
+        return centres.at_least(last * -1).at_most(last)
+
+    def covered(self) -> Value:
+        """1 for the new pixels that are the image's, 0 for those of a border: (crop,)."""
+        places = np.arange(self.crop, dtype=np.float32) + np.float32(0.5 - self.crop / 2)
+        return (self.resized * 0.5 - (self.shift + places).magnitude() + 0.5).at_least(0).at_most(1)
 
 
 @dataclass(frozen=True)
@@ -64,12 +80,12 @@ def band(side: Side, interpolation: Smooth) -> Band:
     reach = spread * RADIUS[interpolation]
     middle = side.length * 0.5
     places = _places(side.crop)
-    first = (side.shift + places[:, 0]) * scale + middle - reach
+    first = side.centres(places[:, 0]) * scale + middle - reach
     # A block's bands reach from the first pixel's to the last one's; two more, since both ends are rounded.
     count = ((scale * (places.shape[1] - 1) + reach * 2).floor() + 2).at_most(side.length)
     start = first.floor().at_least(0).at_most(side.length - count)
     old = ((start - middle + 0.5).with_axis(1) + count.count_up()).with_axis(1)
-    distance = (old - (side.shift + places[:, :, None]) * scale).magnitude() / spread
+    distance = (old - side.centres(places[:, :, None]) * scale).magnitude() / spread
     weights = KERNELS[interpolation](distance)
     return Band(side.crop, start, count, weights / weights.total(2))
 
@@ -126,4 +142,5 @@ def nearest(side: Side) -> Value:
     # The crop's first pixel: its middle is `shift` behind that of the image.
     first = side.resized * 0.5 + side.shift - side.crop / 2
     centres = first + np.arange(side.crop, dtype=np.float32) + 0.5
-    return (centres * (side.length / side.resized)).floor().at_most(side.length - 1).to(np.int64)
+    old = (centres * (side.length / side.resized)).floor().at_most(side.length - 1)
+    return (old.at_least(0) if side.padded else old).to(np.int64)
