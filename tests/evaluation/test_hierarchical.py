@@ -14,7 +14,7 @@ from convsmith.weights.imagenet import synsets
 from convsmith.wordnet import shipped
 
 CHIHUAHUA, RETRIEVER, TABBY, TANDEM = IDS = ("n02085620", "n02099601", "n02123045", "n02835271")
-MEANT = Meant(IDS, shipped().above(IDS))
+MEANT = Meant.of(IDS, IDS, shipped())
 LABELS = np.array([0, 0, 1, 2, 3])
 ANSWERS = np.array([0, 1, 1, 0, 2])
 
@@ -58,6 +58,13 @@ def test_a_kind_that_is_not_there_is_said() -> None:
         found().level("teapot")
 
 
+def test_mistakes_are_named_by_class_answer_and_what_they_share() -> None:
+    by_pair = {(one.true, one.answer): one for one in found().mistakes}
+    assert by_pair[CHIHUAHUA, RETRIEVER].common == "n02084071"
+    assert len(by_pair) == 3
+    assert sum(one.images for one in by_pair.values()) == 3
+
+
 def test_no_mistake_has_no_severity() -> None:
     right = by_wordnet(logits_of(LABELS), LABELS, MEANT, data="photos", split="test")
     assert np.isnan(right.severity.value)
@@ -74,7 +81,7 @@ def unsure(count: int = 2_000) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 
 def test_hedged_answers_are_right_as_often_as_asked() -> None:
     ids = tuple(synset.wordnet_id for synset in synsets())
-    meant = Meant(ids, shipped().above(ids))
+    meant = Meant.of(ids, ids, shipped())
     logits, labels = unsure()
     plain = (logits.argmax(axis=1) == labels).mean()
     assert plain < 0.8
@@ -90,3 +97,15 @@ def test_a_target_that_is_already_reached_costs_nothing() -> None:
     one = hedged(logits_of(LABELS) * 10, LABELS, MEANT, 0.5)
     assert one.classes == 1.0
     assert one.accuracy.value == 1.0
+
+
+def test_any_breed_is_a_right_answer_for_a_dog() -> None:
+    truths = ("n02084071", "n02121620")  # dog, cat
+    meant = Meant.of(IDS, truths, shipped())
+    one = by_wordnet(logits_of(np.array([0, 1, 2, 3])), np.array([0, 0, 0, 1]), meant, data="photos", split="test")
+    assert one.top1.value == 0.5
+    assert one.severities[0] == 2
+    assert (one.level("dog").images, one.level("dog").right) == (3, 2)
+    assert one.level("Chihuahua").images == one.level("Chihuahua").predicted == 0  # nobody said which breed
+    assert one.level("cat").predicted == 1
+    assert one.level("tandem bicycle").predicted == 1

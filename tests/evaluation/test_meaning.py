@@ -11,7 +11,7 @@ from PIL import Image
 import convsmith
 from convsmith.errors import DataError
 from convsmith.evaluation.evaluate import evaluate
-from convsmith.evaluation.meaning import meant_by, membership, outputs_by_class, severities_between, summed
+from convsmith.evaluation.meaning import Meant, meant_by, membership, outputs_by_class, severities, specific, summed
 from convsmith.model import Header, Model
 from convsmith.network import Preprocess
 
@@ -48,25 +48,32 @@ def test_ids_in_the_provenance_come_first() -> None:
 def test_severities_are_the_heights_of_the_lowest_common_ancestors() -> None:
     meant = meant_by(model_of(BREEDS))
     expected = [[meant.hierarchy.severity(one, other) for other in BREEDS] for one in BREEDS]
-    assert severities_between(meant).tolist() == expected
+    assert severities(meant).tolist() == expected
 
 
 def test_severities_of_all_of_imagenet_are_those_taken_one_by_one() -> None:
-    from convsmith.evaluation.meaning import Meant
     from convsmith.weights.imagenet import synsets
     from convsmith.wordnet import shipped
 
     ids = tuple(synset.wordnet_id for synset in synsets())
-    meant = Meant(ids, shipped().above(ids))
-    cost, draw = severities_between(meant), np.random.default_rng(0)
+    meant = Meant.of(ids, ids, shipped())
+    cost, draw = severities(meant), np.random.default_rng(0)
     for one, other in draw.integers(0, 1000, (1000, 2)):
         assert cost[one, other] == meant.hierarchy.severity(ids[one], ids[other])
 
 
 def test_membership_says_what_is_a_kind_of_what() -> None:
     meant = meant_by(model_of(BREEDS))
-    dogs = membership(meant)[:, list(meant.hierarchy).index("n02084071")]
+    dogs = membership(meant.ids, meant.hierarchy)[:, list(meant.hierarchy).index("n02084071")]
     assert dogs.tolist() == [True, True, False, False]
+
+
+def test_an_output_that_is_a_kind_of_the_class_is_no_mistake() -> None:
+    meant = meant_by(model_of(BREEDS), ("dog", "tabby"))
+    assert severities(meant)[0, :2].tolist() == [0, 0]
+    assert severities(meant)[1].tolist()[2] == 0
+    assert severities(meant)[1, 3] == meant.hierarchy.severity(BREEDS[2], BREEDS[3])
+    assert specific(meant.truths, meant.hierarchy)[0, list(meant.hierarchy).index(BREEDS[0])]
 
 
 def test_a_class_of_the_data_is_all_of_its_kinds() -> None:

@@ -15,7 +15,7 @@ IDS = ("n02085620", "n02099601", "n02123045", "n02835271")
 FOUND = by_wordnet(
     np.eye(4)[[0, 1, 1, 0, 2]] * 5,
     np.array([0, 0, 1, 2, 3]),
-    Meant(IDS, shipped().above(IDS)),
+    Meant.of(IDS, IDS, shipped()),
     data="<photos>",
     split="test",
 )

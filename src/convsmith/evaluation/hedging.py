@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convsmith.evaluation.meaning import Meant, membership
+from convsmith.evaluation.meaning import Meant, membership, specific
 from convsmith.evaluation.metrics import Interval, wilson
 
 STEPS = 25
@@ -56,39 +56,44 @@ def hedged(
     by which v narrows the classes down, and the price is the smallest at which `accuracy` is reached. It is chosen on
     one half of the images and measured on the other, both ways round.
     """
-    below = membership(meant)
+    below = membership(meant.ids, meant.hierarchy)
+    true = membership(meant.truths, meant.hierarchy) | specific(meant.truths, meant.hierarchy)
     bits = np.log2(len(meant.ids)) - np.log2(below.sum(axis=0))
     worth = bits - HIGHER * np.array([meant.hierarchy.heights[name] for name in meant.hierarchy])
     halves = [np.arange(start, len(labels), 2) for start in (0, 1)]
     answers = np.zeros(len(labels), np.int64)
     for chosen_on, measured_on in (halves, halves[::-1]):
-        price = _smallest_price(logits[chosen_on], labels[chosen_on], below, worth, accuracy)
+        price = _smallest_price(logits[chosen_on], true[labels[chosen_on]], below, worth, accuracy)
         answers[measured_on] = _answers(logits[measured_on], below, worth, price)
-    right = below[labels, answers]
+    right = true[labels, answers]
     ids = list(meant.hierarchy)
-    leaves = np.isin(np.array(ids), np.array(meant.ids))
-    above = Counter(meant.hierarchy[ids[one]].names[0] for one in answers[~leaves[answers]].tolist())
+    classes = np.isin(np.array(ids), np.array(meant.ids))
+    above = Counter(meant.hierarchy[ids[one]].names[0] for one in answers[~classes[answers]].tolist())
     return Hedged(
         target=accuracy,
         accuracy=wilson(int(right.sum()), len(labels)),
         information=float((bits[answers] * right).mean()),
         most_bits=float(bits.max()),
-        classes=float(leaves[answers].mean()),
+        classes=float(classes[answers].mean()),
         commonest=tuple(above.most_common(shown)),
     )
 
 
 def _smallest_price(
     logits: NDArray[np.floating[Any]],
-    labels: NDArray[np.int64],
+    true: NDArray[np.bool_],
     below: NDArray[np.bool_],
     worth: NDArray[np.float64],
     accuracy: float,
 ) -> float:
-    """The least price at which the answers are right often enough, by bisection: accuracy grows with it."""
+    """The least price at which the answers are right often enough, by bisection: accuracy grows with it.
+
+    `true` says which synsets are true of each image (N, synsets).
+    """
 
     def enough(price: float) -> bool:
-        return bool(below[labels, _answers(logits, below, worth, price)].mean() >= accuracy) if len(labels) else True
+        answers = _answers(logits, below, worth, price)
+        return not len(answers) or bool(true[np.arange(len(answers)), answers].mean() >= accuracy)
 
     low, high = 0.0, LARGEST_PRICE_RATIO * float(worth.max() or 1.0)
     if enough(low):

@@ -22,16 +22,27 @@ NOT_INSTALLED = (
 
 @dataclass(frozen=True, eq=False)
 class Meant:
-    """The WordNet id of each class, in order, and the hierarchy of these classes and their ancestors."""
+    """The WordNet id of each output of a model and of each class of the data, in order, and the hierarchy above them.
+
+    A class of the data may be more general than the outputs: an image of a "dog" is answered well by any breed.
+    """
 
     ids: tuple[str, ...]
+    truths: tuple[str, ...]
     hierarchy: Hierarchy
 
+    @classmethod
+    def of(cls, ids: tuple[str, ...], truths: tuple[str, ...], whole: Hierarchy) -> Meant:
+        """With the part of a hierarchy that is above these synsets."""
+        return cls(ids, truths, whole.above((*ids, *truths)))
 
-def meant_by(model: Model) -> Meant:
-    """What the model's classes are: by the ids in its provenance, as ImageNet's labels, or by name.
 
-    Raises DataError naming the classes without a synset, with several meanings, or with the same one.
+def meant_by(model: Model, classes: Sequence[str] | None = None) -> Meant:
+    """What the model's outputs and the data's classes are; without classes, these are the model's own.
+
+    Outputs are known by the ids in the model's provenance, as ImageNet's labels, or by name; so are classes that the
+    model has, and others by name. Raises DataError naming those without a synset, with several meanings, or with the
+    same one.
     """
     given = tuple(model.provenance.get("wordnet_ids", ()))
     published = dict(zip(labels(), (synset.wordnet_id for synset in synsets()), strict=True))
@@ -42,35 +53,47 @@ def meant_by(model: Model) -> Meant:
     else:
         ids = ()
 
-    def found(hierarchy: Hierarchy) -> tuple[str, ...]:
-        return tuple(hierarchy[one].wordnet_id for one in ids) or tuple(synsets_of(model.classes, hierarchy).values())
+    def found(hierarchy: Hierarchy) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        outputs = tuple(hierarchy[one].wordnet_id for one in ids)
+        outputs = outputs or tuple(synsets_of(model.classes, hierarchy).values())
+        own = dict(zip(model.classes, outputs, strict=True))
+        others = synsets_of([name for name in classes or () if name not in own], hierarchy, among=outputs)
+        return outputs, tuple((own | dict(others))[name] for name in classes or model.classes)
 
-    whole, meant = _in_the_first(found)
-    return Meant(meant, whole.above(meant))
+    whole, (outputs, truths) = _in_the_first(found)
+    return Meant.of(outputs, truths, whole)
 
 
-def severities_between(meant: Meant) -> NDArray[np.int64]:
-    """The severity of taking each class for each other (classes, classes), symmetric, 0 on the diagonal.
+def severities(meant: Meant) -> NDArray[np.int64]:
+    """The severity of each output for an image of each class (classes, outputs): 0 for the class and all of its kinds.
 
-    Ancestors are visited from the highest down, and each gives its height to all pairs below it.
+    Synsets are visited from the highest down, and each gives its height to all pairs below it.
     """
-    below = membership(meant)
+    outputs, truths = membership(meant.ids, meant.hierarchy), membership(meant.truths, meant.hierarchy)
     heights = np.array([meant.hierarchy.heights[name] for name in meant.hierarchy])
-    cost = np.zeros((len(meant.ids),) * 2, np.int64)
+    cost = np.zeros((len(meant.truths), len(meant.ids)), np.int64)
     for place in np.argsort(-heights, kind="stable"):
-        members = np.flatnonzero(below[:, place])
-        cost[np.ix_(members, members)] = heights[place]
-    np.fill_diagonal(cost, 0)
+        cost[np.ix_(np.flatnonzero(truths[:, place]), np.flatnonzero(outputs[:, place]))] = heights[place]
+    places = [list(meant.hierarchy).index(name) for name in meant.truths]
+    cost[outputs[:, places].T] = 0
     return cost
 
 
-def membership(meant: Meant) -> NDArray[np.bool_]:
-    """Which classes are a kind of which synset (classes, synsets), the synsets in the hierarchy's order."""
-    places = {name: place for place, name in enumerate(meant.hierarchy)}
-    below = np.zeros((len(meant.ids), len(places)), np.bool_)
-    for row, wordnet_id in enumerate(meant.ids):
-        below[row, [places[name] for name in meant.hierarchy.ancestors(wordnet_id)]] = True
+def membership(ids: Sequence[str], hierarchy: Hierarchy) -> NDArray[np.bool_]:
+    """Which of the ids are a kind of which synset (ids, synsets), the synsets in the hierarchy's order."""
+    places = {name: place for place, name in enumerate(hierarchy)}
+    below = np.zeros((len(ids), len(places)), np.bool_)
+    for row, wordnet_id in enumerate(ids):
+        below[row, [places[name] for name in hierarchy.ancestors(wordnet_id)]] = True
     return below
+
+
+def specific(truths: Sequence[str], hierarchy: Hierarchy) -> NDArray[np.bool_]:
+    """Which synsets are a kind of which class (classes, synsets), the class itself included.
+
+    Whether an image of a "dog" shows a Chihuahua, nobody said.
+    """
+    return membership(tuple(hierarchy), hierarchy)[:, [list(hierarchy).index(name) for name in truths]].T
 
 
 def outputs_by_class(model: Model, classes: Sequence[str]) -> Mapping[str, NDArray[np.int64]]:

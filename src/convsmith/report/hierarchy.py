@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 from convsmith.cost.table import aligned
 from convsmith.evaluation.hierarchical import HierarchicalEvaluation, Level
 from convsmith.evaluation.metrics import Interval
+
+SHOWN_ANCESTORS = 3
+"""Of each severity that are named."""
 
 SHOWN_DEPTH = 4
 """Levels below the first fork that the text shows; the page shows all."""
@@ -42,7 +46,7 @@ def text_of(found: HierarchicalEvaluation) -> str:
         _mistakes(found),
         "",
         aligned(
-            ("severity", "images", "share", "the common ancestor of an image and its answer"),
+            ("severity", "images", "share", "what image and answer have in common"),
             _severities(found),
             "rrrl",
         ),
@@ -122,13 +126,17 @@ def _mistakes(found: HierarchicalEvaluation) -> str:
 
 
 def _severities(found: HierarchicalEvaluation) -> list[tuple[str, str, str, str]]:
-    """A row for each severity that occurred, with examples of the ancestors of that height."""
+    """A row for each severity that occurred, with the commonest ancestors that images and answers share."""
     rows = []
     for height, count in enumerate(found.severities):
-        if count:
-            names = [found.hierarchy[one].names[0] for one, high in found.hierarchy.heights.items() if high == height]
-            what = "right" if height == 0 else f"such as {', '.join(sorted(names, key=len)[:3])}"
-            rows.append((str(height), f"{count:,}", _share(count, found.images), what))
+        if not count:
+            continue
+        shared: Counter[str] = Counter()
+        for mistake in found.mistakes:
+            if mistake.severity == height:
+                shared[found.hierarchy[mistake.common].names[0]] += mistake.images
+        named = ", ".join(f"{name} ({images:,})" for name, images in shared.most_common(SHOWN_ANCESTORS))
+        rows.append((str(height), f"{count:,}", _share(count, found.images), named or "right"))
     return rows
 
 
