@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from convsmith.cli import data, fit, recipes, report, runs
+from convsmith.cli import data, fit, ilsvrc, recipes, report, runs
 from convsmith.cli.model import evaluate, export, features, hierarchy, predict, weights
 from convsmith.cli.network import certify, compare, models, show
 from convsmith.cli.verb import Verb, tell
@@ -36,7 +36,8 @@ app.command()(compare.compare)
 app.command()(certify.certify)
 app.add_typer(data.app, name="data")
 app.add_typer(weights.app, name="weights")
-for group in (app, data.app, weights.app):
+app.add_typer(ilsvrc.app, name="ilsvrc")
+for group in (app, data.app, weights.app, ilsvrc.app):
     for command in group.registered_commands:
         command.cls = Verb
 
