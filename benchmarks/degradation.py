@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 
 import convsmith
 from convsmith.data.augment.augment import Augment
-from convsmith.design.evidence import preprocess_for
+from convsmith.design.preprocessing import preprocess_for
 from convsmith.explain.flow import GradientFlow
 from convsmith.explain.plot import STYLES, draw
 from convsmith.explain.table import verdicts

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from convsmith.data.open import open_dataset
     from convsmith.deploy.export import export
     from convsmith.deploy.predict import predict
-    from convsmith.design.evidence import preprocess_for
     from convsmith.design.lint import lint
+    from convsmith.design.preprocessing import preprocess_for
     from convsmith.evaluation.evaluate import evaluate
     from convsmith.evaluation.features import features
     from convsmith.explain.gradients import gradients
@@ -59,7 +59,7 @@ LAZY = {
     "load_model": "convsmith.model",
     "open_dataset": "convsmith.data.open",
     "predict": "convsmith.deploy.predict",
-    "preprocess_for": "convsmith.design.evidence",
+    "preprocess_for": "convsmith.design.preprocessing",
     "read": "convsmith.backend.read",
     "save_model": "convsmith.model",
     "svg": "convsmith.picture.drawing",

@@ -14,7 +14,7 @@ from convsmith.data.dataset import Dataset
 from convsmith.data.load.loader import Loader
 from convsmith.data.load.workers import EpochOrder
 from convsmith.data.open import open_dataset
-from convsmith.design.evidence import preprocess_for
+from convsmith.design.preprocessing import preprocess_for
 from convsmith.errors import UsageError
 from convsmith.explain.flow import GradientFlow, Moment
 from convsmith.explain.measure import Probe, loss_of

@@ -12,7 +12,7 @@ from convsmith.data.augment.augment import written_characters
 from convsmith.data.dataset import Dataset
 from convsmith.deploy.latency import latency_ms
 from convsmith.design.choose import TRAINING_SECONDS, choose, within
-from convsmith.design.evidence import own_side, preprocess_for
+from convsmith.design.preprocessing import own_side, preprocess_for
 from convsmith.errors import UsageError
 from convsmith.model import Model
 from convsmith.network.network import Network

@@ -17,7 +17,7 @@ from convsmith.data.assemble import MAX_UNUSABLE
 from convsmith.data.checks.mirror import mirrored_classes
 from convsmith.data.dataset import Dataset
 from convsmith.data.open import open_dataset
-from convsmith.design.evidence import seen_share
+from convsmith.design.preprocessing import seen_share
 from convsmith.errors import UsageError
 from convsmith.evaluation.feature_cache import cached_features, with_features
 from convsmith.evaluation.inference import best_device

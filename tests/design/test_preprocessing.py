@@ -10,7 +10,7 @@ from convsmith.data import open_dataset
 from convsmith.data.dataset import Dataset, Split
 from convsmith.data.images import ArrayImages, packed
 from convsmith.data.load.loader import Loader
-from convsmith.design.evidence import own_side, preprocess_for, seen_share
+from convsmith.design.preprocessing import own_side, preprocess_for, seen_share
 from convsmith.errors import UnknownNameError
 
 
