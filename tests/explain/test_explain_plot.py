@@ -13,7 +13,7 @@ from convsmith.explain.table import flow_text, verdicts
 
 
 def flow(name: str, layers: int = 20, moments: int = 2) -> GradientFlow:
-    rows = tuple(LayerFlow(f"conv{i}", 1.0, 10.0**-i, 1.0, 1.0) for i in range(layers))
+    rows = tuple(LayerFlow(f"conv{i}", 1.0, 10.0 ** (i - 20), 1.0, 1.0) for i in range(layers))
     return GradientFlow(name, "random images", 8, 0.1, 0, tuple(Moment(10 * i, 2.0, rows) for i in range(moments)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch.nn.functional as F
@@ -94,7 +95,7 @@ def _norm(tensor: Tensor) -> float:
 
 
 def _rms(tensor: Tensor) -> float:
-    return _norm(tensor) / float(tensor.numel()) ** 0.5
+    return _norm(tensor) / math.sqrt(tensor.numel())
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -44,6 +44,5 @@ def _alike(ours: Node, theirs: Node) -> bool:
     """Whether two layers are the same but for their width."""
     if ours.inputs != theirs.inputs or type(ours.op) is not type(theirs.op):
         return False
-    return all(
-        getattr(ours.op, name) == getattr(theirs.op, name) for name in ours.op.__match_args__ if name not in SCALED
-    )
+    names: tuple[str, ...] = type(ours.op).__match_args__
+    return all(getattr(ours.op, name) == getattr(theirs.op, name) for name in names if name not in SCALED)

@@ -100,7 +100,7 @@ class Facts:
     @cached_property
     def readers(self) -> Mapping[str, list[Node]]:
         """Who reads each output: nodes, auxiliary heads' included."""
-        found: dict[str, list[Node]] = {INPUT: []} | {node.name: [] for node in self.net}
+        found: dict[str, list[Node]] = {name: [] for name in (INPUT, *(node.name for node in self.net))}
         for node in self.net:
             for source in dict.fromkeys(node.inputs):
                 found[source].append(node)

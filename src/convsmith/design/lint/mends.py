@@ -14,7 +14,7 @@ def without_dead(net: Network, names: Names) -> Network:
     """Leaves these layers out, and storage of theirs; nothing that stays may read them."""
     gone = set(names)
     nodes = tuple(node for node in net if node.name not in gone)
-    storage = tuple((key, kept) for key, kept in net.storage if key.rpartition(".")[0] not in gone)
+    storage = tuple(stored for stored in net.storage if stored.parameter.rpartition(".")[0] not in gone)
     return replace(net, nodes=nodes, storage=storage)
 
 
@@ -42,12 +42,12 @@ def without_padding(net: Network, names: Names) -> Network:
 def without_bias(net: Network, names: Names) -> Network:
     """Takes the bias off these layers."""
     gone = {f"{name}.bias" for name in names}
-    kept = tuple((key, storage) for key, storage in net.storage if key not in gone)
+    kept = tuple(stored for stored in net.storage if stored.parameter not in gone)
     return _changed(replace(net, storage=kept), names, bias=False)
 
 
 def _changed(net: Network, names: Names, **fields: object) -> Network:
     def changed(node: Node) -> Node:
-        return replace(node, op=replace(node.op, **fields)) if node.name in names else node  # type: ignore[arg-type]
+        return replace(node, op=replace(node.op, **fields)) if node.name in names else node
 
     return replace(net, nodes=tuple(map(changed, net)))
