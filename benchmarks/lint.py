@@ -1,7 +1,8 @@
 """Aim: a network of the zoo is linted in under 50 ms, once convsmith is imported.
 
 Every network of the zoo is made, then linted with all rules, `ROUNDS` times, the rounds interleaved over the networks.
-The time of a network is the median of its rounds; it does not hold the network's making (`benchmarks/cost.py` does).
+The time of a network is the processor's, the median of its rounds; making the network does not count
+(`benchmarks/cost.py` measures that).
 
     python benchmarks/lint.py        (under a minute on a quiet core)
 """
@@ -28,9 +29,9 @@ def milliseconds() -> dict[str, float]:
     for _ in range(ROUNDS):
         for name, own in times.items():
             net = convsmith.create(name)
-            start = time.perf_counter()
+            start = time.process_time()
             lint(net)
-            own.append(1000 * (time.perf_counter() - start))
+            own.append(1000 * (time.process_time() - start))
     return {name: statistics.median(own) for name, own in times.items()}
 
 

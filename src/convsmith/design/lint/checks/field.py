@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from convsmith.design.lint.facts import SPATIAL, Facts, looks_around
+from convsmith.design.lint.facts import Facts, looks_around
 from convsmith.design.lint.finding import Fault, rule
 from convsmith.network import ops
-from convsmith.network.dims import Shape, text
+from convsmith.network.dims import text
 from convsmith.network.network import INPUT, Node
 
 UNPRODUCTIVE_SHARE = 0.5
 """Of the convolutions, above which the receptive field is called far larger than the image."""
 
 POOLS = (ops.AdaptiveAvgPool, ops.AdaptiveMaxPool, ops.AvgPool, ops.MaxPool, ops.Reduce)
-
-POINTWISE = (ops.Activation, ops.BatchNorm, ops.Add, ops.Concat, ops.Scale, ops.Multiply)
-"""What sees one position, and is so common that it need not be asked."""
 
 
 @rule(
@@ -30,8 +27,8 @@ def small_field(facts: Facts) -> Iterator[Fault]:
     pool = _global_pool(facts)
     if pool is None or pool.inputs[0] == INPUT:
         return
-    if facts.images is None and _least_fields(facts).get(pool.inputs[0], 0) >= max(facts.net.input[1:]):
-        return  # and the longest path sees more
+    if facts.field_sides.get(pool.inputs[0], (0, 0))[1] >= max(facts.net.input[1:]):
+        return
     size = facts.cost.fields[pool.inputs[0]].size
     what, needed = "the image", tuple(facts.net.input[1:])
     if facts.images is not None:
@@ -56,8 +53,8 @@ def small_field(facts: Facts) -> Iterator[Fault]:
 def oversized_field(facts: Facts) -> Iterator[Fault]:
     height, width = facts.net.input[1:]
     looking = [node for node in facts.nodes if looks_around(node.op) and facts.side(node.inputs[0]) > 1]
-    fields = _least_fields(facts)
-    beyond = [node.name for node in looking if (size := fields.get(node.inputs[0])) and size > max(height, width)]
+    sides = facts.field_sides
+    beyond = [node.name for node in looking if sides.get(node.inputs[0], (0, 0))[0] > max(height, width)]
     if len(beyond) > UNPRODUCTIVE_SHARE * len(looking) and len(beyond) > 2:
         yield Fault(
             tuple(beyond),
@@ -75,27 +72,3 @@ def _global_pool(facts: Facts) -> Node | None:
             if tuple(shape[1:]) in ((1, 1), ()):
                 return node
     return None
-
-
-def _least_fields(facts: Facts) -> dict[str, float]:
-    """The longer side of the receptive field along the path that sees least, by node; none where maps have ended."""
-    shapes = facts.shapes
-    known: dict[str, tuple[float, float]] = {INPUT: (1.0, 1.0)}
-    for node in facts.nodes:
-        paths = [known[source] for source in node.inputs if source in known]
-        if not paths or len(shapes[node.name]) != SPATIAL:
-            continue
-        size, step = min(paths)
-        if not isinstance(node.op, POINTWISE):
-            inputs = [shapes[source] for source in node.inputs]
-            if any(len(shape) != SPATIAL for shape in inputs) or _sees_all(node, inputs):
-                continue
-            windows = node.op.windows(shapes[node.name], *inputs)
-            window = max(windows, key=lambda one: one.extent)
-            size, step = size + (window.extent - 1) * step, step * window.stride
-        known[node.name] = size, step
-    return {name: size for name, (size, _) in known.items()}
-
-
-def _sees_all(node: Node, inputs: list[Shape]) -> bool:
-    return any(axis in node.op.whole(i, *inputs) for i in range(len(inputs)) for axis in (1, 2))
