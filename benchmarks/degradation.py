@@ -1,9 +1,9 @@
 """Claim: a plain network of 56 layers trains worse than one of 20; a residual one does not (He et al. 2015, 4.2).
 
-The four networks of the paper, at its widths, learn the same images by the same recipe: SGD with momentum 0.9, a
-rate of 0.1 for 128 images, a warm-up epoch and a cosine, weight decay 1e-4, no augmentation, no smoothing. What each comes to is kept in
-benchmarks/degradation/NETWORK.json. Gradient flows are measured besides, at initialisation: with batch norm; without
-it and He's initialisation; without it and Glorot's.
+The four networks of the paper, at its widths, learn the same images by the same recipe: SGD with momentum 0.9, a rate
+of 0.1 for 128 images, a warm-up epoch and a cosine, weight decay 1e-4, no augmentation, no smoothing. What each comes
+to is kept in benchmarks/degradation/NETWORK.json. Gradient flows are measured besides, at initialisation: with batch
+norm; without it and He's initialisation; without it and Glorot's.
 
     python benchmarks/degradation.py train [EPOCHS [NETWORK...]]     trains (on one quiet core, 8 epochs: 20 minutes)
     python benchmarks/degradation.py                                 prints the tables, draws docs/figures/

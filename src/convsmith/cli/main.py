@@ -9,7 +9,7 @@ import sys
 import typer
 
 from convsmith.cli import data, fit, recipes, report, runs
-from convsmith.cli.model import evaluate, export, features, predict, weights
+from convsmith.cli.model import evaluate, export, features, hierarchy, predict, weights
 from convsmith.cli.network import certify, compare, gradients, lint, models, show
 from convsmith.cli.verb import Verb, tell
 from convsmith.errors import ConvsmithError
@@ -25,6 +25,7 @@ app.command()(fit.fit)
 app.command()(runs.runs)
 app.command()(report.report)
 app.command()(evaluate.evaluate)
+app.command()(hierarchy.hierarchy)
 app.command()(predict.predict)
 app.command()(export.export)
 app.command()(features.features)
