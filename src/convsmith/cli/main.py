@@ -10,7 +10,7 @@ import typer
 
 from convsmith.cli import data, fit, ilsvrc, recipes, report, runs
 from convsmith.cli.model import evaluate, export, features, hierarchy, predict, weights
-from convsmith.cli.network import certify, compare, models, show
+from convsmith.cli.network import certify, compare, gradients, lint, models, show
 from convsmith.cli.verb import Verb, tell
 from convsmith.errors import ConvsmithError
 
@@ -33,6 +33,8 @@ app.command()(models.models)
 app.command()(recipes.recipes)
 app.command()(show.show)
 app.command()(compare.compare)
+app.command()(lint.lint)
+app.command()(gradients.gradients)
 app.command()(certify.certify)
 app.add_typer(data.app, name="data")
 app.add_typer(weights.app, name="weights")
