@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from convsmith.data.open import open_dataset
     from convsmith.deploy.export import export
     from convsmith.deploy.predict import predict
+    from convsmith.design.lint import lint
     from convsmith.design.preprocessing import preprocess_for
     from convsmith.evaluation.evaluate import evaluate
     from convsmith.evaluation.features import features
+    from convsmith.explain.gradients import gradients
     from convsmith.fitting.designing import design_for
     from convsmith.fitting.fit import fit
     from convsmith.model import Model, load_model, save_model
@@ -54,6 +56,8 @@ LAZY = {
     "export": "convsmith.deploy.export",
     "features": "convsmith.evaluation.features",
     "fit": "convsmith.fitting.fit",
+    "gradients": "convsmith.explain.gradients",
+    "lint": "convsmith.design.lint",
     "load_model": "convsmith.model",
     "open_dataset": "convsmith.data.open",
     "predict": "convsmith.deploy.predict",
@@ -84,6 +88,8 @@ __all__ = [
     "export",
     "features",
     "fit",
+    "gradients",
+    "lint",
     "load_model",
     "models",
     "open_dataset",

@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import nn
 
 from convsmith.backend.read import read
+from convsmith.data.checks.framing import framing_for
 from convsmith.data.dataset import Dataset
 from convsmith.deploy.latency import latency_ms
 from convsmith.design.choose import choose, within
@@ -68,7 +69,7 @@ def _given(request: Request, dataset: Dataset) -> Network | Model | str:
     if isinstance(source, Network | Model):
         return source
     if is_code(source):
-        preprocess = preprocess_for(dataset, request.side)
+        preprocess = preprocess_for(dataset, request.side, request.framing)
         return network_of(source, input=(preprocess.channels, *preprocess.crop))
     path = file_of(source)
     if path is None:
@@ -77,7 +78,7 @@ def _given(request: Request, dataset: Dataset) -> Network | Model | str:
 
 
 def _from_zoo(request: Request, dataset: Dataset, name: str) -> tuple[Network, str, Preprocess]:
-    preprocess = preprocess_for(dataset, request.side or own_side(name, dataset.size))
+    preprocess = preprocess_for(dataset, request.side or own_side(name, dataset.size), request.framing)
     images = len(dataset.split("train"))
     choice = choose(
         *(len(dataset.classes), (preprocess.channels, *preprocess.crop), images, request.limits),
@@ -96,9 +97,12 @@ def _own_network(request: Request, dataset: Dataset, network: Network) -> tuple[
     channels, height, width = network.input
     if channels not in (1, 3):
         raise UsageError(f"{network.name} takes {channels} channels; images have 1 or 3", settings="network")
-    preprocess = with_channels(preprocess_for(dataset, height), channels)
+    # An input that is not square is there to take pictures of its proportions whole.
+    framing = request.framing or (None if height == width else "squash")
+    preprocess = with_channels(preprocess_for(dataset, height, framing), channels)
     if height != width:
-        preprocess = replace(preprocess, crop=(height, width), resize=(height, width))
+        resize = max(height, width) if framing == "crop" else (height, width)
+        preprocess = replace(preprocess, crop=(height, width), resize=resize)
     if network.classes != len(dataset.classes):
         network = with_classes(network, len(dataset.classes))
     return *_within(request, network, preprocess, f"{network.name}: as given"), preprocess
@@ -106,7 +110,7 @@ def _own_network(request: Request, dataset: Dataset, network: Network) -> tuple[
 
 def _own_module(request: Request, dataset: Dataset, module: nn.Module) -> Chosen:
     """A user's module, read for images of the size that the data suggest, with the weights that it has."""
-    own = preprocess_for(dataset, request.side)
+    own = preprocess_for(dataset, request.side, request.framing)
     network, weights = read(module, (own.channels, *own.crop))
     changed, reason, preprocess = _own_network(request, dataset, network)
     same = network.classes == len(dataset.classes)
@@ -124,15 +128,19 @@ def _carried_on(request: Request, dataset: Dataset, start: Model) -> Chosen:
             settings="network",
         )
     network, preprocess = _at_asked_side(request, start)
+    preprocess = preprocess.framed(request.framing or preprocess.framing)
     network, reason = _within(request, network, preprocess, f"{network.name}: trained further")
     recipe = recipe_for(request, network, dataset, preprocess)
     return Chosen(RunPlan(network, reason, preprocess, with_asked(request, recipe, network)), start)
 
 
 def _from_pretrained(request: Request, dataset: Dataset) -> Chosen:
-    """The pretrained network with a classifier for these classes; its preprocessing, at another size if asked."""
+    """The pretrained network with a classifier for these classes; its preprocessing, at another size if asked, and
+    in another framing if asked or if new classes show at the ends that it crops."""
     start = model_of(request.pretrained)
     network, preprocess = _at_asked_side(request, start)
+    kept = preprocess.framing != "crop" or start.classes == dataset.classes
+    preprocess = preprocess.framed(request.framing or (preprocess.framing if kept else framing_for(dataset).framing))
     network = with_classes(network, len(dataset.classes))
     network, reason = _within(request, network, preprocess, f"{network.name}: pretrained, from {_word(request)}")
     tuning = request.tuning(network)

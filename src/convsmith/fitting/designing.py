@@ -14,6 +14,7 @@ from convsmith.design.evidence.values import Evidence
 from convsmith.design.limits import Limits
 from convsmith.design.preprocessing import preprocess_for, with_channels
 from convsmith.design.rules import SMALLER_SIDE, scheme_of
+from convsmith.network.preprocess import Framing
 from convsmith.train.recipes.default import default_epochs
 from convsmith.train.tune.pace import seconds_an_image
 
@@ -61,12 +62,13 @@ def designed(
     *,
     side: int | None,
     seconds: float,
+    framing: Framing | None = None,
     epochs: int | None = None,
     pace: Pace = HERE,
 ) -> Design:
     """The design for evidence that has been measured."""
     tight = bool({"max_params", "max_macs", "max_size"} & set(limits.set))
     scheme = scheme_of(evidence, side=side, tight=tight)
-    preprocess = with_channels(preprocess_for(dataset, scheme.side), scheme.channels)
+    preprocess = with_channels(preprocess_for(dataset, scheme.side, framing), scheme.channels)
     passes = epochs or default_epochs(len(dataset.split("train")))
     return design(evidence, preprocess, scheme, limits, pace, epochs=passes, seconds=seconds)

@@ -55,7 +55,9 @@ def _decided(plan: RunPlan) -> dict[str, Any]:
     recipe = plan.recipe.to_json()
     names = ("epochs", "batch_size", "accumulate", "clip_norm", "learning_rate", "patience", "seed", "precision")
     decided = {name: recipe[name] for name in (*names, "memory_format", "compiled")}
-    return {**decided, "recipe": plan.recipe.name, "side": plan.preprocess.crop[0], "network": plan.network.name}
+    preprocess = plan.preprocess
+    made = {"side": preprocess.crop[0], "framing": preprocess.framing}
+    return {**decided, **made, "recipe": plan.recipe.name, "network": plan.network.name}
 
 
 def check_data(out: Path, dataset: Dataset) -> None:

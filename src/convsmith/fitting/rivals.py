@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from convsmith.data.augment.augment import written_characters
+from convsmith.data.checks.framing import framing_for
 from convsmith.data.dataset import Dataset
 from convsmith.deploy.latency import latency_ms
 from convsmith.design.choose import choose, within
@@ -80,6 +81,7 @@ def best_way(request: Request, dataset: Dataset, told: Callable[[str], None] = l
     design = designed(
         *(dataset, evidence, request.limits),
         side=request.side,
+        framing=request.framing,
         seconds=seconds,
         epochs=request.epochs or usual_epochs(request.recipe or DEFAULT, len(dataset.split("train"))),
     )
@@ -121,7 +123,7 @@ def _designed(request: Request, dataset: Dataset, design: Design) -> Rival:
 
 def _of_zoo(request: Request, dataset: Dataset, design: Design, seconds: float) -> Rival:
     """The best-known network for such images that trains in time. Raises LimitError where none meets the limits."""
-    preprocess = preprocess_for(dataset, request.side)
+    preprocess = preprocess_for(dataset, request.side, request.framing)
     images = len(dataset.split("train"))
     found = choose(
         *(len(dataset.classes), (preprocess.channels, *preprocess.crop), images, request.limits),
@@ -198,6 +200,7 @@ def _pretrained(request: Request, dataset: Dataset, start: Model, name: str, sid
     network, preprocess = replace(start.network, storage=()), start.preprocess
     if side != preprocess.crop[0]:
         network, preprocess = at_side(network, preprocess, side)
+    preprocess = preprocess.framed(request.framing or framing_for(dataset).framing)
     network = with_classes(network, len(dataset.classes))
     tuning = FineTuning(frozen_stages=len(stages(network)) - 1 if head_only else 0)
     recipe = fine_tuned(network, dataset, preprocess, tuning, epochs=request.epochs, seed=request.seed or 0)
