@@ -38,11 +38,11 @@ def glyphs(seed: int) -> Dataset:
 
 
 def textures(seed: int) -> Dataset:
-    """Tiles of 32x32 of three textures in grey, the test's from the lower third of each picture."""
+    """Tiles of 16x16 of three textures in grey, the test's from the lower third of each picture."""
     generator = np.random.default_rng(seed)
     pictures = [np.asarray(getattr(skimage.data, name)()) for name in TEXTURES]
-    parts = [_tiles(generator, picture[: 2 * len(picture) // 3], TILES, 32) for picture in pictures]
-    tests = [_tiles(generator, picture[2 * len(picture) // 3 :], TILES // 4, 32) for picture in pictures]
+    parts = [_tiles(generator, picture[: 2 * len(picture) // 3], TILES, 16) for picture in pictures]
+    tests = [_tiles(generator, picture[2 * len(picture) // 3 :], TILES // 4, 16) for picture in pictures]
     return _labelled(parts, tests, TEXTURES, "textures", seed)
 
 
