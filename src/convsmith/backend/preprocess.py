@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convsmith.backend.window import resize_window
+from convsmith.backend.window import resize_nearest, resize_window
 from convsmith.errors import UsageError
 from convsmith.network.preprocess import Interpolation, Preprocess
 
@@ -83,7 +83,7 @@ class PreprocessModule(nn.Module):
 def resize(images: Tensor, size: tuple[int, int], interpolation: Interpolation) -> Tensor:
     """Antialiased resize of (N, C, H, W) in 0..255 to `size` (height, width), as Pillow does it."""
     if interpolation == "nearest":
-        return F.interpolate(images, size=size, mode="nearest-exact")
+        return resize_nearest(images, size)
     resized = F.interpolate(images, size=size, mode=interpolation, antialias=True, align_corners=False)
     # The cubic kernel overshoots at edges; pixels do not.
     return resized.clamp(0, 255) if interpolation == "bicubic" else resized

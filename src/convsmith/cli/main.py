@@ -9,7 +9,7 @@ import sys
 import typer
 
 from convsmith.cli import data, fit, recipes, report, runs
-from convsmith.cli.model import evaluate, export, features, predict, weights
+from convsmith.cli.model import evaluate, export, features, predict, verify, weights
 from convsmith.cli.network import certify, compare, models, show
 from convsmith.cli.verb import Verb, tell
 from convsmith.errors import ConvsmithError
@@ -27,6 +27,7 @@ app.command()(report.report)
 app.command()(evaluate.evaluate)
 app.command()(predict.predict)
 app.command()(export.export)
+app.command()(verify.verify)
 app.command()(features.features)
 app.command()(models.models)
 app.command()(recipes.recipes)

@@ -52,16 +52,15 @@ def _sides(scope: Scope, preprocess: Preprocess, images: str, size: tuple[int, i
         shorter = lengths[0].at_most(lengths[1])
         resized = tuple(length * preprocess.resize // shorter for length in lengths)
     height, width = (
-        Side(length.to(np.float32), new.to(np.float32), crop, _shift(new - crop))
+        Side(length, new, crop, _shift(new - crop))
         for length, new, crop in zip(lengths, resized, preprocess.crop, strict=True)
     )
     return height, width
 
 
 def _shift(spare: Value) -> Value:
-    """How far behind the image's middle the crop's is: where the spare pixels are odd, one side gets one more."""
-    half = spare.to(np.float32) * 0.5
-    return half.round() - half
+    """Twice how far the crop's middle is behind the image's: where the spare pixels are odd, one side gets one more."""
+    return (spare.to(np.float32) * 0.5).round().to(np.int64) * 2 - spare
 
 
 def _nearest(scope: Scope, preprocess: Preprocess, images: str, rows: Side, columns: Side) -> str:

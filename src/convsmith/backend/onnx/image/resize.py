@@ -26,9 +26,9 @@ Smooth: TypeAlias = Literal["bilinear", "bicubic"]
 
 @dataclass(frozen=True)
 class Side:
-    """Height or width: of `length` old pixels, `resized` new ones, float32 (1,) each, of which `crop` are kept.
+    """Height or width: of `length` old pixels, `resized` new ones, int64 (1,) each, of which `crop` are kept.
 
-    `shift`, (1,), is how far the middle of the crop lies behind the middle of the image, in new pixels.
+    `shift`, int64 (1,), is how far the middle of the crop lies behind the middle of the image, in half new pixels.
     """
 
     length: Value
@@ -59,17 +59,18 @@ def band(side: Side, interpolation: Smooth) -> Band:
 
     Places are counted from the middle of the image: float32 then holds them to a thousandth of a pixel in photographs.
     """
-    scale = side.length / side.resized
+    length, shift = side.length.to(np.float32), side.shift.to(np.float32) * 0.5
+    scale = length / side.resized.to(np.float32)
     spread = scale.at_least(1)
     reach = spread * RADIUS[interpolation]
-    middle = side.length * 0.5
+    middle = length * 0.5
     places = _places(side.crop)
-    first = (side.shift + places[:, 0]) * scale + middle - reach
+    first = (shift + places[:, 0]) * scale + middle - reach
     # A block's bands reach from the first pixel's to the last one's; two more, since both ends are rounded.
-    count = ((scale * (places.shape[1] - 1) + reach * 2).floor() + 2).at_most(side.length)
-    start = first.floor().at_least(0).at_most(side.length - count)
+    count = ((scale * (places.shape[1] - 1) + reach * 2).floor() + 2).at_most(length)
+    start = first.floor().at_least(0).at_most(length - count)
     old = ((start - middle + 0.5).with_axis(1) + count.count_up()).with_axis(1)
-    distance = (old - (side.shift + places[:, :, None]) * scale).magnitude() / spread
+    distance = (old - (shift + places[:, :, None]) * scale).magnitude() / spread
     weights = KERNELS[interpolation](distance)
     return Band(side.crop, start, count, weights / weights.total(2))
 
@@ -119,11 +120,17 @@ def mix(scope: Scope, taken: str, band: Band, last: int) -> str:
 
 
 def nearest(side: Side) -> Value:
-    """Which old pixels the crop of a side is made of by "nearest-exact" of `torch.nn.functional.interpolate`: (crop,).
+    """Which old pixels the crop of a side is made of where the nearest is taken, int64 (crop,); see `resize_nearest`.
 
-    In torch's own order of operations: where two are equally near, rounding decides.
+    With n new pixels and L old ones, new pixel i is old pixel floor((2 i + 1) L / (2 n)). Counted from the middle of
+    the image, as L / 2 and a fraction, the numbers stay below 2^31 for all but gigantic images; engines have no more.
     """
-    # The crop's first pixel: its middle is `shift` behind that of the image.
-    first = side.resized * 0.5 + side.shift - side.crop / 2
-    centres = first + np.arange(side.crop, dtype=np.float32) + 0.5
-    return (centres * (side.length / side.resized)).floor().at_most(side.length - 1).to(np.int64)
+    double, half = side.resized * 2, side.length // 2
+    odd = side.length - half * 2
+    steps = np.arange(1 - side.crop, side.crop, 2)
+    numerator = (side.shift + steps) * side.length + side.resized * odd
+    # Engines divide whole numbers in different ways below zero: the quotient is found in floats, and put right.
+    guess = (numerator.to(np.float32) / double.to(np.float32)).floor().to(np.int64)
+    rest = numerator - guess * double
+    index = half + guess + rest.at_least(-1).at_most(0) + (rest - double + 1).at_least(0).at_most(1)
+    return index.at_least(0).at_most(side.length - 1)
