@@ -26,8 +26,8 @@ def export(
         typer.Option(min=0, help="Largest accepted difference in probability [0.001; 0.1 if quantized]."),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Verify on this many images. Default: all.")] = None,
-    verify_with: Annotated[
-        str | None, typer.Option(help="Engines to verify in: onnxruntime,openvino,opencv [onnxruntime].")
+    engines: Annotated[
+        str | None, typer.Option("--verify-with", help="Engines: onnxruntime,openvino,opencv [onnxruntime].")
     ] = None,
     batch: Annotated[bool, typer.Option(help="Take a batch of images of one size.")] = False,
     image_size: Annotated[
@@ -53,7 +53,7 @@ def export(
     from convsmith.resolve import file_of
 
     form = Form(preprocess, batch, None if image_size is None else size_of(image_size), opset)
-    source, engines = file_of(model), engines_of(verify_with)
+    source = file_of(model)
     target = output or (Path(f"{model.rpartition('/')[2]}.onnx") if source is None else source.with_suffix(".onnx"))
     known = model_of(model)
     with image_progress("verifying") as advance:
@@ -62,7 +62,7 @@ def export(
             target,
             data,
             form=form,
-            engines=engines,
+            engines=engines_of(engines),
             split=split,
             tolerance=tolerance,
             limit=limit,
@@ -91,8 +91,13 @@ def _tell(target: Path, size: int, found: Verification, before: Preprocess | Non
 
 
 def engines_of(words: str | None) -> list[str] | None:
-    """The engines of "onnxruntime,openvino"; None says that none was named."""
-    return None if words is None else [word.strip() for word in words.split(",") if word.strip()]
+    """The engines of "onnxruntime,openvino"; None says that none was named. Raises UsageError for no name at all."""
+    if words is None:
+        return None
+    names = [word.strip() for word in words.split(",") if word.strip()]
+    if not names:
+        raise UsageError("name an engine, such as onnxruntime", settings="engines")
+    return names
 
 
 def size_of(words: str) -> tuple[int, int]:
