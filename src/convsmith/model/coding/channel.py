@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Literal, Protocol
 
-import constriction
+import constriction  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convsmith.model.coding.tables import CLASSES, DENSITY_CENTRE, SIZE_CENTRE
 
-Integers: TypeAlias = NDArray[np.int64]
+Integers: TypeAlias = NDArray[np.integer[Any]]
 Labels: TypeAlias = NDArray[np.uint8]
 
 OCTAVE = 32
@@ -45,7 +45,8 @@ TAP = Doubt(30, 8)
 def log2(values: Integers) -> Integers:
     """32 times the logarithm of integers from 1 to 2^53, by their top 8 bits."""
     mantissa, exponent = np.frexp(values.astype(np.float64))
-    return OCTAVE * (exponent.astype(np.int64) - 1) + _MANTISSA[(mantissa * 256).astype(np.int64) - 128]
+    found: Integers = OCTAVE * (exponent.astype(np.int64) - 1) + _MANTISSA[(mantissa * 256).astype(np.int64) - 128]
+    return found
 
 
 @dataclass
@@ -96,10 +97,10 @@ def density_classes(whole: Whole, units: list[tuple[Seen, Doubt]]) -> Labels:
     """The class of each weight by the odds that it is not zero."""
     one, density = 1 << PROBABILITY_BITS, whole.density
     usual = _log2_of(density) - _log2_of(one - density)
-    total = np.full((1, 1), usual, np.int16)
+    total: Integers = np.full((1, 1), usual, np.int16)
     for seen, doubt in units:
-        odds = _each(seen.nonzero, _Density(doubt.density * density))
-        odds = odds - _each(seen.coded - seen.nonzero, _Density(doubt.density * (one - density)))
+        odds = _each(seen.nonzero, _plus(doubt.density * density, PROBABILITY_BITS))
+        odds = odds - _each(seen.coded - seen.nonzero, _plus(doubt.density * (one - density), PROBABILITY_BITS))
         total = total + _trusted(odds - usual)
     return _labels(total, DENSITY_CENTRE)
 
@@ -107,32 +108,16 @@ def density_classes(whole: Whole, units: list[tuple[Seen, Doubt]]) -> Labels:
 def size_classes(whole: Whole, units: list[tuple[Seen, Doubt]]) -> Labels:
     """The class of each weight by the mean that its excess would have, were it not zero."""
     usual = _log2_of(whole.mean)
-    total = np.full((1, 1), usual - OCTAVE * MEAN_BITS, np.int16)
+    total: Integers = np.full((1, 1), usual - OCTAVE * MEAN_BITS, np.int16)
     for seen, doubt in units:
-        mean = _each(seen.excess, _Excess(doubt.size * whole.mean)) - _each(seen.nonzero, _Count(doubt.size))
+        mean = _each(seen.excess, _plus(doubt.size * whole.mean, MEAN_BITS)) - _each(seen.nonzero, _plus(doubt.size, 0))
         total = total + _trusted(mean - usual)
     return _labels(total, SIZE_CENTRE)
 
 
-class _Density(NamedTuple):
-    more: int
-
-    def __call__(self, seen: Integers) -> Integers:
-        return log2((seen << PROBABILITY_BITS) + self.more)
-
-
-class _Excess(NamedTuple):
-    more: int
-
-    def __call__(self, seen: Integers) -> Integers:
-        return log2((seen << MEAN_BITS) + self.more)
-
-
-class _Count(NamedTuple):
-    more: int
-
-    def __call__(self, seen: Integers) -> Integers:
-        return log2(seen + self.more)
+def _plus(more: int, bits: int) -> Callable[[Integers], Integers]:
+    """The logarithm of what was seen, in units of 2^-bits, and some more."""
+    return lambda seen: log2((seen << bits) + more)
 
 
 def _each(values: Integers, function: Callable[[Integers], Integers]) -> Integers:
@@ -143,16 +128,17 @@ def _each(values: Integers, function: Callable[[Integers], Integers]) -> Integer
     return function(values).astype(np.int16)
 
 
-def _trusted(deviation: Integers) -> NDArray[np.int16]:
+def _trusted(deviation: Integers) -> Integers:
     """13/16 of it, rounded down."""
-    found: NDArray[np.int16] = (TRUST_NUMERATOR * deviation) >> TRUST_SHIFT
+    found: Integers = (TRUST_NUMERATOR * deviation) >> TRUST_SHIFT
     return found
 
 
-def _labels(score: NDArray[np.int16], centre: int) -> Labels:
+def _labels(score: Integers, centre: int) -> Labels:
     """The class that a score is nearest to."""
     found = (score + np.int16(CLASS_UNITS * centre + CLASS_UNITS // 2)) >> CLASS_UNITS_SHIFT
-    return np.minimum(np.maximum(found, 0), CLASSES - 1).astype(np.uint8)
+    labels: Labels = np.minimum(np.maximum(found, 0), CLASSES - 1).astype(np.uint8)
+    return labels
 
 
 def _log2_of(value: int) -> int:

@@ -80,4 +80,5 @@ def _size_prior() -> Counts:
     ratio = (mean / (1 + mean))[:, None]
     smallest, width = token_ranges()
     likely = ratio**smallest * (1 - ratio ** (1 << width.astype(np.int64)))
-    return np.rint(16 * SEEN * likely).astype(np.int64) + 1
+    counts: Counts = np.rint(16 * SEEN * likely).astype(np.int64) + 1
+    return counts
