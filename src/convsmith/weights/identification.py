@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -15,11 +16,11 @@ from convsmith.errors import ConvsmithError
 from convsmith.network.network import Network
 from convsmith.transform.width import scale_width
 from convsmith.weights.formats.checkpoints import Checkpoint, open_checkpoint
-from convsmith.weights.formats.unwrapping import Chosen, Kind
+from convsmith.weights.formats.unwrapping import Chosen, Kind, choose
 from convsmith.weights.published_weights import recognised
 from convsmith.weights.translate.keras_numbers import renumbered
 from convsmith.weights.translate.keys import UNUSED
-from convsmith.weights.translate.slots import OWN, Slot, keys_in, named_now, prefixes_of, slots, squeezed
+from convsmith.weights.translate.slots import OWN, named_now, prefixes_of, slots, squeezed
 from convsmith.zoo.libraries import NAMES, RECORDS
 from convsmith.zoo.registry import VARIANTS, create, named
 
@@ -113,7 +114,7 @@ def ranked(
         found += [*_wider(found)]
     found = sorted((pair for pair in found if pair[0].fitting), key=lambda pair: _rank(pair[0], first))
     if not found:
-        return [], checkpoint.chosen(create("lenet5"), OWN, weights)
+        return [], _trial("lenet5", OWN).chosen(checkpoint, weights)
     top, chosen = found[0]
     if not top.exact:
         return [identity for identity, _ in found[:NEAREST]], chosen
@@ -142,38 +143,61 @@ def _namings() -> dict[str, list[tuple[str, str]]]:
 
 
 class _Trial(NamedTuple):
-    """A network that a checkpoint may be of, its name, and whose names its keys then have."""
+    """A network that a checkpoint may be of, its name, and whose names its keys then have.
 
-    network: Network
+    `entries` are the keys that each parameter may have, and its shape; `layers` is the network where they depend on the
+    numbers in the file, as Keras' do. The others' networks are not kept: there are hundreds.
+    """
+
     name: str
     naming: str
+    classes: int
+    entries: tuple[tuple[tuple[str, ...], tuple[int, ...]], ...]
+    expected: frozenset[str]
+    layers: Network | None
+
+    def chosen(self, checkpoint: Checkpoint, weights: Kind | None) -> Chosen:
+        """A checkpoint's tensors, as far as they are this network's."""
+        if self.layers is not None:
+            return checkpoint.chosen(self.layers, self.naming, weights)
+        return choose(checkpoint.states, self.expected, weights)
 
     def same_length(self, checkpoint: Checkpoint) -> bool:
         """Whether a state in the file has as many tensors as the network: else none can be exactly its."""
         counts = [
             len(state.tensors) - sum(key.endswith(UNUSED) for key in state.tensors) for state in checkpoint.states
         ]
-        return checkpoint.keras is not None or len(self.network.parameters) in counts
+        return checkpoint.keras is not None or len(self.entries) in counts
+
+    def alike(self, checkpoint: Checkpoint, weights: Kind | None) -> bool:
+        """Whether the keys are like a checkpoint's."""
+        here = self.chosen(checkpoint, weights).tensors.keys()
+        return len(here & self.expected) >= LIKELY_SHARE * min(len(here), len(self.expected))
 
     def compared(self, checkpoint: Checkpoint, weights: Kind | None) -> tuple[Identity, Chosen]:
-        chosen = checkpoint.chosen(self.network, self.naming, weights)
-        return _identity(self.network, self.name, self.naming, 1.0, _shapes(chosen)), chosen
+        chosen = self.chosen(checkpoint, weights)
+        return _identity(self, 1.0, _shapes(chosen)), chosen
+
+
+def _of_network(network: Network, name: str, naming: str) -> _Trial:
+    found = slots(network, naming, prefixes_of(network, naming))
+    entries = tuple((slot.keys, slot.shape) for slot in found)
+    expected = frozenset(key for keys, _ in entries for key in keys)
+    return _Trial(name, naming, network.classes, entries, expected, network if naming == "keras" else None)
+
+
+@cache
+def _trial(name: str, naming: str) -> _Trial:
+    return _of_network(create(name), name, naming)
 
 
 def _likely(checkpoint: Checkpoint, weights: Kind | None) -> Iterator[_Trial]:
     """The networks whose keys are like the checkpoint's, judged by each family's first and last."""
     for group in _namings().values():
-        if (checkpoint.keras is not None) != (group[0][1] == "keras"):
-            continue
-        ends = {name: _Trial(create(name), name, naming) for name, naming in (group[0], group[-1])}
-        if any(_alike(checkpoint, trial, weights) for trial in ends.values()):
-            yield from (ends.get(name) or _Trial(create(name), name, naming) for name, naming in group)
-
-
-def _alike(checkpoint: Checkpoint, trial: _Trial, weights: Kind | None) -> bool:
-    expected = keys_in(trial.network, trial.naming)
-    here = checkpoint.chosen(trial.network, trial.naming, weights).tensors.keys()
-    return len(here & expected) >= LIKELY_SHARE * min(len(here), len(expected))
+        keras = group[0][1] == "keras"
+        ends = dict.fromkeys((group[0], group[-1]))
+        if (checkpoint.keras is not None) == keras and any(_trial(*end).alike(checkpoint, weights) for end in ends):
+            yield from (_trial(*one) for one in group)
 
 
 def _shapes(chosen: Chosen) -> Shapes:
@@ -185,77 +209,77 @@ def _wider(found: Sequence[tuple[Identity, Chosen]]) -> Iterator[tuple[Identity,
     for identity, chosen in found:
         misshapen = sum("has shape" in difference for difference in identity.differences)
         if misshapen and identity.fitting + misshapen >= ALIKE_SHARE * identity.tensors:
-            network, shapes = create(identity.name), _shapes(chosen)
-            for width, wider, name in _widened(network, identity.name, identity.naming, shapes):
-                other = _identity(wider, name, identity.naming, width, shapes)
+            shapes = _shapes(chosen)
+            for width, wider in _widened(_trial(identity.name, identity.naming), shapes):
+                other = _identity(wider, width, shapes)
                 yield other, chosen
                 if other.exact:
                     return
 
 
-def _widened(network: Network, name: str, naming: str, shapes: Shapes) -> Iterator[tuple[float, Network, str]]:
-    """The network at the widths that its widest layers suggest: by its own multiplier, or else each layer scaled."""
+def _widened(trial: _Trial, shapes: Shapes) -> Iterator[tuple[float, _Trial]]:
+    """The network at the widths that its layers suggest: by its own multiplier, or else each layer scaled."""
+    name, naming = trial.name, trial.naming
     own = "width" in inspect.signature(named(name).variant.family).parameters and ":" not in name
-    for width in _widths(network, naming, shapes):
+    for width in _widths(trial, shapes):
         try:
             if own:
-                yield 1.0, create(name, width=width), f"{name}:{width:g}"
+                yield 1.0, _of_network(create(name, width=width), f"{name}:{width:g}", naming)
             else:
-                yield width, scale_width(network, width), name
+                yield width, _of_network(scale_width(create(name), width), name, naming)
         except ConvsmithError:
             continue
 
 
-def _widths(network: Network, naming: str, shapes: Shapes) -> list[float]:
+def _widths(trial: _Trial, shapes: Shapes) -> list[float]:
     """Likely multipliers, nearest to the ratio of the layers' channels first."""
     ratios = [
-        (math.prod(shapes[key]) / math.prod(slot.shape)) ** 0.5
-        for slot in _slots(network, naming, shapes)
-        for key in slot.keys
-        if key in shapes and len(slot.shape) == 4 and slot.shape[1] > 3 and slot.shape[0] != network.classes
+        (math.prod(shapes[key]) / math.prod(shape)) ** 0.5
+        for keys, shape in _entries(trial, shapes)
+        for key in keys
+        if key in shapes and len(shape) == 4 and shape[1] > 3 and shape[0] != trial.classes
     ]
     ratio = median(ratios) if ratios else 1.0
     return sorted({*WIDTHS, round(ratio, 2)} - {1.0}, key=lambda width: abs(width - ratio))[:WIDTHS_TRIED]
 
 
-def _slots(network: Network, naming: str, keys: Iterable[str]) -> list[Slot]:
-    prefixes = prefixes_of(network, naming)
-    return [*slots(network, naming, renumbered(prefixes, keys) if naming == "keras" else prefixes)]
+def _entries(trial: _Trial, keys: Iterable[str]) -> Sequence[tuple[tuple[str, ...], tuple[int, ...]]]:
+    """A network's keys and shapes; Keras' unnamed layers have the numbers that they have in the file."""
+    if trial.layers is None:
+        return trial.entries
+    prefixes = renumbered(prefixes_of(trial.layers, trial.naming), keys)
+    return [(slot.keys, slot.shape) for slot in slots(trial.layers, trial.naming, prefixes)]
 
 
-def _identity(network: Network, name: str, naming: str, width: float, shapes: Shapes) -> Identity:
-    wanted = _slots(network, naming, shapes)
-    expected = {key for slot in wanted for key in slot.keys}
-    old = () if naming == OWN else RECORDS[naming, named(name).variant.family_name].old_keys
-    here = {named_now(key, expected, old): key for key in shapes if not key.endswith(UNUSED)}
-    classes, fitting, differences = None, 0, list[str]()
-    for slot in wanted:
-        key = next((key for key in slot.keys if key in here), None)
+def _identity(trial: _Trial, width: float, shapes: Shapes) -> Identity:
+    wanted, origin = _entries(trial, shapes), named(trial.name).origin
+    old = () if trial.naming == OWN else RECORDS[trial.naming, origin.family].old_keys
+    here = {named_now(key, trial.expected, old): key for key in shapes if not key.endswith(UNUSED)}
+    classes, differences = None, list[str]()
+    for keys, shape in wanted:
+        key = next((key for key in keys if key in here), None)
         if key is None:
-            differences.append(f"missing {slot.keys[0]}")
+            differences.append(f"missing {keys[0]}")
             continue
-        theirs = shapes[here.pop(key)]
-        ours = slot.shape
-        if ours[0] == network.classes and theirs:
-            classes = theirs[0] if naming != "keras" else theirs[-1]
-            ours = (classes, *ours[1:])
-        if _form(theirs, naming) == _form(ours, naming):
-            fitting += 1
-        else:
-            differences.append(f"{key} has shape {theirs}, not {slot.shape}")
+        theirs, ours = shapes[here.pop(key)], shape
+        if shape[0] == trial.classes and theirs:
+            classes = theirs[-1] if trial.naming == "keras" else theirs[0]
+            ours = (classes, *shape[1:])
+        if _form(theirs, trial.naming) != _form(ours, trial.naming):
+            differences.append(f"{key} has shape {theirs}, not {shape}")
+    fitting = len(wanted) - len(differences)
     differences += [f"left over {key}" for key in here.values()]
-    found = named(name)
     return Identity(
-        name,
-        found.variant.family_name,
-        found.variant.name,
-        naming,
-        classes,
-        width,
-        not differences,
-        fitting,
-        len(wanted),
-        tuple(differences),
+        name=trial.name,
+        family=origin.family,
+        variant=origin.variant,
+        naming=trial.naming,
+        classes=classes,
+        width=width,
+        exact=not differences,
+        fitting=fitting,
+        tensors=len(wanted),
+        differences=tuple(differences),
     )
 
 

@@ -34,8 +34,6 @@ def reason(found: Match, checkpoint: Checkpoint, weights: Kind | None = None) ->
         for pattern, said in CHANGED:
             if any(re.search(pattern, key) for key in state.tensors):
                 return said
-        if any(tensor.dtype.startswith(("q", "int8")) for tensor in state.tensors.values()):
-            return CHANGED[0][1]
     matches, _ = ranked(checkpoint, weights)
     return _of_matches(found, matches)
 
@@ -44,7 +42,7 @@ def _of_matches(found: Match, matches: list[Identity]) -> str:
     if not matches or matches[0].fitting < NEAR_SHARE * matches[0].tensors:
         return "no network here has keys like these; perhaps another library's names, such as Hugging Face's"
     best, origin = matches[0], origin_of(found.network)
-    if best.exact and origin and origin.name in (best.name, *best.also):
+    if best.exact and best.width == 1 and origin and origin.name in (best.name, *best.also):
         return f"its classifier has {best.classes} classes, and {found.network.classes} are asked for: name its classes"
     if best.exact:
         return f"it is {best}"

@@ -171,6 +171,23 @@ class Bomb:
         return Path.touch, (Path("went-off"),)
 
 
+def test_quantized_tensors_are_refused(tmp_path: Path) -> None:
+    # What torch.save writes of a quantized tensor; torch itself is about to drop those.
+    class Quantized:
+        def __reduce__(self) -> tuple[Any, ...]:
+            from torch._utils import _rebuild_qtensor
+
+            return _rebuild_qtensor, (Storage(4, torch.QInt8Storage), 0, (4,), (1,), (), False, OrderedDict())
+
+    content = io.BytesIO()
+    Pickler(content, 2).dump({"a": Quantized()})
+    with zipfile.ZipFile(tmp_path / "file", "w") as archive:
+        archive.writestr("a/data.pkl", content.getvalue())
+        archive.writestr("a/data/0", bytes(4))
+    with pytest.raises(ModelFileError, match=r"file holds quantized tensors \(qint8\): save"):
+        tensors_of(tmp_path / "file")
+
+
 @pytest.mark.parametrize("save", SAVERS)
 def test_a_hostile_file_is_read_and_does_nothing(
     save: Callable[[object, Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -212,13 +229,13 @@ def rebuilt(count: int, start: int, shape: tuple[int, ...], strides: tuple[int, 
 
 
 class Storage:
-    def __init__(self, count: int) -> None:
-        self.count = count
+    def __init__(self, count: int, kind: type = torch.FloatStorage) -> None:
+        self.count, self.kind = count, kind
 
 
 class Pickler(pickle.Pickler):
     def persistent_id(self, value: object) -> object:
-        return ("storage", torch.FloatStorage, "0", "cpu", value.count) if isinstance(value, Storage) else None
+        return ("storage", value.kind, "0", "cpu", value.count) if isinstance(value, Storage) else None
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ MOST_MODULES, DEEPEST = 50_000, 32
 """In one model, and within one another."""
 NO_WEIGHTS = re.compile(r"optim|sched|callback|scaler|(?:^|_)(?:amp|rng)(?:_|$)")
 """Keys of a training checkpoint under which tensors are no weights."""
+LARGEST_VIEW = 1 << 28
+"""Numbers of a tensor that repeats those of a smaller storage."""
 TORCH_STREAM = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """What torch before 1.6 wrote first: its magic number, pickled."""
 HEADER_PICKLES = 3
@@ -184,14 +186,14 @@ def _placed(
     count = storage.count * BYTES[storage.dtype] // BYTES[kind]
     last = start + sum((size - 1) * step for size, step in zip(sizes, steps, strict=True))
     numbers = math.prod(sizes)
-    if start < 0 or (numbers and last >= count) or numbers > count:
+    if start < 0 or (numbers and last >= count) or numbers > max(count, LARGEST_VIEW):
         raise ValueError("a tensor that does not lie within its storage")
 
     def load() -> Tensor:
         import torch
 
         if kind.startswith("q"):
-            raise ModelFileError(f"holds quantized tensors ({kind})")
+            raise ModelFileError(f"holds quantized tensors ({kind}): save the weights in floating point")
         if not numbers:
             return torch.empty(sizes, dtype=getattr(torch, kind))
         flat = torch.frombuffer(storage.content, dtype=getattr(torch, kind))
