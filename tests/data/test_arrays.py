@@ -16,7 +16,7 @@ from convsmith.data.arrays import images_from_arrays
 from convsmith.data.augment.augment import Augment
 from convsmith.data.load.loader import Loader
 from convsmith.data.load.workers import EpochOrder
-from convsmith.design.evidence import preprocess_for
+from convsmith.design.preprocessing import preprocess_for
 from convsmith.errors import ConvsmithError, DataError, UsageError
 
 GENERATOR = np.random.default_rng(0)

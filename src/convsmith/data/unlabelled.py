@@ -39,11 +39,11 @@ class GatheredImages:
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
         """uint8 RGB (H, W, 3). Raises DataError if the file is not, or no longer, an image."""
-        part, row = self._at(index)
+        part, row = self.place(index)
         return part[row]
 
     def name(self, index: int) -> str:
-        part, row = self._at(index)
+        part, row = self.place(index)
         return part.name(row)
 
     def between(self, start: int, stop: int) -> GatheredImages:
@@ -66,7 +66,8 @@ class GatheredImages:
     def _ends(self) -> list[int]:
         return list(accumulate(len(part) for part in self.parts))
 
-    def _at(self, index: int) -> tuple[AnyImages, int]:
+    def place(self, index: int) -> tuple[AnyImages, int]:
+        """The part that an image is in, and its row there."""
         number = bisect_right(self._ends, index)
         return self.parts[number], index - (self._ends[number - 1] if number else 0)
 
