@@ -19,6 +19,7 @@ from convsmith.backend.onnx.image.preprocess import emit_preprocess
 from convsmith.backend.preprocess import PreprocessModule
 from convsmith.network import Network, Node, Preprocess
 from convsmith.network.ops import Pad
+from convsmith.network.preprocess import Framing
 
 SIDE = st.integers(1, 90)
 CROP = st.integers(1, 40)
@@ -69,6 +70,7 @@ def descriptions(draw: st.DrawFn) -> Preprocess:
         (1 / 255,) * channels,
         draw(st.sampled_from(["nearest", "bilinear", "bicubic"])),
         draw(st.sampled_from(["RGB", "BGR"])) if channels == 3 else "RGB",
+        draw(st.sampled_from([None, (0.2, 0.4, 0.9)])),
     )
 
 
@@ -101,10 +103,12 @@ def test_a_batch_gives_what_its_images_give_one_by_one(
     np.testing.assert_allclose(run(graph_of(preprocess, batch=True), images), expected, rtol=0, atol=1e-3)
 
 
+@pytest.mark.parametrize("framing", ["crop", "squash", "pad"])
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
 @pytest.mark.parametrize("size", [(1, 6000), (6000, 1), (1999, 1333), (7, 2048)])
-def test_long_and_large_images_are_resized_alike(interpolation: str, size: tuple[int, int]) -> None:
-    preprocess = Preprocess(3, (224, 224), 256, (0.0,) * 3, (1 / 255,) * 3, interpolation)  # type: ignore[arg-type]
+def test_long_and_large_images_are_resized_alike(interpolation: str, size: tuple[int, int], framing: Framing) -> None:
+    cropped = Preprocess(3, (224, 224), 256, (0.0,) * 3, (1 / 255,) * 3, interpolation)  # type: ignore[arg-type]
+    preprocess = cropped.framed(framing)
     image = noise(*size, 3)
     np.testing.assert_allclose(run(graph_of(preprocess), image), in_torch(preprocess, image), rtol=0, atol=0.1)
 

@@ -34,6 +34,8 @@ def emit_preprocess(
     images = image if batch else scope.step("Unsqueeze", [image, scope.ints("batch", [0])])
     rows, columns = _sides(scope, preprocess, images, size)
     pixels = (_nearest if preprocess.interpolation == "nearest" else _smooth)(scope, preprocess, images, rows, columns)
+    if preprocess.pad is not None:
+        pixels = _on_ground(scope, preprocess, pixels, rows, columns)
     if preprocess.order == "BGR":
         pixels = scope.step("Gather", [pixels, scope.ints("blue_first", [2, 1, 0])], {"axis": 1})
     return _normalize(scope, preprocess, pixels)
@@ -46,6 +48,14 @@ def _sides(scope: Scope, preprocess: Preprocess, images: str, size: tuple[int, i
         lengths = shape.at([1]), shape.at([2])
     else:
         lengths = Value(scope, size[:1], np.int64), Value(scope, size[1:], np.int64)
+    if preprocess.pad is not None:
+        height, width = (
+            _padded(length, other, box, other_box, crop)
+            for length, other, box, other_box, crop in zip(
+                lengths, lengths[::-1], preprocess.box, preprocess.box[::-1], preprocess.crop, strict=True
+            )
+        )
+        return height, width
     if isinstance(preprocess.resize, tuple):
         resized = tuple(Value(scope, [side], np.int64) for side in preprocess.resize)
     else:
@@ -56,6 +66,26 @@ def _sides(scope: Scope, preprocess: Preprocess, images: str, size: tuple[int, i
         for length, new, crop in zip(lengths, resized, preprocess.crop, strict=True)
     )
     return height, width
+
+
+def _padded(length: Value, other: Value, box: int, other_box: int, crop: int) -> Side:
+    """A side of an image that fits into a box, whose other side may be what limits it."""
+    fitting = (length * other_box // other).at_most(box).at_least(1)
+    spare = fitting * -1 + box
+    # Before the image there may be half a pixel less than behind it; so, too, before the crop in the box.
+    shift = spare - spare // 2 * 2 + (2 * round((box - crop) / 2) - (box - crop))
+    return Side(length, fitting, crop, shift, padded=True)
+
+
+def _on_ground(scope: Scope, preprocess: Preprocess, pixels: str, rows: Side, columns: Side) -> str:
+    """Pixels (N, 1 or 3, h, w), still red first, with the ground's colour where they are of the border."""
+    colour = np.multiply(preprocess.pad or (), 255)
+    values = colour if preprocess.channels == 3 else [np.dot(LUMA, colour)]
+    ground = scope.floats("ground", np.reshape(values, (-1, 1, 1)))
+    over = scope.step("Sub", [pixels, ground])
+    for side, axis in ((rows, 1), (columns, 0)):
+        over = scope.step("Mul", [over, side.covered().with_axis(axis).name])
+    return scope.step("Add", [over, ground])
 
 
 def _shift(spare: Value) -> Value:

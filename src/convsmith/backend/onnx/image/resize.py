@@ -28,13 +28,30 @@ Smooth: TypeAlias = Literal["bilinear", "bicubic"]
 class Side:
     """Height or width: of `length` old pixels, `resized` new ones, int64 (1,) each, of which `crop` are kept.
 
-    `shift`, int64 (1,), is how far the middle of the crop lies behind the middle of the image, in half new pixels.
+    `shift`, int64 (1,), is how far the middle of the crop lies behind the middle of the image, in half new pixels. If
+    `padded`, the crop may hold more than the image.
     """
 
     length: Value
     resized: Value
     crop: int
     shift: Value
+    padded: bool = False
+
+    def centres(self, places: NDArray[np.float32]) -> Value:
+        """Places, counted from the middle of the crop, as counted from that of the image; those beyond it are moved to
+        its ends."""
+        centres = self.shift.to(np.float32) * 0.5 + places
+        if not self.padded:
+            return centres
+        last = (self.resized.to(np.float32) - 1) * 0.5
+        return centres.at_least(last * -1).at_most(last)
+
+    def covered(self) -> Value:
+        """1 for the new pixels that are the image's, 0 for those of a border: (crop,)."""
+        places = np.arange(self.crop, dtype=np.float32) + np.float32(0.5 - self.crop / 2)
+        behind = (self.shift.to(np.float32) * 0.5 + places).magnitude()
+        return (self.resized.to(np.float32) * 0.5 - behind + 0.5).at_least(0).at_most(1)
 
 
 @dataclass(frozen=True)
@@ -59,18 +76,18 @@ def band(side: Side, interpolation: Smooth) -> Band:
 
     Places are counted from the middle of the image: float32 then holds them to a thousandth of a pixel in photographs.
     """
-    length, shift = side.length.to(np.float32), side.shift.to(np.float32) * 0.5
+    length = side.length.to(np.float32)
     scale = length / side.resized.to(np.float32)
     spread = scale.at_least(1)
     reach = spread * RADIUS[interpolation]
     middle = length * 0.5
     places = _places(side.crop)
-    first = (shift + places[:, 0]) * scale + middle - reach
+    first = side.centres(places[:, 0]) * scale + middle - reach
     # A block's bands reach from the first pixel's to the last one's; two more, since both ends are rounded.
     count = ((scale * (places.shape[1] - 1) + reach * 2).floor() + 2).at_most(length)
     start = first.floor().at_least(0).at_most(length - count)
     old = ((start - middle + 0.5).with_axis(1) + count.count_up()).with_axis(1)
-    distance = (old - (shift + places[:, :, None]) * scale).magnitude() / spread
+    distance = (old - side.centres(places[:, :, None]) * scale).magnitude() / spread
     weights = KERNELS[interpolation](distance)
     return Band(side.crop, start, count, weights / weights.total(2))
 
