@@ -18,6 +18,7 @@ from convsmith.data.checks.mirror import mirrored_classes
 from convsmith.data.dataset import Dataset
 from convsmith.data.open import open_dataset
 from convsmith.design.preprocessing import seen_share
+from convsmith.doctor.quick import quick_issues, refuse_leaks, told
 from convsmith.errors import UsageError
 from convsmith.evaluation.feature_cache import cached_features, with_features
 from convsmith.evaluation.inference import best_device
@@ -97,6 +98,9 @@ def fit(
         progress=on_check,
     )
     tested_split(dataset)
+    issues = quick_issues(dataset)
+    if request.strict:
+        refuse_leaks(dataset.name, issues)
     if resume:
         check_data(out, dataset)
         recover = plan.recipe.recover if request.recover is None else request.recover
@@ -110,7 +114,7 @@ def fit(
         folder = begun_run(out, plan, request, dataset, chosen.start)  # type: ignore[assignment]
     with folder, running(out):
         about = (f"network: {plan.reason}; input {text(plan.network.input)}", f"recipe: {plan.recipe}", *plan.notes)
-        for line in (*_left_out(dataset), *about, *_of_pictures(dataset, plan), *unused_gpus(request)):
+        for line in (*_left_out(dataset), *told(issues), *about, *_of_pictures(dataset, plan), *unused_gpus(request)):
             _tell(observers, Noticed(line))
         work = _Work(replace(chosen, plan=plan), request, dataset, out, tuple(observers), extras)
         module, result = work.train_head() if plan.head_only else work.train(tuned)
