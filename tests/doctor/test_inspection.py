@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageFilter, ImageOps
 
 from convsmith import Dataset, inspect, open_dataset
 from convsmith.doctor.inspection import Inspection
@@ -50,7 +50,7 @@ def spoiled(root: Path) -> Path:
     Image.open(train / "Sandal/5-004.png").save(test / "Sandal/recompressed.jpg", quality=60)
     Image.open(train / "Trouser/1-005.png").save(train / "Trouser/same-pixels.bmp")
     (train / "Sandal/5-010.png").rename(train / "Trouser/5-010.png")
-    (train / "Trouser/1-011.png").rename(train / "Bag/1-011.png")
+    (train / "Sandal/5-011.png").rename(train / "Bag/5-011.png")
     whole = (train / "Bag/8-012.png").read_bytes()
     (train / "Bag/8-012.png").write_bytes(whole[: len(whole) // 2])
     (train / "Bag/8-013.png").write_bytes(b"no image")
@@ -79,7 +79,7 @@ def test_a_planted_fault_is_found_and_nothing_else_of_its_kind(inspected: Inspec
 
 
 def test_images_in_the_folder_of_another_class_are_called_mislabelled(inspected: Inspection) -> None:
-    assert {"5-010.png", "1-011.png"} <= named(inspected, "wrong-label")
+    assert {"5-010.png", "5-011.png"} <= named(inspected, "wrong-label")
 
 
 def test_a_wrong_label_comes_with_the_class_that_it_looks_like(inspected: Inspection) -> None:
@@ -103,7 +103,7 @@ def test_the_json_is_strict_and_has_every_file(inspected: Inspection) -> None:
     said = json.loads(json.dumps(inspected.to_json(), allow_nan=False))
     leak = next(issue for issue in said["issues"] if issue["code"] == "leak")
     assert Path(leak["examples"][0]["name"]).name == "1-000.png"
-    assert said["images"]["train"]["Sandal"] == 79
+    assert said["images"]["train"]["Sandal"] == 78
 
 
 def test_the_text_names_the_worst_files_and_counts_the_others(inspected: Inspection) -> None:
@@ -201,6 +201,11 @@ def test_made_splits_and_their_seed_are_said(tmp_path: Path) -> None:
     assert "splits: val and test made here out of train, by seed 3" in str(inspect(tmp_path, seed=3))
 
 
+def vignette(image: Image.Image) -> Image.Image:
+    """Bright in the middle: cleanvision's measure of blur counts what is bright at the edge as sharp."""
+    return ImageOps.invert(Image.radial_gradient("L")).resize(image.size).convert("RGB")
+
+
 ODD: dict[str, Callable[[Image.Image], Image.Image]] = {
     "dark": lambda image: image.point(lambda value: value // 12),
     "odd-mode": lambda image: image.convert("CMYK"),
@@ -208,7 +213,7 @@ ODD: dict[str, Callable[[Image.Image], Image.Image]] = {
     "tiny": lambda image: image.resize((12, 12)),
     "grey": lambda image: image.convert("L"),
     "constant": lambda image: Image.new("RGB", image.size, (9, 99, 9)),
-    "blurred": lambda image: image.resize((3, 3)).resize(image.size, Image.Resampling.BICUBIC),
+    "blurred": lambda image: ImageChops.multiply(image.filter(ImageFilter.GaussianBlur(15)), vignette(image)),
 }
 
 
@@ -216,16 +221,16 @@ ODD: dict[str, Callable[[Image.Image], Image.Image]] = {
 def odd_photographs(photo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Inspection:
     """Sound photographs and one of each oddity."""
     root = tmp_path_factory.mktemp("odd")
-    for file in [*photo_folder.glob("cat/??.jpg"), *photo_folder.glob("flower/??.jpg")]:
+    for file in [*photo_folder.glob("coffee/??.jpg"), *photo_folder.glob("palace/??.jpg")]:
         target = root / file.relative_to(photo_folder)
         target.parent.mkdir(exist_ok=True)
         shutil.copy(file, target)
     image = Image.open(photo_folder / "coffee/00.jpg")
     for code, change in ODD.items():
-        change(image).save(root / "cat" / f"{code}.{'jpg' if code == 'odd-mode' else 'png'}")
+        change(image).save(root / "coffee" / f"{code}.{'jpg' if code == 'odd-mode' else 'png'}")
     exif = Image.Exif()
     exif[0x0112] = 6
-    image.save(root / "cat/rotated.jpg", exif=exif)
+    image.save(root / "coffee/rotated.jpg", exif=exif)
     return inspect(root)
 
 

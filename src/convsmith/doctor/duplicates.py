@@ -105,7 +105,8 @@ def _leaks(
                 where = f"{subject.splits[subject.split[row]]}; in {subject.splits[subject.split[kept]]}:"
                 examples.append(Example(subject.name_of(row), row, f"{where} {subject.name_of(kept)}", kept))
     if examples:
-        made = "" if not subject.made_splits else f"; the splits were made by seed {subject.seed}"
+        involved = {subject.splits[subject.split[row]] for e in examples for row in (e.row, e.other) if row is not None}
+        made = f"; splits were made by seed {subject.seed}" if involved & set(subject.made_splits) else ""
         yield Issue(
             code,
             severity,

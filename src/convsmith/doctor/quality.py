@@ -33,10 +33,10 @@ LOW_ENTROPY = 3.0
 """Bits for each pixel below which an image says little."""
 
 BLURRED = 0.29
-"""cleanvision's score, 1 - exp(-variance of edges / 100), below which an image is blurred."""
+"""cleanvision's score below which an image is blurred: 1 - exp(-d / 100) of the deviation d of its edges, plus the same
+of the histogram of its grey levels where that is above FEW_LEVELS (a drawing has few edges and few levels)."""
 
-PLAIN = 0.18
-"""Its score of grey levels, 1 - exp(-deviation of the histogram / 100), below which it says nothing of sharpness."""
+FEW_LEVELS = 0.18
 
 ODD_ASPECT = 0.35
 """The shorter side by the longer."""
@@ -113,8 +113,9 @@ def quality_issues(subject: Subject, scan: Scan) -> Iterator[Issue]:
     yield from _odd(subject, DARK_KIND, brightness[:, 1], seen & (brightness[:, 1] < DARK), "{:.2f} of 1 at most")
     yield from _odd(subject, BRIGHT_KIND, -brightness[:, 0], seen & (brightness[:, 0] > BRIGHT), "")
     yield from _odd(subject, LOW_KIND, entropy, seen & (entropy < LOW_ENTROPY), "{:.1f} bits for each pixel")
-    sharp, levels = 1 - np.exp(-scan.edges / 100), 1 - np.exp(-scan.levels / 100)
-    yield from _odd(subject, BLUR_KIND, sharp, seen & (sharp < BLURRED) & (levels > PLAIN), "sharpness {:.2f} of 1")
+    sharp, levels = 1 - np.exp(-np.sqrt(scan.edges) / 100), 1 - np.exp(-scan.levels / 100)
+    sharp = sharp + np.where(levels > FEW_LEVELS, levels, 0)
+    yield from _odd(subject, BLUR_KIND, sharp, seen & (sharp < BLURRED), "sharpness {:.2f} of 1")
     yield from _shapes(subject)
     yield from _constant(subject)
     yield from _colours(subject, scan)

@@ -17,7 +17,9 @@ from convsmith.data.decode.check import MANY_COLOURS
 from convsmith.data.given import GivenImages, images_of, is_data
 from convsmith.data.images import WHOLE, AnyImages, ArrayImages, FileImages, ListImages, StoredImages
 from convsmith.data.sources.detect import read_source
+from convsmith.data.sources.imagenet.ilsvrc import is_ilsvrc
 from convsmith.data.sources.listing import Listing
+from convsmith.data.sources.shards import is_shards
 from convsmith.data.split import complete
 from convsmith.data.unlabelled import GatheredImages, gather
 from convsmith.errors import DataError, UsageError
@@ -100,12 +102,14 @@ def subject_of(
 
 def _unlabelled(path: Path, error: DataError, progress: Progress) -> Subject:
     """The images of a folder that is no data set. Raises the error that says so if it holds none."""
-    if not path.is_dir():
+    if not path.is_dir() or is_ilsvrc(path):
         raise error
     try:
         images = gather([path])
     except DataError:
         raise error from None
+    if not is_shards(path) and not all(type(part) is FileImages for part in images.parts):
+        raise error  # a data set of another kind, of which something is wrong
     return _of_images(images, path.resolve().name, str(error), progress)
 
 
