@@ -236,8 +236,8 @@ def _cleanvision(imagelab: type, folder: Path, planted: Planted) -> None:
 
 
 def _cleanlab(find_label_issues: object, folder: Path, planted: Planted, inspection: Inspection) -> None:
+    from convsmith.doctor.checks.labels import cross_validated
     from convsmith.doctor.embedding import embed
-    from convsmith.doctor.labels import cross_validated
 
     subject = inspection.subject
     assert subject.labels is not None

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from convsmith import records
 from convsmith.cluster.connect import Cluster
-from convsmith.design.choose import Limits
+from convsmith.design.limits import Limits
 from convsmith.errors import UsageError
 from convsmith.network.network import Network
+from convsmith.network.preprocess import Framing
 from convsmith.train.recipes.recipe import FineTuning, MemoryFormat, Precision, Recipe
 from convsmith.transform.part import stages
 
@@ -37,7 +38,8 @@ class Request:
       which all is to end; they exclude each other.
     - `batch_size` may be "auto", what trains fastest here; another batch than the recipe's scales its learning rate.
       `learning_rate` may be "auto", found by a range test.
-    - `side` is that of the network's input in pixels.
+    - `side` is that of the network's input in pixels. `framing` says whether pictures that are not square are cropped,
+      squashed or padded; see `convsmith.network.preprocess.Preprocess`.
     - `strict` refuses unreadable files, `max_unusable` more than this share of them; `recover` goes on at half the
       learning rate where training diverges; `decoders` processes decode files; `checkpoints` is a folder or fsspec URL
       for them; `cluster` trains on other machines too.
@@ -64,6 +66,7 @@ class Request:
     learning_rate: float | Literal["auto"] | None = None
     patience: int | None = None
     side: int | None = None
+    framing: Framing | None = None
     seed: int | None = None
     precision: Precision | None = None
     memory_format: MemoryFormat | None = None

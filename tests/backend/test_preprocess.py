@@ -1,19 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
 from PIL import Image
 
 from convsmith.backend.preprocess import PreprocessModule, centre_crop, resize
 from convsmith.errors import UsageError
-from convsmith.network.preprocess import Interpolation, Preprocess
+from convsmith.network.preprocess import Interpolation, Order, Preprocess
 
 IMAGENET = Preprocess(3, (224, 224), 256, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-SIDE = st.integers(2, 90)
 
 
 def noise(*shape: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -22,34 +20,6 @@ def noise(*shape: int, seed: int = 0) -> NDArray[np.uint8]:
 
 def smooth(height: int, width: int) -> NDArray[np.uint8]:
     return np.array(Image.fromarray(noise(9, 9, 3)).resize((width, height), Image.Resampling.BICUBIC))
-
-
-def onnx_resize(mode: str) -> onnxruntime.InferenceSession:
-    options = {"antialias": 1, "exclude_outside": 1, "coordinate_transformation_mode": "half_pixel"}
-    node = helper.make_node("Resize", ["x", "", "", "size"], ["y"], mode=mode, cubic_coeff_a=-0.5, **options)
-    inputs = [
-        helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", "c", "h", "w"]),
-        helper.make_tensor_value_info("size", TensorProto.INT64, [4]),
-    ]
-    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, [None] * 4)
-    model = helper.make_model(helper.make_graph([node], "resize", inputs, [output]))
-    model.opset_import[0].version, model.ir_version = 18, 9
-    onnx.checker.check_model(model)
-    return onnxruntime.InferenceSession(model.SerializeToString())
-
-
-SESSIONS = {"bilinear": onnx_resize("linear"), "bicubic": onnx_resize("cubic")}
-
-
-@settings(max_examples=60, deadline=None)
-@given(SIDE, SIDE, SIDE, SIDE, st.sampled_from(["bilinear", "bicubic"]))
-def test_onnx_runtime_resizes_as_torch_does(
-    height: int, width: int, to_height: int, to_width: int, mode: Interpolation
-) -> None:
-    images = noise(1, 3, height, width).astype(np.float32)
-    ours = resize(torch.from_numpy(images), (to_height, to_width), mode).numpy()
-    theirs = SESSIONS[mode].run(None, {"x": images, "size": np.array([1, 3, to_height, to_width])})[0]
-    np.testing.assert_allclose(ours, theirs.clip(0, 255), atol=0.1)
 
 
 @pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
@@ -119,6 +89,55 @@ def test_a_crop_larger_than_the_resize_is_refused() -> None:
         PreprocessModule(Preprocess(3, (224, 224), 200, IMAGENET.mean, IMAGENET.std))
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 400), st.integers(1, 400), st.integers(4, 64), st.sampled_from([1, 3]))
+def test_padded_pictures_keep_their_proportions_and_stand_in_the_middle(
+    height: int, width: int, side: int, channels: int
+) -> None:
+    mean = (0.25,) * channels
+    preprocess = Preprocess(channels, (side, side), (side, side), mean, (1.0,) * channels, pad=(0.25,) * 3)
+    picture = PreprocessModule(preprocess)(torch.full((height, width, 3), 255, dtype=torch.uint8))[0, 0] > 0.5
+    rows, columns = picture.any(dim=1).nonzero().flatten(), picture.any(dim=0).nonzero().flatten()
+    assert max(len(rows), len(columns)) == side
+    assert abs(len(rows) * width - len(columns) * height) < max(height, width)  # within a pixel of the proportions
+    assert int(rows[0]) == (side - len(rows)) // 2
+    assert int(columns[0]) == (side - len(columns)) // 2
+    assert int(picture.sum()) == len(rows) * len(columns)
+
+
+@pytest.mark.parametrize(("channels", "order"), [(1, "RGB"), (3, "RGB"), (3, "BGR")])
+def test_the_ground_is_the_colour_that_is_given(channels: int, order: Order) -> None:
+    colour = (0.2, 0.4, 0.8)
+    zero, one = (0.0,) * channels, (1.0,) * channels
+    preprocess = Preprocess(channels, (8, 8), (8, 8), zero, one, order=order, pad=colour)
+    corner = PreprocessModule(preprocess)(torch.zeros(8, 2, 3, dtype=torch.uint8))[0, :, 0, 0].tolist()
+    grey = 0.299 * 0.2 + 0.587 * 0.4 + 0.114 * 0.8
+    assert corner == pytest.approx([grey] if channels == 1 else colour if order == "RGB" else colour[::-1], abs=1e-6)
+
+
+def test_a_padded_picture_is_cropped_like_any_other() -> None:
+    image = torch.from_numpy(noise(30, 60, 3))
+    whole = Preprocess(3, (40, 40), (40, 40), (0.0,) * 3, (1.0,) * 3, pad=(0.5,) * 3)
+    middle = PreprocessModule(replace(whole, crop=(32, 32)))(image)
+    torch.testing.assert_close(middle, PreprocessModule(whole)(image)[..., 4:36, 4:36])
+
+
+def test_squashed_pictures_are_seen_whole() -> None:
+    image = noise(60, 300, 3)
+    squashed = PreprocessModule(IMAGENET.framed("squash"))(torch.from_numpy(image))
+    exact = Preprocess(3, (224, 224), (224, 224), IMAGENET.mean, IMAGENET.std)
+    torch.testing.assert_close(squashed, PreprocessModule(exact)(torch.from_numpy(image)))
+
+
 def test_a_mean_for_another_number_of_channels_is_refused() -> None:
     with pytest.raises(UsageError, match="each of 1 channels"):
         PreprocessModule(Preprocess(1, (8, 8), 8, IMAGENET.mean, IMAGENET.std))
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize("width", [1, 2, 5])
+def test_images_that_become_one_pixel_wide_are_resized_as_high_ones_are(mode: Interpolation, width: int) -> None:
+    image = torch.from_numpy(noise(1, 3, 40, width)).float()
+    across = resize(image.transpose(2, 3), (1, 12), mode).transpose(2, 3)
+    torch.testing.assert_close(resize(image, (12, 1), mode), across)
+    assert len(across[0, 0].unique()) > 9

@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -83,3 +84,10 @@ def test_a_built_network_traces_and_exports():
     x = torch.randn(1, 3, 32, 32)
     exported = torch.export.export(module, (x,)).module()
     assert torch.allclose(exported(x), module(x), atol=1e-5)
+
+
+def test_a_layer_that_no_output_depends_on_has_its_weights_all_the_same():
+    net = convsmith.create("lenet5")
+    spare = replace(net["conv1"], name="spare")
+    module = convsmith.build(replace(net, nodes=(*net.nodes, spare)))
+    assert {"spare.weight", "spare.bias"} <= set(module.state_dict())

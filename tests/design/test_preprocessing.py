@@ -10,8 +10,9 @@ from convsmith.data import open_dataset
 from convsmith.data.dataset import Dataset, Split
 from convsmith.data.images import ArrayImages, packed
 from convsmith.data.load.loader import Loader
-from convsmith.design.preprocessing import own_side, preprocess_for, seen_share
+from convsmith.design.preprocessing import own_side, preprocess_for
 from convsmith.errors import UnknownNameError
+from convsmith.network.preprocess import Framing
 
 
 def dataset(size: tuple[int, int], channels: int = 3) -> Dataset:
@@ -51,7 +52,7 @@ def small(sizes: list[tuple[int, int]]) -> list[np.ndarray]:
         ([(30, 40)], (30, 40)),
         ([(40, 30), (30, 40)], (30, 30)),
         ([(40, 30), (30, 40), (20, 31)], (30, 30)),
-        ([(48, 300), (48, 200)], (48, 48)),
+        ([(48, 300), (48, 200)], (128, 128)),
         ([(3, 300)], (3, 300)),
     ],
 )
@@ -92,9 +93,31 @@ def test_a_network_for_small_images_gets_its_own_input_size() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "side", "share"),
-    [((60, 300), 48, 0.2), ((300, 400), 48, 0.75), ((28, 28), None, 1.0), ((40, 30), None, 1.0)],
+    ("framing", "side", "crop", "resize"),
+    [
+        ("crop", None, (32, 32), 32),
+        ("squash", None, (128, 128), (128, 128)),
+        ("pad", None, (128, 128), (128, 128)),
+        ("crop", 100, (100, 100), 114),
+        ("squash", 100, (100, 100), (100, 100)),
+    ],
 )
-def test_how_much_the_network_sees_of_pictures(size: tuple[int, int], side: int | None, share: float) -> None:
-    made = dataset(size)
-    assert seen_share(made, preprocess_for(made, side)) == pytest.approx(share, abs=0.01)
+def test_a_framing_that_is_asked_for_has_about_as_many_pixels_as_the_pictures(
+    framing: Framing, side: int | None, crop: tuple[int, int], resize: int | tuple[int, int]
+) -> None:
+    preprocess = preprocess_for(dataset((60, 300)), side, framing)
+    assert (preprocess.framing, preprocess.crop, preprocess.resize) == (framing, crop, resize)
+
+
+@pytest.mark.parametrize(
+    ("framing", "crop"), [(None, (40, 30)), ("crop", (30, 30)), ("squash", (35, 35)), ("pad", (40, 40))]
+)
+def test_small_pictures_of_one_size_stay_as_they_are_unless_a_framing_is_asked_for(
+    framing: Framing | None, crop: tuple[int, int]
+) -> None:
+    assert preprocess_for(dataset((40, 30)), None, framing).crop == crop
+
+
+def test_the_ground_of_padded_pictures_is_their_mean_colour() -> None:
+    for channels in (1, 3):
+        assert preprocess_for(dataset((60, 300), channels), None, "pad").pad == pytest.approx((0.3922,) * 3, abs=0.01)

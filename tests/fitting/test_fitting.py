@@ -16,6 +16,7 @@ import convsmith
 from convsmith import Request
 from convsmith.errors import LimitError, UsageError
 from convsmith.fitting.fit import Extras
+from convsmith.network.preprocess import Framing
 from convsmith.request import ResumeError
 from convsmith.train import EpochEnded, TrainingBatch
 
@@ -186,7 +187,27 @@ def test_how_little_is_seen_of_long_pictures_is_said(tmp_path: Path) -> None:
     images[labels == 1, :, :60] //= 4
     dataset = convsmith.Dataset.from_arrays(images, labels)
     told: list[str] = []
-    request = replace(QUICK, side=32)
+    request = replace(QUICK, side=32, framing="crop")
     observers = (lambda event, training: told.append(str(event)),)
     convsmith.fit(dataset, "resnet20", request, out=tmp_path / "run", observers=observers)
     assert any("of the pictures: their middle" in line for line in told)
+
+
+@pytest.mark.parametrize("framing", [None, "pad"])
+def test_what_tells_the_class_at_the_left_end_of_long_pictures_is_learned(
+    tmp_path: Path, framing: Framing | None
+) -> None:
+    labels = np.arange(120) % 4
+    images = np.random.default_rng(0).integers(0, 255, (120, 60, 300, 3), dtype=np.uint8)
+    images[:, :, :50] = np.array([[200, 30, 30], [30, 200, 30], [30, 30, 200], [200, 200, 30]])[labels][:, None, None]
+    dataset = convsmith.Dataset.from_arrays(images, labels)
+    told: list[str] = []
+    request = replace(QUICK, side=32, epochs=8, framing=framing)
+    observers = (lambda event, training: told.append(str(event)),)
+    made = convsmith.fit(dataset, "resnet20", request, out=tmp_path / "run", observers=observers)
+    assert made.model.preprocess.framing == (framing or "squash")
+    assert made.metrics.top1.value == 1
+    assert not made.verification.disagreements
+    assert any(f"framing: {framing or 'squash'}; the network sees 100% of the pictures" in line for line in told)
+    assert any("the middle square is 20% of a picture" in line for line in told) == (framing is None)
+    assert convsmith.load_model(tmp_path / "run/model.safetensors").preprocess == made.model.preprocess

@@ -22,8 +22,7 @@ class PreprocessModule(nn.Module):
     """Runs a `Preprocess`: decoded uint8 images in, what the network's first layer takes out.
 
     Training puts its random changes between the steps, so each is a method of its own; `forward` is all of them.
-    The resize works on floats and is antialiased; ONNX's Resize (opset 18) gives the same values, to 0.005 of 255,
-    when it is told `antialias=1, exclude_outside=1, cubic_coeff_a=-0.5` and the output's size rather than scales.
+    The resize works on floats and is antialiased; `backend/onnx/image` gives the same values, to 0.005 of 255.
 
     Raises UsageError for a description that contradicts itself: a crop larger than the resize, a mean or standard
     deviation for another number of channels.
@@ -32,6 +31,8 @@ class PreprocessModule(nn.Module):
     shift: Tensor
     factor: Tensor
     luma: Tensor
+    rgb_ground: Tensor
+    ground: Tensor
 
     def __init__(self, preprocess: Preprocess) -> None:
         super().__init__()
@@ -41,6 +42,9 @@ class PreprocessModule(nn.Module):
         self.register_buffer("shift", 255 * mean, persistent=False)
         self.register_buffer("factor", 1 / (255 * std), persistent=False)
         self.register_buffer("luma", torch.tensor(LUMA).view(3, 1, 1), persistent=False)
+        ground = 255 * torch.tensor(preprocess.pad or (0.0, 0.0, 0.0)).view(1, 1, 3)
+        self.register_buffer("rgb_ground", ground.permute(2, 0, 1), persistent=False)
+        self.register_buffer("ground", self.to_channels(ground)[0], persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """From uint8 (H, W, 3) or (N, H, W, 1 or 3) to float32 (N, C, h, w) of the crop's size, normalized."""
@@ -58,11 +62,18 @@ class PreprocessModule(nn.Module):
             return floats
         return floats.repeat(1, self.preprocess.channels, 1, 1)
 
-    def resize_and_crop(self, images: Tensor) -> Tensor:
-        """From float32 (N, C, H, W) in 0..255 to (N, C, h, w) of the crop's size, still in 0..255."""
+    def resize_and_crop(self, images: Tensor, ground: Tensor | None = None) -> Tensor:
+        """From float32 (N, C, H, W) in 0..255 to (N, C, h, w) of the crop's size, still in 0..255.
+
+        `ground` is the colour (C, 1, 1) of the border of padded images; None: `self.ground`, as the network takes it.
+        Images that are still RGB need `self.rgb_ground`.
+        """
         height, width = images.shape[-2:]
         size = self.preprocess.resized(height, width)
         crop, interpolation = self.preprocess.crop, self.preprocess.interpolation
+        if self.preprocess.pad is not None:
+            fitted = resize(images, size, interpolation)
+            return centre_crop(on_ground(fitted, self.preprocess.box, self.ground if ground is None else ground), crop)
         if size == (height, width):
             return centre_crop(images, crop)
         if interpolation != "nearest" and size[0] * size[1] > LONG * crop[0] * crop[1]:
@@ -85,9 +96,23 @@ def resize(images: Tensor, size: tuple[int, int], interpolation: Interpolation) 
     """Antialiased resize of (N, C, H, W) in 0..255 to `size` (height, width), as Pillow does it."""
     if interpolation == "nearest":
         return F.interpolate(images, size=size, mode="nearest-exact")
+    if size[1] == 1 < size[0]:
+        # torch 2.13 repeats the first row of images that become one pixel wide; high, it gets right.
+        return resize(images.transpose(2, 3), (1, size[0]), interpolation).transpose(2, 3)
     resized = F.interpolate(images, size=size, mode=interpolation, antialias=True, align_corners=False)
     # The cubic kernel overshoots at edges; pixels do not.
     return resized.clamp(0, 255) if interpolation == "bicubic" else resized
+
+
+def on_ground(images: Tensor, size: tuple[int, int], ground: Tensor) -> Tensor:
+    """Images (N, C, H, W) in the middle of a `ground` (C, 1, 1) of this (height, width), which is no smaller."""
+    count, channels, height, width = images.shape
+    if (height, width) == size:
+        return images
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    padded = ground.to(images.dtype).expand(count, channels, *size).clone()
+    padded[..., top : top + height, left : left + width] = images
+    return padded
 
 
 def centre_crop(images: Tensor, crop: tuple[int, int]) -> Tensor:
@@ -101,7 +126,7 @@ def _corner(size: tuple[int, int], crop: tuple[int, int]) -> tuple[int, int]:
 
 
 def _check(preprocess: Preprocess) -> None:
-    smallest = preprocess.resize if isinstance(preprocess.resize, tuple) else (preprocess.resize,) * 2
+    smallest = preprocess.box
     if preprocess.crop[0] > smallest[0] or preprocess.crop[1] > smallest[1]:
         raise UsageError(f"preprocessing crops {preprocess.crop} out of {smallest}; resize must be at least the crop")
     if not len(preprocess.mean) == len(preprocess.std) == preprocess.channels:

@@ -58,6 +58,10 @@ def fit(
         int | None,
         typer.Option(min=8, max=1024, help="Side of the network's input in pixels.", rich_help_panel=NETWORK),
     ] = None,
+    framing: Annotated[
+        Literal["crop", "squash", "pad"] | None,
+        typer.Option(help="What is done with pictures that are not square.", rich_help_panel=NETWORK),
+    ] = None,
     max_params: Annotated[int | None, typer.Option(min=1, help="Most parameters.", rich_help_panel=NETWORK)] = None,
     max_macs: Annotated[
         int | None, typer.Option(min=1, help="Most multiply-adds for one image.", rich_help_panel=NETWORK)
@@ -176,6 +180,7 @@ def fit(
         learning_rate=_number(learning_rate, "learning_rate"),
         patience=patience,
         side=side,
+        framing=framing,
         seed=seed,
         precision="float32" if float32 else precision,
         memory_format="contiguous" if float32 else memory_format,

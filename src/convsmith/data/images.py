@@ -8,15 +8,37 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convsmith.data.dataset import Images
 from convsmith.data.decode.decoding import USUAL, Decoding
 from convsmith.data.decode.image import Box, UnreadableError, cut, decode, decode_crop
 
 WHOLE = -1
 """The size, in `StoredImages`, of an image that is a file of its own."""
+
+
+@runtime_checkable
+class Croppable(Protocol):
+    """Images of which a box can be read, reduced if it is still at least `size` (height, width); see `decode_crop`."""
+
+    def crop(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]: ...
+
+
+def read_box(images: Images, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The box of an image that `choose` picks, given its height and width: uint8 RGB (h, w, 3), perhaps reduced."""
+    if isinstance(images, Croppable):
+        return images.crop(index, choose, size)
+    image = images[index]
+    return cut(image, choose(image.shape[0], image.shape[1]))
+
+
+def read_reduced(images: Images, index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A whole image, uint8 RGB (h, w, 3), perhaps reduced to no less than `size`: a JPEG then costs little."""
+    return read_box(images, index, lambda height, width: Box(0, 0, height, width), size)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
+from convsmith.data.checks.framing import framing_for
 from convsmith.data.dataset import SMALL_SIDE, Dataset, InMemory
-from convsmith.network.preprocess import Preprocess
+from convsmith.network.preprocess import Framing, Preprocess
 from convsmith.zoo import create
-
-SEEN_IMAGES = 100
-"""Images whose size is compared with what the network sees of them."""
 
 SAMPLED_IMAGES = 1000
 """What mean, standard deviation and the usual size are measured on."""
@@ -26,23 +26,40 @@ RESIZE = 256 / 224
 """The shorter side before the crop, as a multiple of the crop: the field's 256 to 224."""
 
 
-def preprocess_for(dataset: Dataset, side: int | None = None) -> Preprocess:
+def preprocess_for(dataset: Dataset, side: int | None = None, framing: Framing | None = None) -> Preprocess:
     """Preprocessing that suits a data set.
 
-    Small images (a shorter side of up to 48 pixels) that are all of one size stay as they are; of different sizes, they
-    give the middle square of their median shorter side. Larger ones are resized and cropped to a square of `side`, or
-    of the median shorter side rounded down to a multiple of 32, 128 at most. One channel if every image is grey. Mean
-    and standard deviation are the training images' own, by channel.
+    Small images (a shorter side of up to 48 pixels) that are all of one size stay as they are, unless a side or a
+    framing is asked for. Others give squares in a framing that suits them (`framing_for`): of `side`, else as in
+    `_usual_side`. Crops of more than 48 pixels leave a margin, 1/8 of the shorter side. The ground of padded images is
+    the mean colour. One channel if every image is grey. Mean and standard deviation are the training images' own, by
+    channel.
     """
     seen = _look_at(dataset)
-    if side is None and seen.short <= SMALL_SIDE:
-        height, width = dataset.size if isinstance(dataset.split("train").images, InMemory) else (seen.short,) * 2
-        return Preprocess(
-            dataset.channels, (height, width), height if height == width else (height, width), seen.mean, seen.std
-        )
-    side = side or max(32, min(LARGEST_SIDE, seen.short // 32 * 32))
-    resize = round(side * RESIZE) if side > SMALL_SIDE else side
-    return Preprocess(dataset.channels, (side, side), resize, seen.mean, seen.std)
+    of_one_size = isinstance(dataset.split("train").images, InMemory)
+    if of_one_size and side is None and framing is None and seen.short <= SMALL_SIDE:
+        height, width = dataset.size
+        resize = height if height == width else dataset.size
+        return Preprocess(dataset.channels, dataset.size, resize, seen.mean, seen.std)
+    framing = framing or framing_for(dataset).framing
+    side = side or _usual_side(seen, framing)
+    margin = RESIZE if side > SMALL_SIDE else 1
+    return Preprocess(dataset.channels, (side, side), round(side * margin), seen.mean, seen.std).framed(framing)
+
+
+def _usual_side(seen: _Seen, framing: Framing) -> int:
+    """The side of the square that holds about a picture's pixels: cropped, the median shorter side; squashed, the root
+    of its area; padded, the longer side. Above 48 pixels rounded down to a multiple of 32, 128 at most."""
+    side = {"crop": seen.short, "squash": round(math.sqrt(seen.short * seen.long)), "pad": seen.long}[framing]
+    return side if side <= SMALL_SIDE else max(32, min(LARGEST_SIDE, side // 32 * 32))
+
+
+def with_channels(preprocess: Preprocess, channels: int) -> Preprocess:
+    """The same for images in grey (1) or in colour (3), with the mean and deviation of all channels."""
+    if len(preprocess.mean) == channels:
+        return replace(preprocess, channels=channels)
+    mean, std = (sum(values) / len(values) for values in (preprocess.mean, preprocess.std))
+    return replace(preprocess, channels=channels, mean=(round(mean, 4),) * channels, std=(round(std, 4),) * channels)
 
 
 def own_side(model: str, size: tuple[int, int]) -> int | None:
@@ -55,19 +72,6 @@ def own_side(model: str, size: tuple[int, int]) -> int | None:
     return own if min(size) <= own <= SMALL_SIDE else None
 
 
-def seen_share(dataset: Dataset, preprocess: Preprocess) -> float:
-    """How much of the pictures the network sees in evaluation: the share of the area that the crop leaves, on average.
-
-    0.75 for photographs of 4:3. What tells the classes apart may lie in the rest, as at the ends of wide pictures.
-    """
-    train = dataset.split("train")
-    shares = []
-    for index in _spread(len(train), SEEN_IMAGES):
-        height, width = preprocess.resized(*train.images[index].shape[:2])
-        shares.append(preprocess.crop[0] * preprocess.crop[1] / (height * width))
-    return float(np.mean(shares))
-
-
 def _spread(count: int, most: int = SAMPLED_IMAGES) -> list[int]:
     """Rows of a split, evenly spread."""
     rows: list[int] = np.linspace(0, count - 1, min(most, count)).astype(int).tolist()
@@ -75,9 +79,10 @@ def _spread(count: int, most: int = SAMPLED_IMAGES) -> list[int]:
 
 
 class _Seen(NamedTuple):
-    """The median shorter side in pixels; mean and standard deviation by channel of values in 0..1."""
+    """The median shorter and longer side in pixels; mean and standard deviation by channel of values in 0..1."""
 
     short: int
+    long: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
@@ -85,16 +90,18 @@ class _Seen(NamedTuple):
 def _look_at(dataset: Dataset) -> _Seen:
     """What evenly spread training images have in common."""
     train = dataset.split("train")
-    sums, squares, count, shorter = np.zeros(3), np.zeros(3), 0, []
+    sums, squares, count, sides = np.zeros(3), np.zeros(3), 0, []
     for index in _spread(len(train)):
         image = train.images[index]
-        shorter.append(min(image.shape[:2]))
+        sides.append(sorted(image.shape[:2]))
         values = image.reshape(-1, 3) / 255
         sums, squares, count = sums + values.sum(0), squares + (values**2).sum(0), count + len(values)
     mean = sums / count
     std = np.sqrt(np.maximum(squares / count - mean**2, SMALLEST_VARIANCE))
+    short, long = np.median(sides, axis=0)
     return _Seen(
-        int(np.median(shorter)),
+        int(short),
+        int(long),
         tuple(round(float(value), 4) for value in mean[: dataset.channels]),
         tuple(round(float(value), 4) for value in std[: dataset.channels]),
     )

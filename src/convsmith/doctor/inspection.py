@@ -16,14 +16,14 @@ from convsmith.data.assemble import SHOWN_REFUSED, fingerprint
 from convsmith.data.dataset import Dataset, Split
 from convsmith.data.given import GivenImages
 from convsmith.data.summary import Summary
-from convsmith.doctor.balance import balance_issues, counts
-from convsmith.doctor.duplicates import Copies, copy_issues, exact_copies
+from convsmith.doctor.checks.balance import balance_issues, counts
+from convsmith.doctor.checks.duplicates import Copies, copy_issues, exact_copies
+from convsmith.doctor.checks.labels import LabelErrors, label_errors
+from convsmith.doctor.checks.near import near_duplicates
+from convsmith.doctor.checks.quality import quality_issues
+from convsmith.doctor.checks.resolution import Measured, measure
 from convsmith.doctor.embedding import Embedding, embed, learned_embedding, pretrained_for
 from convsmith.doctor.issue import Example, Issue, by_severity, images
-from convsmith.doctor.labels import LabelErrors, label_errors
-from convsmith.doctor.near import near_duplicates
-from convsmith.doctor.quality import quality_issues
-from convsmith.doctor.resolution import Measured, measure
 from convsmith.doctor.scan import Scan, scan
 from convsmith.doctor.subject import Subject, subject_of
 from convsmith.errors import DataError

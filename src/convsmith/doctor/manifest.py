@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from convsmith.doctor.duplicates import kept_of
+from convsmith.doctor.checks.duplicates import kept_of
 from convsmith.doctor.inspection import Inspection
 from convsmith.doctor.issue import CODES, images
 from convsmith.doctor.subject import Subject

@@ -9,8 +9,8 @@ import numpy as np
 from convsmith.data.dataset import Dataset
 from convsmith.data.images import ArrayImages, FileImages, ListImages
 from convsmith.data.unlabelled import GatheredImages
-from convsmith.doctor.balance import balance_issues
-from convsmith.doctor.duplicates import Copies, copy_issues, exact_copies
+from convsmith.doctor.checks.balance import balance_issues
+from convsmith.doctor.checks.duplicates import Copies, copy_issues, exact_copies
 from convsmith.doctor.issue import Issue, by_severity
 from convsmith.doctor.subject import Subject
 from convsmith.errors import DataError

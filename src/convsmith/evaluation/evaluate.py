@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convsmith.cost import cost_of
 from convsmith.cost.table import aligned
@@ -16,6 +17,7 @@ from convsmith.data import open_dataset
 from convsmith.data.dataset import Dataset, Finding, Split
 from convsmith.errors import DataError, UsageError
 from convsmith.evaluation.inference import predict_logits
+from convsmith.evaluation.meaning import outputs_by_class, summed
 from convsmith.evaluation.metrics import Metrics, measure
 from convsmith.evaluation.overlap import trained_on
 from convsmith.evaluation.training_data import TrainingData
@@ -32,6 +34,8 @@ WHOLE = "all"
 MEASURED_FIRST = ("test", "val", WHOLE)
 """Which split is measured where none is asked for: the first of these that there is."""
 
+ClassesBy = Literal["name", "wordnet"]
+
 ANY_SHARE = 1.0
 """Of the files may be unusable: they are said beside the figure."""
 
@@ -43,6 +47,8 @@ class Evaluation:
     `side` is the height in pixels of the images that the network saw and `macs` its multiply-adds for one of them.
     `unreadable` are the files of the split that could not be read and so are not in the figures. `trained_on` is how
     many of the measured images the model was trained on, by their content; None if the model's file does not tell.
+    `outside` counts the images whose likeliest output is none of the data's classes, where classes are matched by
+    WordNet: the likeliest that is counts as their answer.
     """
 
     data: str
@@ -51,15 +57,25 @@ class Evaluation:
     macs: int
     unreadable: tuple[Finding, ...] = ()
     trained_on: int | None = None
+    outside: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The metrics', and what they are of."""
         unreadable = [str(finding) for finding in self.unreadable]
         about = {"data": self.data, "side": self.side, "macs": self.macs, "unreadable_files": unreadable}
-        return {**about, "trained_on": self.trained_on, **self.metrics.to_json()}
+        return {**about, "trained_on": self.trained_on, "outside": self.outside, **self.metrics.to_json()}
 
     def __str__(self) -> str:
-        return f"{self.warning}{self.data}: {self.metrics}"
+        return f"{self.warning}{self._merged}{self.data}: {self.metrics}"
+
+    @property
+    def _merged(self) -> str:
+        if self.outside is None:
+            return ""
+        return (
+            f"classes by WordNet: each is all of its kinds that the model has; for {self.outside:,} images the "
+            "likeliest class of the model is none of them\n"
+        )
 
     @property
     def warning(self) -> str:
@@ -78,12 +94,14 @@ def evaluate(
     side: int | None = None,
     k: int = 5,
     seed: int | None = None,
+    classes_by: ClassesBy = "name",
 ) -> Evaluation:
     """Metrics of a model on a split of a data set: accuracy, precision and recall by class, calibration, loss.
 
     `model` is a model, its file or published weights by name (see `convsmith.resolve.model_of`); `data` a data set, or
     its path or name. Classes are matched by name, whatever their order in the data; the WordNet ids of ImageNet's
-    classes are names too.
+    classes are names too. `classes_by="wordnet"` takes each of the data's classes for all of its kinds that the model
+    has: "dog" for the sum of all breeds.
 
     The split is `split`, by default test, or val where there is no test. Data that have no splits of their own are
     split by `seed` if it is given, split as they were in training if the model was trained on them, and measured whole
@@ -101,10 +119,20 @@ def evaluate(
     dataset = opened_for(model, data, seed)
     measured = dataset.split(split or split_to_measure(dataset))
     name = next(name for name, one in dataset.splits.items() if one is measured)
-    images = _with_labels_of(model, dataset, measured)
-    metrics = _measured(model, network, preprocess, images, name, k)
-    seen = _trained_on(model, measured)
-    return Evaluation(dataset.name, metrics, preprocess.crop[0], cost_of(network).macs, measured.unreadable, seen)
+    if k < 1:
+        raise UsageError(f"must be at least 1, not {k}", settings="k")
+    outside, classes = None, model.classes
+    if classes_by == "wordnet":
+        classes, groups = dataset.classes, list(outputs_by_class(model, dataset.classes).values())
+        outputs = predict_logits(model.module(network), measured, preprocess)
+        outside, labels = _outside(outputs, groups), measured.labels
+        logits: NDArray[np.floating[Any]] = summed(outputs, groups)
+    else:
+        images = labelled_for(model, dataset, measured)
+        logits, labels = predict_logits(model.module(network), images, preprocess), images.labels
+    metrics = measure(logits, labels, classes, split=name, k=k, unreadable=len(measured.unreadable))
+    about = preprocess.crop[0], cost_of(network).macs, measured.unreadable, _trained_on(model, measured)
+    return Evaluation(dataset.name, metrics, *about, outside)
 
 
 def resized(model: Model, side: int | None) -> tuple[Network, Preprocess]:
@@ -159,7 +187,7 @@ def side_by_side(found: Sequence[Evaluation]) -> str:
     return "\n".join(lines)
 
 
-def _with_labels_of(model: Model, dataset: Dataset, images: Split) -> Split:
+def labelled_for(model: Model, dataset: Dataset, images: Split) -> Split:
     """The split with the model's own numbers for its labels."""
     places = _places(model)
     unknown = [name for name in dataset.classes if name not in places]
@@ -171,11 +199,9 @@ def _with_labels_of(model: Model, dataset: Dataset, images: Split) -> Split:
     return replace(images, labels=numbers)
 
 
-def _measured(model: Model, network: Network, preprocess: Preprocess, images: Split, split: str, k: int) -> Metrics:
-    if k < 1:
-        raise UsageError(f"must be at least 1, not {k}", settings="k")
-    logits = predict_logits(model.module(network), images, preprocess)
-    return measure(logits, images.labels, model.classes, split=split, k=k, unreadable=len(images.unreadable))
+def _outside(logits: NDArray[np.float32], groups: Sequence[NDArray[np.int64]]) -> int:
+    """The images whose likeliest output is in none of the groups."""
+    return int((~np.isin(logits.argmax(axis=1), np.concatenate(groups))).sum())
 
 
 def _trained_on(model: Model, images: Split) -> int | None:

@@ -199,6 +199,13 @@ def _bootstrap(statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]], 
     return Interval(value, float(bounds.low), float(bounds.high))
 
 
+def mean_of(values: NDArray[np.integer[Any]] | NDArray[np.floating[Any]]) -> Interval:
+    """The mean of values (N,) with its bootstrap interval; NaN where there are none."""
+    if not len(values):
+        return Interval(float("nan"), float("nan"), float("nan"))
+    return _bootstrap(lambda weights: weights @ values / len(values), len(values))
+
+
 def left_out(unreadable: int) -> str:
     """What is said right after a number of images that is not all of them; empty if it is."""
     return f" ({unreadable:,} unreadable left out)" if unreadable else ""

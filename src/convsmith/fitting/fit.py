@@ -14,25 +14,27 @@ from torch import nn
 from convsmith.backend.torch import NetworkModule
 from convsmith.cluster import Job, train_on
 from convsmith.data.assemble import MAX_UNUSABLE
+from convsmith.data.checks.framing import framing_for, seen_share
 from convsmith.data.checks.mirror import mirrored_classes
 from convsmith.data.dataset import Dataset
 from convsmith.data.open import open_dataset
-from convsmith.design.preprocessing import seen_share
 from convsmith.doctor.quick import quick_issues, refuse_leaks, told
 from convsmith.errors import UsageError
 from convsmith.evaluation.feature_cache import cached_features, with_features
 from convsmith.evaluation.inference import best_device
-from convsmith.fitting.choice import Chosen, choose_plan
+from convsmith.fitting.choice import choose_plan
+from convsmith.fitting.chosen import Chosen
 from convsmith.fitting.delivery import FitResult, deliver, tested_split
 from convsmith.fitting.folder import begun_run, check_data, read_run
 from convsmith.fitting.measured import measure
+from convsmith.fitting.trials import plain_head, start_of
 from convsmith.model import Model
 from convsmith.network.dims import text
 from convsmith.network.network import Network
+from convsmith.network.preprocess import Preprocess
 from convsmith.report.page import write_page
 from convsmith.report.record import read_run as read_record
 from convsmith.request import Request
-from convsmith.train.recipes.recipe import FineTuning
 from convsmith.train.run.events import Noticed
 from convsmith.train.run.folder import running
 from convsmith.train.run.interrupt import Interruption
@@ -47,6 +49,9 @@ from convsmith.transform.part import trunk_and_head
 
 SEEN_LITTLE = 0.45
 """The share of the pictures' area, seen by the network, below which it is said: photographs of 4:3 have 0.57."""
+
+NEARLY_ALL = 0.98
+"""The same share, from which nothing is said."""
 
 SHOWN_SKIPPED = 20
 """Unusable files that are listed before training; `inspect` lists all."""
@@ -107,14 +112,20 @@ def fit(
         plan = replace(plan, recipe=replace(plan.recipe, recover=recover))
         chosen, tuned, folder = Chosen(plan, read_start(out)), None, ExitStack()
     else:
-        chosen = choose_plan(request, dataset)
+        chosen = choose_plan(request, dataset, lambda line: _tell(observers, Noticed(line)))
         deadline = None if request.seconds is None else started + request.seconds
         objective = None if extras.objective is None else as_objective(extras.objective)
         plan, tuned = measure(request, chosen, dataset, deadline, objective)
-        folder = begun_run(out, plan, request, dataset, chosen.start)  # type: ignore[assignment]
+        folder = begun_run(out, replace(chosen, plan=plan), request, dataset)  # type: ignore[assignment]
     with folder, running(out):
         about = (f"network: {plan.reason}; input {text(plan.network.input)}", f"recipe: {plan.recipe}", *plan.notes)
-        for line in (*_left_out(dataset), *told(issues), *about, *_of_pictures(dataset, plan), *unused_gpus(request)):
+        for line in (
+            *_left_out(dataset),
+            *told(issues),
+            *about,
+            *_of_pictures(dataset, plan, request.framing is not None),
+            *unused_gpus(request),
+        ):
             _tell(observers, Noticed(line))
         work = _Work(replace(chosen, plan=plan), request, dataset, out, tuple(observers), extras)
         module, result = work.train_head() if plan.head_only else work.train(tuned)
@@ -158,18 +169,11 @@ class _Work:
     def train_head(self) -> tuple[NetworkModule, TrainResult]:
         """Trains the classifier alone, on features that are computed once."""
         plan, dataset = self.plan, self.dataset
-        module = first_module(plan, dataset.classes, self.chosen.start)
-        start = Model(plan.network, module.state_dict(), dataset.classes, plan.preprocess)
+        start = start_of(self.chosen, dataset)
         _tell(self.observers, Noticed("the features of all images are computed once, and kept in the cache"))
         names = tuple(name for name in ("train", "val") if name in dataset.splits)
         head = start.module(trunk_and_head(plan.network)[1])
-        plain = replace(
-            plan.recipe,
-            memory_format="contiguous",
-            precision="float32",
-            compiled=False,
-            fine_tuning=FineTuning(),  # of what is trained nothing is frozen
-        )
+        plain = plain_head(plan)
         with self._watched() as (store, observers):
             result = train(
                 *(head, with_features(dataset, cached_features(start, dataset, names)), plan.preprocess, plain),
@@ -208,18 +212,27 @@ class _Work:
             yield store, (store.log, board, *self.observers, interruption)
 
 
-def _of_pictures(dataset: Dataset, plan: RunPlan) -> list[str]:
-    """What is to be known of how the pictures are cut and changed."""
+def _of_pictures(dataset: Dataset, plan: RunPlan, asked: bool) -> list[str]:
+    """What is to be known of how the pictures are cut and changed; `asked`: their framing was asked for."""
     if not plan.recipe.augment.flip and (mirrored := mirrored_classes(dataset)) is not None:
         lines = [f"not mirrored in training: {mirrored}"]
     else:
         lines = []
-    seen = seen_share(dataset, plan.preprocess)
+    return [*lines, *_of_framing(dataset, plan.preprocess, asked)]
+
+
+def _of_framing(dataset: Dataset, preprocess: Preprocess, asked: bool) -> list[str]:
+    """How much of the pictures is seen, and why they are framed so; nothing where all of square ones is."""
+    seen, framing = seen_share(dataset, preprocess), preprocess.framing
+    chosen = None if asked else framing_for(dataset)
+    if seen > NEARLY_ALL and (chosen is None or not chosen.told) and framing != "pad":
+        return []
+    line = f"framing: {framing}; the network sees {seen:.0%} of the pictures"
+    if chosen is not None and chosen.told and chosen.framing == framing:
+        return [f"{line}: {chosen}"]
     if seen < SEEN_LITTLE:
-        lines.append(
-            f"the network sees {seen:.0%} of the pictures: their middle; what tells classes apart may lie outside"
-        )
-    return lines
+        return [f"{line}: their middle; what tells classes apart may lie outside"]
+    return [line]
 
 
 def _max_unusable(request: Request) -> float:

@@ -13,12 +13,12 @@ from convsmith.model.header import Header
 from convsmith.model.model import Model
 
 if TYPE_CHECKING:
-    from convsmith.model.fuse import fuse_norm
+    from convsmith.model.fuse import fuse_norm, plain_filters
     from convsmith.model.ranges import observe
     from convsmith.model.rounding import round_to_int8, round_weights
 
 LAZY = {
-    "fuse": ("fuse_norm",),
+    "fuse": ("fuse_norm", "plain_filters"),
     "ranges": ("observe",),
     "rounding": ("round_to_int8", "round_weights"),
 }
@@ -31,6 +31,7 @@ __all__ = [
     "fuse_norm",
     "load_model",
     "observe",
+    "plain_filters",
     "read_header",
     "round_to_int8",
     "round_weights",

@@ -10,7 +10,7 @@ from torch import Tensor
 from convsmith.backend.layers import standardized
 from convsmith.model.model import Model
 from convsmith.network import Network, ops
-from convsmith.transform.fuse_norm import fuse_norm as fused_network, norms_to_fuse
+from convsmith.transform.fuse_norm import fuse_norm as fused_network, norms_to_fuse, plain_filters as plain_network
 
 
 def fuse_norm(model: Model) -> Model:
@@ -19,13 +19,25 @@ def fuse_norm(model: Model) -> Model:
     Standardised filters become plain ones. Computed in float64, rounded to float32 once. Training cannot go on from it
     as before: the statistics are fixed.
     """
+    model = plain_filters(model)
     weights = dict(model.weights)
-    for node in model.network:
-        if isinstance(node.op, ops.StandardizedConv) and not node.shares:
-            _standardize(weights, node.name, node.op.eps)
     for norm, layer in norms_to_fuse(model.network).items():
         _fold(weights, model.network, norm, layer)
     return replace(model, network=fused_network(model.network), weights=weights)
+
+
+def plain_filters(model: Model) -> Model:
+    """The model with each convolution that standardises its filters as the plain one that it amounts to: the same
+    answers, rounded. A model without any is returned as it is.
+    """
+    standardized_layers = [node for node in model.network if isinstance(node.op, ops.StandardizedConv)]
+    if not standardized_layers:
+        return model
+    weights = dict(model.weights)
+    for node in standardized_layers:
+        if isinstance(node.op, ops.StandardizedConv) and not node.shares:
+            _standardize(weights, node.name, node.op.eps)
+    return replace(model, network=plain_network(model.network), weights=weights)
 
 
 def _standardize(weights: dict[str, Tensor], layer: str, eps: float) -> None:

@@ -44,8 +44,9 @@ def fuse_norm(net: Network) -> Network:
     with weights from `convsmith.model.fuse_norm`. Layers keep their names. Weights that change are stored in float32:
     they are no longer on the grid that they were on.
     """
+    net = plain_filters(net)
     norms = norms_to_fuse(net)
-    changed = {*norms.values(), *(node.name for node in net if isinstance(node.op, ops.StandardizedConv))}
+    changed = set(norms.values())
     nodes = tuple(_fused(node, norms) for node in net if node.name not in norms)
     storage = tuple(stored for stored in net.storage if stored.parameter.rpartition(".")[0] not in changed)
     auxiliary = tuple(replace(head, node=norms.get(head.node, head.node)) for head in net.auxiliary)
@@ -54,8 +55,22 @@ def fuse_norm(net: Network) -> Network:
     return replace(net, nodes=nodes, output=output, auxiliary=auxiliary, origin=origin, storage=storage)
 
 
+def plain_filters(net: Network) -> Network:
+    """The network with plain convolutions in place of those that standardise their filters.
+
+    Weights are those of `convsmith.model.plain_filters`, stored in float32 where they changed.
+    """
+    changed = {node.name for node in net if isinstance(node.op, ops.StandardizedConv)}
+    if not changed:
+        return net
+    nodes = tuple(replace(node, op=_plain(node.op)) for node in net)
+    storage = tuple(stored for stored in net.storage if stored.parameter.rpartition(".")[0] not in changed)
+    origin = net.origin and net.origin.with_setting(plain_filters.__name__, True)
+    return replace(net, nodes=nodes, origin=origin, storage=storage)
+
+
 def _fused(node: Node, norms: dict[str, str]) -> Node:
-    op = _plain(node.op)
+    op = node.op
     if node.name in norms.values():
         op = replace(op, bias=True)  # type: ignore[call-arg]
     return replace(node, op=op, inputs=tuple(norms.get(source, source) for source in node.inputs))

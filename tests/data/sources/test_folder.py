@@ -212,6 +212,9 @@ LEFTOVERS = [
     "Thumbs.db",
     "desktop.ini",
     "Icon\r",
+    "0.png.bak",
+    "0.jpg_original",
+    "0.png.crdownload",
 ]
 
 

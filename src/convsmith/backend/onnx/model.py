@@ -12,7 +12,7 @@ import convsmith
 from convsmith.backend.onnx.emit import emit
 from convsmith.backend.onnx.graph import Graph, Layer, Weights
 from convsmith.backend.onnx.grids import GridArrays, Grids
-from convsmith.backend.onnx.preprocess import emit_preprocess
+from convsmith.backend.onnx.image.preprocess import emit_preprocess
 from convsmith.backend.onnx.quantize import fit_for_integers
 from convsmith.errors import ExportError
 from convsmith.network import INPUT, Network, Preprocess

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,6 +19,9 @@ def evaluate(
         list[int] | None, typer.Option(min=8, max=1024, help="Images of this height in pixels; may be repeated.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Split data that have no splits of their own by it.")] = None,
+    classes_by: Annotated[
+        Literal["name", "wordnet"], typer.Option(help="Match classes by name, or take each for all of its kinds.")
+    ] = "name",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; of several sides, a list.")] = False,
 ) -> None:
     """Measure accuracy, precision and recall by class, and calibration, each with a 95% interval.
@@ -34,7 +37,7 @@ def evaluate(
     for one in side or ():
         resized(measured, one)  # refused before the data are opened
     dataset = opened_for(measured, data, seed)
-    found = [measure(measured, dataset, split=split, k=k, side=one) for one in side or (None,)]
+    found = [measure(measured, dataset, split=split, k=k, side=one, classes_by=classes_by) for one in side or (None,)]
     if len(found) == 1:
         say(found[0], as_json=as_json)
     else:

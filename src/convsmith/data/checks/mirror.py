@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convsmith.data.dataset import Dataset
+from convsmith.data.images import read_reduced
 from convsmith.errors import DataError
 
 SAMPLED_IMAGES = 1000
@@ -18,6 +19,9 @@ SAMPLED_IMAGES = 1000
 
 SIDE = 16
 """Pixels to which images are brought for that: what tells classes apart by their side is coarse."""
+
+READ_SIDE = 64
+"""Pixels to which a JPEG may be reduced before."""
 
 MAX_SHIFT = 6
 """Of these pixels, to either side."""
@@ -79,7 +83,7 @@ def _sampled(dataset: Dataset) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     small, kept = [], []
     for row in rows.tolist():
         with suppress(DataError, OSError):  # training says which files have gone
-            grey = Image.fromarray(train.images[row]).convert("L")
+            grey = Image.fromarray(read_reduced(train.images, row, (READ_SIDE, READ_SIDE))).convert("L")
             small.append(np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BOX), np.float64))
             kept.append(row)
     return np.array(small).reshape(-1, SIDE, SIDE), train.labels[kept]

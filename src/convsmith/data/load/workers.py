@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.context import BaseContext
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,19 +22,13 @@ from convsmith.backend.preprocess import PreprocessModule
 from convsmith.data.augment.augment import Augment
 from convsmith.data.augment.random_crop import random_resized_crop
 from convsmith.data.dataset import Finding, Images
-from convsmith.data.decode.image import Box, cut
+from convsmith.data.decode.image import Box
+from convsmith.data.images import read_box
 from convsmith.errors import DataError
 from convsmith.network.preprocess import Preprocess
 
 PREFETCH_BATCHES = 2
 """What each worker holds ready. It bounds memory, whatever the number of files."""
-
-
-@runtime_checkable
-class Croppable(Protocol):
-    """Images of which a box can be read, reduced if it is still at least `size` (height, width); see `decode_crop`."""
-
-    def crop(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]: ...
 
 
 @dataclass(frozen=True)
@@ -156,19 +150,16 @@ class _Reader(torch_data.Dataset[_Done]):
     def _trained(self, key: Key) -> Tensor:
         """uint8 (h, w, 3): a quarter of the bytes of floats on the way to the trainer."""
         assert self._training is not None
-        area, size = self._training.augment.resized_crop, self._preprocess.preprocess.crop
+        area, whole = self._training.augment.resized_crop, self._preprocess
         if area is None:
             floats = torch.tensor(self._images[key.row]).permute(2, 0, 1)[None].float()
-            return self._preprocess.resize_and_crop(floats)[0].permute(1, 2, 0).round().to(torch.uint8)
+            return whole.resize_and_crop(floats, whole.rgb_ground)[0].permute(1, 2, 0).round().to(torch.uint8)
         seeds = [self._training.seed, key.epoch, key.row, *([key.copied] if key.copied else [])]
         crop, flip = partial(self._crop, key.row), self._training.augment.flip
-        return random_resized_crop(crop, size, area, flip, np.random.default_rng(seeds))
+        return random_resized_crop(crop, whole.preprocess, area, flip, np.random.default_rng(seeds))
 
     def _crop(self, row: int, choose: Callable[[int, int], Box]) -> NDArray[np.uint8]:
-        if isinstance(self._images, Croppable):
-            return self._images.crop(row, choose, self._preprocess.preprocess.crop)
-        image = self._images[row]
-        return cut(image, choose(image.shape[0], image.shape[1]))
+        return read_box(self._images, row, choose, self._preprocess.preprocess.crop)
 
 
 def _context() -> BaseContext:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convsmith.data.images import is_control
-from convsmith.data.sources.manifest import CLASS_COLUMNS, PATH_COLUMNS
+from convsmith.data.sources.tables.manifest import CLASS_COLUMNS, PATH_COLUMNS
 from convsmith.errors import DataError
 
 if TYPE_CHECKING:

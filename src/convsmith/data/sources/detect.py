@@ -13,10 +13,11 @@ from convsmith.data.sources.folder import read_folder
 from convsmith.data.sources.idx import is_idx, read_idx
 from convsmith.data.sources.imagenet.ilsvrc import is_ilsvrc, read_ilsvrc
 from convsmith.data.sources.listing import Listing
-from convsmith.data.sources.manifest import read_manifest
 from convsmith.data.sources.npz import read_npz
 from convsmith.data.sources.parquet import image_set_files, read_image_set, read_parquet
 from convsmith.data.sources.shards import is_shards, read_shards
+from convsmith.data.sources.tables.in_folder import read_tables
+from convsmith.data.sources.tables.manifest import read_manifest
 from convsmith.errors import DataError, UnknownNameError
 
 Reader = Callable[[Path, Progress], Listing]
@@ -24,6 +25,7 @@ Reader = Callable[[Path, Progress], Listing]
 READERS: dict[str, Reader] = {
     ".csv": lambda path, _: read_manifest(path),
     ".tsv": lambda path, _: read_manifest(path),
+    ".jsonl": lambda path, _: read_manifest(path),
     ".parquet": read_parquet,
     ".npz": lambda path, _: read_npz(path),
     ".tar": lambda path, _: read_shards(path),
@@ -74,4 +76,14 @@ def _read_directory(folder: Path, progress: Progress) -> Listing:
     if is_shards(folder):
         return read_shards(folder)
     files = image_set_files(folder)
-    return read_image_set(folder, files, progress) if files else read_folder(folder)
+    if files:
+        return read_image_set(folder, files, progress)
+    try:
+        listing = read_folder(folder)
+    except DataError:
+        # Folders that are no classes: their images may have them in tables.
+        tabled = read_tables(folder)
+        if tabled is None:
+            raise
+        return tabled
+    return listing if len(listing.classes) > 1 else read_tables(folder) or listing

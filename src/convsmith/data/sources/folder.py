@@ -177,6 +177,8 @@ def _class_folders(folder: Path, names: list[str], walk: Walk) -> list[str]:
     if loose and not names:
         tables = [name for name in entries(folder, folders=False) if name.lower().endswith(TABLES)]
         hint = f", or give {folder / tables[0]} if it names their classes" if tables else ""
+        if any("\\" in name for name in loose):
+            hint = "; their names hold backslashes, as of an archive from Windows: unpack it again, with 7z or Python"
         raise DataError(
             f"{folder} holds files but no folders; put the images of each class into a folder of its own{hint}"
         )

@@ -20,9 +20,9 @@ from convsmith.data.images import StoredImages, packed
 from convsmith.data.sources.columns import Columns, columns_of, image_column
 from convsmith.data.sources.imagecopy import NO_LABEL, Copy, Row, copy_images
 from convsmith.data.sources.listing import Listing
-from convsmith.data.sources.manifest import read_manifest
 from convsmith.data.sources.naming.class_names import name_classes
 from convsmith.data.sources.naming.split_names import SPLITS, split_in, split_of
+from convsmith.data.sources.tables.manifest import read_manifest
 from convsmith.data.sources.walk import entries
 from convsmith.errors import DataError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,17 @@ SHARD_INDEX, SHARD_FORMAT = "index.json", "convsmith shards"
 OWN_FILES = frozenset(("model.safetensors", "model.onnx", "log.jsonl", "summary.json", "report.html", "running.lock"))
 
 
+COPY = re.compile(
+    r"(~|\.(bak|orig|old|tmp|temp|part|partial|crdownload|download|swp)|\.\w{3,4}_original)$", re.IGNORECASE
+)
+"""What editors and browsers put behind the names of older and unfinished files, and exiftool behind originals."""
+
+
 def is_leftover(name: str) -> bool:
     """Whether a name is hidden or a tool's."""
-    return name.startswith(".") or name.lower() in TOOLS or name.lower().startswith("thumbs.db") or name.endswith("~")
+    return (
+        name.startswith(".") or name.lower() in TOOLS or name.lower().startswith("thumbs.db") or bool(COPY.search(name))
+    )
 
 
 def not_data(folder: Path, is_image: Callable[[str], bool]) -> str | None:

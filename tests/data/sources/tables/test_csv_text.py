@@ -8,7 +8,7 @@ import pytest
 from pictures import picture
 
 from convsmith.data import open_dataset
-from convsmith.data.sources.manifest import read_manifest
+from convsmith.data.sources.tables.manifest import read_manifest
 from convsmith.errors import DataError
 
 ROWS = [("a/Müller 1.png", "Übung"), ("a/b.png", "café"), ("c.png", "Übung")]
@@ -103,7 +103,7 @@ def test_columns_by_their_usual_names(tmp_path: Path, text: str) -> None:
         ("path,cat\na.png,1\n", "needs one column class or label; its columns: path, cat"),
         ("path,path,class\na.png,b.png,x\n", "has two columns path"),
         ("file,img,class\na.png,b.png,x\n", "needs one column path or image; it has file, img"),
-        ("path,class\nhttps://a.b/c.png,x\n", "row 1 has the address https://a.b/c.png; download the images"),
+        ("path,class\nhttps://a.b/c.png,x\n", "a row has the address https://a.b/c.png; download the images"),
         ("path;class\na.png;x;y\n", "row 1 has 3 cells, the header 2"),
     ],
 )

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from convsmith.data.dataset import SMALL_SIDE
-from convsmith.doctor.neighbours import neighbours
+from convsmith.doctor.checks.neighbours import neighbours
 from convsmith.doctor.subject import Subject
 from convsmith.doctor.thumbnails import SIDE, in_threads, pixels_of
 from convsmith.errors import DataError

@@ -1,0 +1,74 @@
+"""Smaller and faster models from models. Each method is a function `Model -> Outcome` with a frozen settings value:
+
+    outcome = slim(model, Slimming(keep=0.5))
+    print(outcome)                    # which layers it touched, which it did not and why
+    save_model(outcome.model, "slim.safetensors")
+
+Names are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from convsmith.compression.low_rank.factor import LowRank, factorize
+    from convsmith.compression.low_rank.search import search_ranks
+    from convsmith.compression.outcome import Outcome, Touched, Untouched
+    from convsmith.compression.pruning.gradual import GradualPruning, prune_gradually
+    from convsmith.compression.pruning.iterative import prune_iteratively, rewound
+    from convsmith.compression.pruning.magnitude import Masks, Pruning, held, masks_of, prune
+    from convsmith.compression.pruning.sensitivity import Sensitivity, sensitivity
+    from convsmith.compression.retrain import retrained
+    from convsmith.compression.sample import Sample, sample_of
+    from convsmith.compression.slimming.gradual import slim_gradually
+    from convsmith.compression.slimming.slim import Slimming, slim
+
+LAZY = {
+    "low_rank.factor": ("LowRank", "factorize"),
+    "low_rank.search": ("search_ranks",),
+    "outcome": ("Outcome", "Touched", "Untouched"),
+    "pruning.gradual": ("GradualPruning", "prune_gradually"),
+    "pruning.iterative": ("prune_iteratively", "rewound"),
+    "pruning.magnitude": ("Masks", "Pruning", "held", "masks_of", "prune"),
+    "pruning.sensitivity": ("Sensitivity", "sensitivity"),
+    "retrain": ("retrained",),
+    "sample": ("Sample", "sample_of"),
+    "slimming.gradual": ("slim_gradually",),
+    "slimming.slim": ("Slimming", "slim"),
+}
+"""Names by module."""
+
+__all__ = [
+    "GradualPruning",
+    "LowRank",
+    "Masks",
+    "Outcome",
+    "Pruning",
+    "Sample",
+    "Sensitivity",
+    "Slimming",
+    "Touched",
+    "Untouched",
+    "factorize",
+    "held",
+    "masks_of",
+    "prune",
+    "prune_gradually",
+    "prune_iteratively",
+    "retrained",
+    "rewound",
+    "sample_of",
+    "search_ranks",
+    "sensitivity",
+    "slim",
+    "slim_gradually",
+]
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in LAZY.items():
+        if name in names:
+            return getattr(import_module(f"convsmith.compression.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""Single weights at zero: by magnitude, in patterns, step by step."""

@@ -1,0 +1,1 @@
+"""Structured pruning: channels that are really removed."""
