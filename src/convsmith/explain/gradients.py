@@ -49,7 +49,8 @@ def gradients(
     random images (each number standard normal) of random classes. The moments are at 0, 1, 2, 5, 10, 20, 50...
     updates, and the last. The verdict is that of `convsmith.explain.flow.CRITERION`.
 
-    Raises UsageError for numbers out of range and for a network that is no classifier, and what opening the network and the data raise.
+    Raises UsageError for numbers out of range and for a network that is no classifier, and what opening the network
+    and the data raise.
     """
     for name, right, what in (
         ("steps", steps >= 0, "at least 0"),
