@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from convsmith.evaluation.evaluate import evaluate
     from convsmith.evaluation.features import features
     from convsmith.explain.gradients import gradients
+    from convsmith.fitting.designing import design_for
     from convsmith.fitting.fit import fit
     from convsmith.model import Model, load_model, save_model
     from convsmith.picture.drawing import svg
@@ -50,6 +51,7 @@ LAZY = {
     "Training": "convsmith.train",
     "build": "convsmith.backend.torch",
     "default_recipe": "convsmith.train",
+    "design_for": "convsmith.fitting.designing",
     "evaluate": "convsmith.evaluation.evaluate",
     "export": "convsmith.deploy.export",
     "features": "convsmith.evaluation.features",
@@ -81,6 +83,7 @@ __all__ = [
     "cost_of",
     "create",
     "default_recipe",
+    "design_for",
     "evaluate",
     "export",
     "features",
