@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from convsmith.compression.pruning.iterative import prune_iteratively, rewound
     from convsmith.compression.pruning.magnitude import Masks, Pruning, held, masks_of, prune
     from convsmith.compression.pruning.sensitivity import Sensitivity, sensitivity
+    from convsmith.compression.quantization.equalize import equalized
+    from convsmith.compression.quantization.quantize import Quantization, quantized
     from convsmith.compression.retrain import retrained
     from convsmith.compression.sample import Sample, sample_of
     from convsmith.compression.slimming.gradual import slim_gradually
@@ -33,6 +35,8 @@ LAZY = {
     "pruning.iterative": ("prune_iteratively", "rewound"),
     "pruning.magnitude": ("Masks", "Pruning", "held", "masks_of", "prune"),
     "pruning.sensitivity": ("Sensitivity", "sensitivity"),
+    "quantization.equalize": ("equalized",),
+    "quantization.quantize": ("Quantization", "quantized"),
     "retrain": ("retrained",),
     "sample": ("Sample", "sample_of"),
     "slimming.gradual": ("slim_gradually",),
@@ -46,17 +50,20 @@ __all__ = [
     "Masks",
     "Outcome",
     "Pruning",
+    "Quantization",
     "Sample",
     "Sensitivity",
     "Slimming",
     "Touched",
     "Untouched",
+    "equalized",
     "factorize",
     "held",
     "masks_of",
     "prune",
     "prune_gradually",
     "prune_iteratively",
+    "quantized",
     "retrained",
     "rewound",
     "sample_of",
