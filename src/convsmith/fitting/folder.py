@@ -13,7 +13,7 @@ from typing import Any
 from convsmith import records
 from convsmith.data.dataset import Dataset
 from convsmith.data.summary import summarize
-from convsmith.errors import ModelFileError, UsageError
+from convsmith.errors import ConvsmithError, ModelFileError, UsageError
 from convsmith.files import write_bytes
 from convsmith.model import Model, save_model
 from convsmith.request import Request, described
@@ -93,7 +93,10 @@ def begun_run(out: Path, plan: RunPlan, request: Request, dataset: Dataset, star
         write_bytes(out / PLAN_FILE, records.json_text(_run_json(plan, request, dataset), indent=1).encode())
         yield
     except BaseException:
-        if not holds_run(out, request.checkpoints):
+        begun = False
+        with suppress(ConvsmithError):  # where checkpoints cannot be kept, none is
+            begun = holds_run(out, request.checkpoints)
+        if not begun:
             _clear(out, request)
             if not existed:
                 with suppress(OSError):
@@ -123,7 +126,8 @@ def _clear(out: Path, request: Request) -> None:
     if not (out / PLAN_FILE).exists():
         return
     if request.checkpoints is not None:
-        RunStore(out, request.checkpoints).folder.clear()
+        with suppress(ConvsmithError):
+            RunStore(out, request.checkpoints).folder.clear()
     for name in MADE:
         path = out / name
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
