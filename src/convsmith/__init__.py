@@ -29,9 +29,12 @@ if TYPE_CHECKING:
     from convsmith.data.open import open_dataset
     from convsmith.deploy.export import export
     from convsmith.deploy.predict import predict
+    from convsmith.design.lint import lint
     from convsmith.design.preprocessing import preprocess_for
     from convsmith.evaluation.evaluate import evaluate
     from convsmith.evaluation.features import features
+    from convsmith.explain.gradients import gradients
+    from convsmith.fitting.designing import design_for
     from convsmith.fitting.fit import fit
     from convsmith.model import Model, load_model, save_model
     from convsmith.picture.drawing import svg
@@ -48,10 +51,14 @@ LAZY = {
     "Training": "convsmith.train",
     "build": "convsmith.backend.torch",
     "default_recipe": "convsmith.train",
+    "design_for": "convsmith.fitting.designing",
     "evaluate": "convsmith.evaluation.evaluate",
     "export": "convsmith.deploy.export",
     "features": "convsmith.evaluation.features",
     "fit": "convsmith.fitting.fit",
+    "inspect": "convsmith.doctor.inspection",
+    "gradients": "convsmith.explain.gradients",
+    "lint": "convsmith.design.lint",
     "load_model": "convsmith.model",
     "open_dataset": "convsmith.data.open",
     "predict": "convsmith.deploy.predict",
@@ -77,10 +84,14 @@ __all__ = [
     "cost_of",
     "create",
     "default_recipe",
+    "design_for",
     "evaluate",
     "export",
     "features",
     "fit",
+    "gradients",
+    "inspect",
+    "lint",
     "load_model",
     "models",
     "open_dataset",

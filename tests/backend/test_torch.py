@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -90,3 +91,10 @@ def test_a_seed_may_have_any_size(seed: int) -> None:
     net = convsmith.create("lenet5", input=(1, 28, 28))
     once, again = (convsmith.build(net, seed).state_dict() for _ in range(2))
     assert all(torch.equal(once[name], again[name]) for name in once)
+
+
+def test_a_layer_that_no_output_depends_on_has_its_weights_all_the_same():
+    net = convsmith.create("lenet5")
+    spare = replace(net["conv1"], name="spare")
+    module = convsmith.build(replace(net, nodes=(*net.nodes, spare)))
+    assert {"spare.weight", "spare.bias"} <= set(module.state_dict())

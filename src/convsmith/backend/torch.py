@@ -24,6 +24,8 @@ class NetworkModule(fx.GraphModule):
         self, network: Network, root: dict[str, nn.Module], graph: fx.Graph, evaluation: fx.Graph | None
     ) -> None:
         super().__init__(root, graph, class_name="NetworkModule")
+        for name, layer in root.items():
+            self.add_submodule(name, layer)  # also those that no output depends on, which fx leaves out
         self.network = network
         self._layers = tuple(root)
         self._graphs = (graph, evaluation)

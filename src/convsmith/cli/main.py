@@ -8,9 +8,9 @@ import sys
 
 import typer
 
-from convsmith.cli import data, fit, recipes, report, runs
+from convsmith.cli import data, design, fit, ilsvrc, inspect, recipes, report, runs
 from convsmith.cli.model import evaluate, export, features, hierarchy, predict, weights
-from convsmith.cli.network import certify, compare, models, show
+from convsmith.cli.network import certify, compare, gradients, lint, models, show
 from convsmith.cli.verb import Verb, tell
 from convsmith.errors import ConvsmithError
 
@@ -21,7 +21,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From a folder of images and a budget to a trained, measured and verified convolutional network.",
 )
+app.command()(inspect.inspect)
 app.command()(fit.fit)
+app.command()(design.design)
 app.command()(runs.runs)
 app.command()(report.report)
 app.command()(evaluate.evaluate)
@@ -33,10 +35,13 @@ app.command()(models.models)
 app.command()(recipes.recipes)
 app.command()(show.show)
 app.command()(compare.compare)
+app.command()(lint.lint)
+app.command()(gradients.gradients)
 app.command()(certify.certify)
 app.add_typer(data.app, name="data")
 app.add_typer(weights.app, name="weights")
-for group in (app, data.app, weights.app):
+app.add_typer(ilsvrc.app, name="ilsvrc")
+for group in (app, data.app, weights.app, ilsvrc.app):
     for command in group.registered_commands:
         command.cls = Verb
 

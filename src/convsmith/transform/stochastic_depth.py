@@ -17,7 +17,7 @@ def with_stochastic_depth(net: Network, most: float) -> Network:
     """
     if not most or any(isinstance(node.op, ops.StochasticDepth) for node in net):
         return net
-    branches = {node.name: branch for node in net if (branch := _branch(net, node)) is not None}
+    branches = {node.name: branch for node in net if (branch := residual_branch(net, node)) is not None}
     nodes: list[Node] = []
     for node in net:
         if node.name in branches:
@@ -30,8 +30,8 @@ def with_stochastic_depth(net: Network, most: float) -> Network:
     return replace(net, nodes=tuple(nodes))
 
 
-def _branch(net: Network, node: Node) -> str | None:
-    """The input of a sum that is its residual branch."""
+def residual_branch(net: Network, node: Node) -> str | None:
+    """The input of a sum that is its residual branch; None for a node that is no such sum."""
     if not isinstance(node.op, ops.Add) or len(node.inputs) != 2 or INPUT in node.inputs:
         return None
     if not all(net[source].inputs for source in node.inputs):

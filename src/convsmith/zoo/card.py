@@ -11,9 +11,9 @@ from convsmith.cost.table import WIDTH, aligned
 from convsmith.network.dialect import PLAIN, Dialect
 from convsmith.network.dims import text
 from convsmith.zoo.certify import COLUMNS, cells, certify
-from convsmith.zoo.registry import named
+from convsmith.zoo.registry import departures_of, named
 
-INDENT = 11
+INDENT = 12
 
 
 def card(name: str) -> str:
@@ -31,6 +31,7 @@ def card_json(name: str) -> dict[str, Any]:
         "classes": variant.classes,
         "paper": asdict(variant.paper),
         "published": None if origin.library else asdict(variant.published),
+        "departures": departures_of(origin),
         "figures": [asdict(row) for row in certify(name)],
     }
 
@@ -46,6 +47,8 @@ def _facts(name: str) -> Iterator[str]:
     yield _fact("new", paper.new)
     if not origin.library and published.note:
         yield _fact("note", published.note)
+    for code, why in departures_of(origin).items():
+        yield _fact(f"lint {code}", why)
 
 
 def _settings(dialect: Dialect) -> str:

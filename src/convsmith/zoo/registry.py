@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from importlib import import_module
 from numbers import Integral, Real
@@ -45,6 +45,8 @@ class Variant:
     classes: int
     paper: Paper
     published: PaperFigures
+    departures: Mapping[str, str] = field(default_factory=dict)
+    """Rule of `convsmith lint` that the paper's network breaks -> why it does."""
 
     @property
     def family_name(self) -> str:
@@ -156,10 +158,12 @@ def family(
     inputs: Mapping[str, Shape] | None = None,
     classes: int = 1000,
     published: Mapping[str, PaperFigures] | None = None,
+    departures: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
     """Register a family's variants: name -> hyperparameters. `inputs` overrides `input` for single variants.
 
-    `published` has figures by name; a name may have a width and a side after a colon (see `find`).
+    `published` has figures by name; a name may have a width and a side after a colon (see `find`). `departures` say
+    why the paper's networks break rules of design: pattern of names -> code of `convsmith lint` -> why.
     """
 
     def register(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -168,11 +172,22 @@ def family(
                 raise UsageError(f"two networks are named {name!r}")
             shape = (inputs or {}).get(name, input)
             figures = (published or {}).get(name, PaperFigures())
-            VARIANTS[name] = Variant(name, function, hyperparameters, shape, classes, paper, figures)
+            why = _departures(name, departures or {})
+            VARIANTS[name] = Variant(name, function, hyperparameters, shape, classes, paper, figures, why)
         POINTS.update({name: figures for name, figures in (published or {}).items() if ":" in name})
         return function
 
     return register
+
+
+def _departures(name: str, departures: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Those of a variant."""
+    if not departures:
+        return {}
+    from fnmatch import fnmatchcase
+
+    found = (words for pattern, words in departures.items() if fnmatchcase(name, pattern))
+    return {code: why for words in found for code, why in words.items()}
 
 
 def models(pattern: str = "*") -> list[str]:
@@ -275,6 +290,17 @@ def origin_of(net: Network) -> Origin | None:
     except ConvsmithError:
         return None
     return own.origin if own == net else None
+
+
+def departures_of(origin: Origin) -> dict[str, str]:
+    """Rules of `convsmith lint` that the network of this origin breaks by design -> why, in its paper card's words."""
+    variant = VARIANTS.get(origin.variant)
+    words = dict(variant.departures) if variant is not None else {}
+    if not origin.library:
+        return words
+    from convsmith.zoo.libraries import departures_in
+
+    return departures_in(origin.name) | words
 
 
 def _usual(variant: Variant) -> dict[str, Any]:

@@ -1,6 +1,8 @@
+import pytest
 import torch
 
 import convsmith
+from convsmith.network.ops import Add, Conv, Linear
 
 
 def test_with_the_residual_branch_at_zero_a_block_is_the_identity_after_relu():
@@ -21,3 +23,11 @@ def test_with_the_residual_branch_at_zero_a_block_is_the_identity_after_relu():
 def test_cifar_shortcuts_have_no_parameters():
     net = convsmith.create("resnet20")
     assert not any("downsample" in name for name in net.parameters)
+
+
+@pytest.mark.parametrize("depth", [20, 32, 44, 56])
+def test_cifars_plain_networks_have_the_residual_ones_parameters_and_no_shortcut(depth):
+    plain, residual = convsmith.create(f"plain{depth}"), convsmith.create(f"resnet{depth}")
+    assert plain.parameters == residual.parameters
+    assert not any(isinstance(node.op, Add) for node in plain)
+    assert sum(isinstance(node.op, Conv | Linear) for node in plain) == depth

@@ -138,6 +138,10 @@ def cifar_name(depth: int, kind: str, growth: int) -> str:
 
 @family(
     paper=HUANG_2016,
+    departures={
+        pattern: {"CS202": "widths follow from the growth rate and the compression (sections 3 and 4.2)"}
+        for pattern in ("*_bc_*", "*_c_*")
+    },
     variants={
         cifar_name(depth, kind, growth): {
             "depth": depth,

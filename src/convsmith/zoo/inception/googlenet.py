@@ -90,6 +90,11 @@ def stages(x: Tensor, classes: Dim, unit: Unit, wide: int, last_pool: int, aux: 
 @family(
     paper=SZEGEDY_2014,
     variants={"googlenet": {}},
+    departures={
+        "*": {
+            "CS402": "of the time before batch norm: auxiliary classifiers bring the lower layers gradients (section 5)"
+        }
+    },
     published={
         "googlenet": PaperFigures(
             params_m=6.8,

@@ -120,6 +120,12 @@ def inception_resnet_v2(image: Tensor, classes: Dim, *, drop: float = 0.2) -> Te
 
 @family(
     paper=SZEGEDY_2016,
+    departures={
+        "*": {
+            "CS602": "the authors' code adds the last block unscaled, by a factor of 1; a library's dropout is 0 "
+            "unless it is asked for"
+        }
+    },
     variants={"inception_resnet_v2_slim": {}},
     input=(3, 299, 299),
     published={

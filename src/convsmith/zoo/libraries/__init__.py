@@ -70,3 +70,16 @@ def record_for(library: str, network: Network) -> LibraryFamily:
     if record is None:
         raise UsageError(f"{library} has no known counterpart of {network.name}")
     return record
+
+
+BIASES = "the library's convolutions have biases before their norms, and its weights hold them"
+NO_DROP = "the library's dropout layer stays at 0 unless a rate is asked for"
+
+
+def departures_in(name: str) -> dict[str, str]:
+    """Why a library's network breaks rules that its paper keeps, by the codes of `convsmith lint`."""
+    entry = NAMES.get(name)
+    if entry is None:
+        return {}
+    biased = {"CS401": BIASES} if entry.dialect.bias_before_norm else {}
+    return biased | ({"CS602": NO_DROP} if entry.alias.hyperparameters.get("drop") == 0 else {})

@@ -59,6 +59,9 @@ def downsample(x: Tensor, maps: Dim) -> Tensor:
 
 @family(
     paper=MA_2018,
+    departures={
+        "*_x[12]_0": {"CS202": "the widths are table 5's, chosen to meet the FLOPs of the networks compared with"}
+    },
     variants={
         "shufflenet_v2_x0_5": {"maps": (48, 96, 192)},
         "shufflenet_v2_x1_0": {"maps": (116, 232, 464)},

@@ -74,6 +74,15 @@ def complex_bypass(x: Tensor, y: Tensor) -> Tensor:
         "squeezenet1_1": {"maps": 64, "kernel": 3, "pooled": (3, 5)},
     },
     input=(3, 227, 227),
+    departures={
+        "*": {
+            "CS110": "most kernels are 1x1, to save parameters (section 3.1): positions see less than the image",
+            "CS506": "the published network has a rectifier behind every convolution, conv10 included",
+        },
+        "squeezenet1_[01]": {
+            "CS402": "the paper has no norms: its solver trains without, at a rate that falls linearly"
+        },
+    },
     published={
         "squeezenet1_0": PaperFigures(
             params_m=1.248424,

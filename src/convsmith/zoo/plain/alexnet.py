@@ -35,8 +35,19 @@ KRIZHEVSKY_2014 = Paper(
 GAUSSIAN = Init("normal", 0.01)  # 2012, section 5: zero mean, deviation 0.01; biases 1 in conv 2, 4, 5 and hidden dense
 
 
+DENSE_TIMES = (
+    "of the time before global average pooling (Lin et al. 2013); both hidden layers have dropout, without which the "
+    "network overfits (section 4.2 of the paper of 2012)"
+)
+NARROWER = (
+    "the width was set by two GPUs of 3 GB; five convolutions, of which the last three, unpooled, narrow to what the "
+    "dense layers take"
+)
+
+
 @family(
     paper=KRIZHEVSKY_2012,
+    departures={"*": {"CS201": NARROWER, "CS304": DENSE_TIMES}},
     variants={"alexnet": {}},
     input=(3, 227, 227),
     published={
@@ -68,6 +79,7 @@ def alexnet(image: Tensor, classes: Dim) -> Tensor:
 
 @family(
     paper=KRIZHEVSKY_2014,
+    departures={"*": {"CS201": NARROWER, "CS304": DENSE_TIMES}},
     variants={"alexnet_2014": {}},
     published={"alexnet_2014": PaperFigures(note="what other libraries call AlexNet; they have 256 maps in conv4")},
 )

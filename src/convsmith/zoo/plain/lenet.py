@@ -35,6 +35,10 @@ HAN_2016 = Paper(
     "Pruning, shared weights and Huffman coding together make networks 35 to 49 times smaller.",
 )
 
+WIDTHS_1998 = "120 and 84 units are the paper's; 84 is a bitmap of 7x12, the code of a character (section II.B)"
+DENSE_1998 = "of the time before global average pooling; 60,000 digits suffice for so few parameters"
+CAFFE_WIDTHS = "20, 50 and 500 are Caffe's; on digits of 28x28 no layer is large enough for it to matter"
+
 # Table I of the paper: which of S2's six maps each of C3's sixteen maps sees.
 C3_TABLE = (
     *(tuple(sorted((i + j) % 6 for j in range(3))) for i in range(6)),
@@ -49,6 +53,7 @@ C3_TABLE = (
 @family(
     paper=LECUN_1998,
     variants={"lenet5": {}},
+    departures={"*": {"CS202": WIDTHS_1998, "CS302": WIDTHS_1998, "CS304": DENSE_1998}},
     input=(1, 32, 32),
     classes=10,
     published={"lenet5": PaperFigures(note="rectifiers and max pooling, as it is taught today; 99.3% on MNIST")},
@@ -65,6 +70,7 @@ def lenet5(image: Tensor, classes: Dim) -> Tensor:
 @family(
     paper=LECUN_1998,
     variants={"lenet5_1998": {}},
+    departures={"*": {"CS202": WIDTHS_1998}},
     input=(1, 32, 32),
     classes=10,
     published={
@@ -92,6 +98,13 @@ def squash(x: Tensor) -> Tensor:
 @family(
     paper=HAN_2016,
     variants={"lenet5_caffe": {}},
+    departures={
+        "*": {
+            "CS202": CAFFE_WIDTHS,
+            "CS304": DENSE_1998,
+            "CS504": "Caffe's example has none there: max pooling is all that bends its convolutions' output",
+        }
+    },
     input=(1, 28, 28),
     classes=10,
     published={"lenet5_caffe": PaperFigures(params_m=0.431, note="Deep Compression, table 1 calls it LeNet-5")},
@@ -107,6 +120,13 @@ def lenet5_caffe(image: Tensor, classes: Dim) -> Tensor:
 @family(
     paper=HAN_2016,
     variants={"lenet_300_100": {}},
+    departures={
+        "*": {
+            "CS202": "its name says its widths, 300 and 100 (LeCun et al. 1998, section III.C)",
+            "CS302": "its name says its widths, 300 and 100 (LeCun et al. 1998, section III.C)",
+            "CS304": "it has dense layers only: what convolutions are compared with",
+        }
+    },
     input=(1, 28, 28),
     classes=10,
     published={"lenet_300_100": PaperFigures(params_m=0.267)},

@@ -39,9 +39,22 @@ E = ((3, 3), (3, 3), (3, 3, 3, 3), (3, 3, 3, 3), (3, 3, 3, 3))
 DENSE_SCALE = "dense evaluation, test scale 256 or 384 (table 3)"
 GAUSSIAN = Init("normal", 0.01)
 
+DENSE_OF_THE_TIME = {
+    "CS302": "two dense layers of 4,096 units, as the networks of the time had them (section 2.1)",
+    "CS304": "of the time before global average pooling was usual; both hidden dense layers have dropout",
+}
+NO_NORM = "of the time before batch norm: networks deeper than A (11 layers) began with its weights (section 3.1)"
+NORM_ADDED = "the norm was added to the paper's convolutions, which have biases; torchvision's weights hold them"
+DEPARTURES = {
+    "*": DENSE_OF_THE_TIME,
+    "*_bn": {"CS401": NORM_ADDED},
+    **{name: {"CS402": NO_NORM} for name in ("vgg13", "vgg16_c", "vgg16", "vgg19")},
+}
+
 
 @family(
     paper=SIMONYAN_2014,
+    departures=DEPARTURES,
     variants={
         "vgg11": {"columns": A},
         "vgg11_lrn": {"columns": A, "norm": "response"},

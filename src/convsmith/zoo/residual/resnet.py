@@ -48,6 +48,16 @@ CUT_OFF = "3.86 G exactly; the paper prints 3.8, truncated rather than rounded"
 V1_5 = "the stride is in the 3x3 convolution, not in the first 1x1: 0.23 G multiply-adds more"
 
 
+PLAIN_BASELINE = "built to show this: the plain baselines that residual networks are compared with (section 4)"
+STRIDE_IN_1X1 = (
+    "the stride is in a block's first 1x1 convolution, as table 1 has it; version 1.5 moves it to the 3x3 one"
+)
+DEPARTURES = {
+    "plain34": {"CS403": PLAIN_BASELINE},
+    **{name: {"CS103": STRIDE_IN_1X1} for name in ("resnet50", "resnet101", "resnet152")},
+}
+
+
 def shortcut(x: Tensor, like: Tensor, stride: int, kernel: int = 1) -> Tensor:
     """Identity, or a projection where the shape changes (option B)."""
     if dims.equal(x.shape, like.shape):
@@ -106,6 +116,7 @@ def stages(x: Tensor, blocks: Sequence[int], block: Block) -> Tensor:
 
 @family(
     paper=HE_2015,
+    departures=DEPARTURES,
     variants={
         "plain18": {"blocks": DEPTHS[18], "block": plain},
         "plain34": {"blocks": DEPTHS[34], "block": plain},
@@ -200,28 +211,36 @@ def cifar_basic(x: Tensor, width: int, stride: int) -> Tensor:
     return relu(add(y, padded_shortcut(x, y, stride)))
 
 
+CIFAR = {20: (0.27, 8.75), 32: (0.46, 7.51), 44: (0.66, 7.17), 56: (0.85, 6.97), 110: (1.7, 6.43), 1202: (19.4, 7.93)}
+"""Depth -> million parameters, test error of the residual network (table 6)."""
+PLAIN_DEPTHS = (20, 32, 44, 56)
+"""Of the plain networks whose errors figure 6 (left) draws; the paper prints no figure for them but their size, which
+is the residual network's, since option A adds no parameters (section 4.2)."""
+DRAWN = "figure 6 (left) draws its training error on CIFAR-10, higher than that of the shallower ones; it prints none"
+
+
 @family(
     paper=HE_2015,
-    variants={f"resnet{depth}": {"depth": depth} for depth in (20, 32, 44, 56, 110, 1202)},
+    departures={"plain[345]*": {"CS111": PLAIN_BASELINE, "CS403": PLAIN_BASELINE}},
+    variants={
+        **{f"plain{depth}": {"depth": depth, "block": plain} for depth in PLAIN_DEPTHS},
+        **{f"resnet{depth}": {"depth": depth} for depth in CIFAR},
+    },
     input=(3, 32, 32),
     classes=10,
     published={
-        f"resnet{depth}": PaperFigures(params_m=params, note=f"CIFAR-10 test error {error}% (table 6)")
-        for depth, params, error in (
-            (20, 0.27, 8.75),
-            (32, 0.46, 7.51),
-            (44, 0.66, 7.17),
-            (56, 0.85, 6.97),
-            (110, 1.7, 6.43),
-            (1202, 19.4, 7.93),
-        )
+        **{f"plain{depth}": PaperFigures(params_m=CIFAR[depth][0], note=DRAWN) for depth in PLAIN_DEPTHS},
+        **{
+            f"resnet{depth}": PaperFigures(params_m=params, note=f"CIFAR-10 test error {error}% (table 6)")
+            for depth, (params, error) in CIFAR.items()
+        },
     },
 )
-def resnet_cifar(image: Tensor, classes: Dim, *, depth: int) -> Tensor:
+def resnet_cifar(image: Tensor, classes: Dim, *, depth: int, block: Block = cifar_basic) -> Tensor:
     """6n + 2 layers: a 3x3 stem, three stages of n blocks at 16, 32, 64 maps (section 4.2)."""
     x = conv_norm_act(image, 16, 3)
     for stage in range(3):
         for i in range((depth - 2) // 6):
             with scope(f"layer{stage + 1}.{i}"):
-                x = cifar_basic(x, 16 * 2**stage, 2 if i == 0 and stage else 1)
+                x = block(x, 16 * 2**stage, 2 if i == 0 and stage else 1)
     return linear(global_avg_pool(x), classes, name="fc")

@@ -22,7 +22,17 @@ from convsmith.zoo.blocks import squeeze_excite
 from convsmith.zoo.inception.inception_v2 import inception_v2
 from convsmith.zoo.paper import Paper, PaperFigures
 from convsmith.zoo.registry import family
-from convsmith.zoo.residual.resnet import DEPTHS, Block, basic, bottleneck, bottleneck_v1, shortcut, stages, stem
+from convsmith.zoo.residual.resnet import (
+    DEPTHS,
+    STRIDE_IN_1X1,
+    Block,
+    basic,
+    bottleneck,
+    bottleneck_v1,
+    shortcut,
+    stages,
+    stem,
+)
 from convsmith.zoo.residual.wide_resnet import wide_resnet_cifar
 
 HU_2017 = Paper(
@@ -65,6 +75,7 @@ se_aggregated = partial(bottleneck, groups=32, group_width=4, excite=excited)
 
 @family(
     paper=HU_2017,
+    departures={f"se_resnet{depth}": {"CS103": STRIDE_IN_1X1} for depth in (50, 101, 152)},
     variants={
         "se_resnet50": {"blocks": DEPTHS[50], "block": se_bottleneck_v1},
         "se_resnet101": {"blocks": DEPTHS[101], "block": se_bottleneck_v1},

@@ -14,10 +14,12 @@ import io
 import re
 import tarfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convsmith.data.sources.tar import TAR_ERRORS
 from convsmith.errors import DataError
@@ -32,6 +34,7 @@ MAX_FILE_BYTES = 8 << 20
 MAX_KIT_BYTES = 64 << 20
 """Bytes of the kit's archive, unpacked."""
 
+OTHER_YEAR = re.compile(r"ILSVRC(20\d\d)")
 VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})(\.JPEG)?", re.IGNORECASE)
 WORDNET_ID = re.compile(r"n\d{8}")
 
@@ -53,6 +56,47 @@ def validation_labels(folders: Sequence[Path]) -> dict[int, str] | None:
     return None
 
 
+@dataclass(frozen=True, eq=False)
+class Kit:
+    """The development kit: the WordNet id of each ILSVRC2012_ID, and the id of each validation image, int64 (N,)."""
+
+    wordnet_ids: Mapping[int, str]
+    truth: NDArray[np.int64]
+
+
+def open_kit(place: Path) -> Kit:
+    """The kit that is a folder or an archive, or lies in or beside the images' folder.
+
+    Raises DataError where there is none, where it is damaged, and where it is of another year.
+    """
+    folder = place if place.is_dir() else place.parent
+    if place.is_file() and place.name.endswith((".tar.gz", ".tgz")):
+        where, (truth, meta) = place, _from_archive(place)
+    else:
+        candidates = [base / below for base in (folder, folder.parent) for below in (f"{KIT}/data", KIT, "data", "")]
+        found = next((kit for kit in candidates if (kit / GROUND_TRUTH).is_file() and (kit / META).is_file()), None)
+        archive = next((b / f"{KIT}.tar.gz" for b in (folder, folder.parent) if (b / f"{KIT}.tar.gz").is_file()), None)
+        if found is not None:
+            where, truth, meta = found, _content(found / GROUND_TRUTH), _content(found / META)
+        elif archive is not None:
+            where, (truth, meta) = archive, _from_archive(archive)
+        else:
+            raise DataError(
+                f"{folder}: no development kit of 2012 there ({KIT}.tar.gz, or the folder in it){_year(folder)}"
+            )
+    ids = leaf_synsets(meta, where / META)
+    numbers = {wordnet_id: number for number, wordnet_id in ids.items()}
+    labels = _labels_of(where, truth, ids)
+    return Kit(ids, np.array([numbers[labels[image]] for image in sorted(labels)], np.int64))
+
+
+def _year(folder: Path) -> str:
+    """What to add where the kit of another year lies there."""
+    names = (path.name for base in (folder, folder / "data") if base.is_dir() for path in base.iterdir())
+    other = next((match[0] for name in names if (match := OTHER_YEAR.match(name)) and match[1] != "2012"), None)
+    return f"; {other} is of another year, whose classes are others" if other else ""
+
+
 def leaf_synsets(content: bytes, where: Path) -> dict[int, str]:
     """The WordNet id of each class by its ILSVRC2012_ID, from the bytes of `meta.mat`: of the synsets without children,
     for the others are the hierarchy above the classes. Raises DataError naming `where`."""
@@ -61,6 +105,9 @@ def leaf_synsets(content: bytes, where: Path) -> dict[int, str]:
     try:
         # MATLAB has no vectors: the structs are a row or a column, and each of their fields a 1x1 array.
         read = loadmat(io.BytesIO(content), squeeze_me=True, variable_names=["synsets"])["synsets"]
+        other = next((match[1] for field in read.dtype.names or () if (match := OTHER_YEAR.match(field))), "2012")
+        if other != "2012":
+            raise ValueError(f"it is of {other}, whose classes are others")
         columns = [np.atleast_1d(read)[name] for name in ("ILSVRC2012_ID", "WNID", "num_children")]
         rows = [tuple(np.asarray(cell).item() for cell in row) for row in zip(*columns, strict=True)]
         leaves = {int(number): str(wordnet_id) for number, wordnet_id, children in rows if not children}
@@ -73,7 +120,10 @@ def leaf_synsets(content: bytes, where: Path) -> dict[int, str]:
 
 
 def _labels(where: Path, ground_truth: bytes, meta: bytes) -> dict[int, str]:
-    synsets = leaf_synsets(meta, where / META)
+    return _labels_of(where, ground_truth, leaf_synsets(meta, where / META))
+
+
+def _labels_of(where: Path, ground_truth: bytes, synsets: Mapping[int, str]) -> dict[int, str]:
     found = {}
     for number, line in enumerate(ground_truth.split(), 1):
         label = synsets.get(int(line)) if line.isdigit() and len(line) < 10 else None

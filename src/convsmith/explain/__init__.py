@@ -1,0 +1,1 @@
+"""What happens inside a network: how its gradients flow."""
