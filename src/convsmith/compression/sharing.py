@@ -158,21 +158,21 @@ class Tuned:
             if codes.device != values.device:
                 codes = codes.to(values.device)
                 self._indices[key] = self._indices[key].to(values.device)
-            means, sizes = self._means(values, self._indices[key], len(codes))
+            indices = self._indices[key]
+            moved = self._moved(values, codes, indices, averaged=number == self._last)
             if number != self._last:
-                gain = sizes if self._step == "sum" else torch.ones_like(sizes)
-                means = codes + gain * (means - codes)
-            means = torch.where((sizes > 0) & (codes != 0), means, codes)
-            if number != self._last:
-                self._codes[key] = means
-            values.copy_(means[self._indices[key]].view_as(values))
+                self._codes[key] = moved
+            values.copy_(moved[indices].view_as(values))
         self._last = number
 
-    @staticmethod
-    def _means(values: Tensor, indices: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        sizes = torch.bincount(indices, minlength=count).to(values.dtype)
-        sums = torch.zeros(count, dtype=values.dtype, device=values.device).index_add_(0, indices, values.flatten())
-        return sums / sizes.clamp(min=1), sizes
+    def _moved(self, values: Tensor, codes: Tensor, indices: Tensor, *, averaged: bool) -> Tensor:
+        """The codes moved by the sum, or the mean, of what their weights moved by; zero is not moved."""
+        # In float64: the sum of many small steps from one value would drown in its rounding.
+        steps = values.flatten().double() - codes.double()[indices]
+        sums = torch.zeros(len(codes), dtype=steps.dtype, device=steps.device).index_add_(0, indices, steps)
+        if averaged or self._step == "mean":
+            sums /= torch.bincount(indices, minlength=len(codes)).clamp(min=1)
+        return torch.where(codes != 0, (codes.double() + sums).to(codes.dtype), codes)
 
 
 def tuned(model: Model, step: Literal["sum", "mean"] = "sum") -> Tuned:

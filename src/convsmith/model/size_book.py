@@ -16,7 +16,7 @@ from convsmith.model.file import header_of
 from convsmith.model.header import Header
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from convsmith.model.model import Model
 
 FILE = "(file)"
 """Stands for a parameter where bytes belong to none."""
@@ -174,14 +174,19 @@ def _parameters(found: Container, header: Header, pieces: list[Piece]) -> tuple[
         taken[piece.parameter] = taken.get(piece.parameter, 0) + piece.bytes
     model = load_model(found.path)
     return tuple(
-        Kept(key, prod(weight.shape), taken.get(key, 0), _entropy_bytes(weight) if key in model.grids else None)
+        Kept(key, prod(weight.shape), taken.get(key, 0), _entropy_bytes(model, key))
         for key, weight in model.weights.items()
     )
 
 
-def _entropy_bytes(values: Tensor) -> float:
-    """Of values that are few: how often each occurs."""
+def _entropy_bytes(model: Model, key: str) -> float | None:
+    """Of a parameter's integers: how often each occurs."""
     import torch
 
-    counts = torch.unique(values, return_counts=True)[1].double()
+    from convsmith.model.codecs import integers_of
+
+    integers = integers_of(model.network.storage_of(key), model.weights[key], model.grids.get(key, {}))
+    if integers is None:
+        return None
+    counts = torch.unique(integers, return_counts=True)[1].double()
     return float((counts * (counts.sum().log2() - counts.log2())).sum() / 8) if len(counts) else 0.0
