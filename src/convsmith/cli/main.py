@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from convsmith.cli import data, design, fit, ilsvrc, recipes, report, runs
+from convsmith.cli import data, design, fit, ilsvrc, inspect, recipes, report, runs
 from convsmith.cli.model import evaluate, export, features, hierarchy, predict, size, weights
 from convsmith.cli.network import certify, compare, gradients, lint, models, show
 from convsmith.cli.verb import Verb, tell
@@ -21,6 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From a folder of images and a budget to a trained, measured and verified convolutional network.",
 )
+app.command()(inspect.inspect)
 app.command()(fit.fit)
 app.command()(design.design)
 app.command()(runs.runs)
