@@ -112,7 +112,10 @@ def rows(name: str) -> Iterator[Row]:
         size += extra + biases
         said = f"{size / 1e6:.2f} MB, {4e-6 * weights / (size / 1e6):.0f}x at {density:.1%} left"
         yield Row(
-            f"{name}, ours, {what}", f"at most {aim} MB of {before}", f"{said}; {writing:.0f} / {reading:.0f} MB/s", size <= 1e6 * aim
+            f"{name}, ours, {what}",
+            f"at most {aim} MB of {before}",
+            f"{said}; {writing:.0f} / {reading:.0f} MB/s",
+            size <= 1e6 * aim,
         )
 
 
