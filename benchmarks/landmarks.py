@@ -3,12 +3,13 @@
     python benchmarks/landmarks.py [--only alexnet]
 
 AlexNet and VGG-16 of Deep Compression (arXiv 1510.00149, tables 4 and 5), SqueezeNet's of its own paper (arXiv
-1602.07360, table 2) and DeepCABAC's VGG-16 (arXiv 1907.11900). Layers have the real shapes; their weights are Laplacian,
+1602.07360, table 2) and DeepCABAC's VGG-16 (arXiv 1907.11900). Layers have the real shapes, Laplacian weights
 pruned by magnitude to the paper's density of each layer: rates are shown, accuracy is not claimed.
 
 "shared" has the papers' bits: k-means into 2^8 values in convolutions (SqueezeNet 2^6), 2^5 in dense layers. "uniform"
 has one step a layer, so large that the error is 10% of the weights left (-20 dB). Deep Compression's own format is
-computed on the same shared weights. Biases count as 32-bit floats everywhere. One core; VGG-16 needs about 3 GB.
+computed on the same shared weights. Biases count as 32-bit floats everywhere. Speeds are of
+CPU time, one core; VGG-16 needs about 3 GB.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from row import Row, show
 
 import convsmith
 from convsmith.compression.deep_compression import CONV_GAP_BITS, DENSE_GAP_BITS, deep_size
 from convsmith.compression.sharing import assigned, kmeans
 from convsmith.model.coding.stream import Reader, Writer
+from row import Row, show
 
 PERCENT: dict[str, tuple[int, ...]] = {
     "alexnet": (84, 38, 35, 37, 37, 9, 9, 25),
@@ -75,15 +76,15 @@ def uniform_codes(values: NDArray[np.float32]) -> Codes:
 def coded(layers: list[Codes]) -> tuple[int, float, float]:
     """Bytes, and MB of float32 weights a second when written and when read."""
     weights = sum(layer.size for layer in layers)
-    writer, start = Writer(), time.perf_counter()
+    writer, start = Writer(), time.process_time()
     for layer in layers:
         writer.add(layer)
     words = writer.words()
-    writing, start = time.perf_counter() - start, time.perf_counter()
+    writing, start = time.process_time() - start, time.process_time()
     reader = Reader(words)
     for layer in layers:
         assert np.array_equal(reader.next(layer.shape, wide=False), layer)
-    reading = time.perf_counter() - start
+    reading = time.process_time() - start
     return words.nbytes, 4e-6 * weights / writing, 4e-6 * weights / reading
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from convsmith.backend.torch import build
     from convsmith.data.dataset import Dataset
     from convsmith.data.open import open_dataset
+    from convsmith.deploy.agreement import verify
     from convsmith.deploy.export import export
     from convsmith.deploy.predict import predict
     from convsmith.design.lint import lint
@@ -68,6 +69,7 @@ LAZY = {
     "save_model": "convsmith.model",
     "size_of": "convsmith.model.size_book",
     "svg": "convsmith.picture.drawing",
+    "verify": "convsmith.deploy.agreement",
 }
 """Public name -> the module that has it, which is imported when the name is first used."""
 
@@ -103,6 +105,7 @@ __all__ = [
     "save_model",
     "size_of",
     "svg",
+    "verify",
 ]
 
 
