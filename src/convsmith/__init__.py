@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from convsmith.backend.torch import build
     from convsmith.data.dataset import Dataset
     from convsmith.data.open import open_dataset
+    from convsmith.deploy.agreement import verify
     from convsmith.deploy.export import export
     from convsmith.deploy.predict import predict
     from convsmith.design.lint import lint
@@ -56,6 +57,7 @@ LAZY = {
     "export": "convsmith.deploy.export",
     "features": "convsmith.evaluation.features",
     "fit": "convsmith.fitting.fit",
+    "inspect": "convsmith.doctor.inspection",
     "gradients": "convsmith.explain.gradients",
     "lint": "convsmith.design.lint",
     "load_model": "convsmith.model",
@@ -65,6 +67,7 @@ LAZY = {
     "read": "convsmith.backend.read",
     "save_model": "convsmith.model",
     "svg": "convsmith.picture.drawing",
+    "verify": "convsmith.deploy.agreement",
 }
 """Public name -> the module that has it, which is imported when the name is first used."""
 
@@ -89,6 +92,7 @@ __all__ = [
     "features",
     "fit",
     "gradients",
+    "inspect",
     "lint",
     "load_model",
     "models",
@@ -98,6 +102,7 @@ __all__ = [
     "read",
     "save_model",
     "svg",
+    "verify",
 ]
 
 

@@ -18,6 +18,7 @@ from convsmith.data.checks.framing import framing_for, seen_share
 from convsmith.data.checks.mirror import mirrored_classes
 from convsmith.data.dataset import Dataset
 from convsmith.data.open import open_dataset
+from convsmith.doctor.quick import quick_issues, refuse_leaks, told
 from convsmith.errors import UsageError
 from convsmith.evaluation.feature_cache import cached_features, with_features
 from convsmith.evaluation.inference import best_device
@@ -102,6 +103,9 @@ def fit(
         progress=on_check,
     )
     tested_split(dataset)
+    issues = quick_issues(dataset)
+    if request.strict:
+        refuse_leaks(dataset.name, issues)
     if resume:
         check_data(out, dataset)
         recover = plan.recipe.recover if request.recover is None else request.recover
@@ -117,6 +121,7 @@ def fit(
         about = (f"network: {plan.reason}; input {text(plan.network.input)}", f"recipe: {plan.recipe}", *plan.notes)
         for line in (
             *_left_out(dataset),
+            *told(issues),
             *about,
             *_of_pictures(dataset, plan, request.framing is not None),
             *unused_gpus(request),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from math import ceil
+from math import ceil, gcd
 from typing import NamedTuple
 
 import numpy as np
@@ -50,7 +50,30 @@ def order_of(channels: Channels, scores: Scores, floor: float, divisor: int) -> 
             units.append(unit)
             for place in where:
                 left[place] -= rows[place][0][unit]
-    return Order(tuple(units), channels, scores, divisor)
+    return Order(_in_chunks(channels, units, scores, divisor), channels, scores, divisor)
+
+
+def _in_chunks(channels: Channels, units: Sequence[int], scores: Scores, divisor: int) -> tuple[int, ...]:
+    """The units of each set in chunks by which its widths stay divisible, ranked by the chunks' mean scores.
+
+    One by one, units of many layers would go before any layer has lost a whole chunk, and then many at once.
+    """
+    if divisor == 1:
+        return tuple(units)
+    width = dict.fromkeys(range(channels.units), 1)
+    for slot in channels.slots:
+        if _is_width(slot):
+            width |= {unit: count for unit, count in Counter(slot.units).items() if unit != KEPT}
+    places = {unit: place for place, members in enumerate(channels.sets) for unit in members}
+    by_set: dict[int, list[int]] = {}
+    for unit in units:
+        by_set.setdefault(places[unit], []).append(unit)
+    chunks = []
+    for members in by_set.values():
+        size = divisor // gcd(divisor, width[members[0]])
+        chunks += [members[first : first + size] for first in range(0, len(members), size)]
+    chunks.sort(key=lambda chunk: float(scores[chunk].mean()))
+    return tuple(unit for chunk in chunks for unit in chunk)
 
 
 def ranked_within_sets(channels: Channels, scores: Scores) -> Scores:
@@ -98,8 +121,3 @@ def _divisible(channels: Channels, removed: Removed, scores: Scores, divisor: in
 
 def _is_width(slot: Slot) -> bool:
     return slot.role == "output" and any(unit != KEPT for unit in slot.units)
-
-
-def most_kept(order: Order) -> Sequence[int]:
-    """Units that are not in the order."""
-    return sorted(set(range(order.channels.units)) - set(order.units))

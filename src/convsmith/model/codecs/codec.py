@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -35,6 +35,19 @@ class Codec(Protocol):
         ...
 
 
+@runtime_checkable
+class IntegerGrid(Protocol):
+    """A codec whose values are integers, 0 being the value 0 or the nearest to it: these can be entropy coded."""
+
+    def integers(self, storage: Any, values: Tensor, grid: Grid) -> Tensor:
+        """The integers, int16 or int32 in the shape of the values, for values on the grid."""
+        ...
+
+    def from_integers(self, storage: Any, integers: Tensor, grid: Grid) -> Tensor:
+        """The values, float32. Raises WeightsError for integers that the storage does not have, or a damaged grid."""
+        ...
+
+
 CODECS: dict[type[Storage], Codec] = {}
 
 
@@ -60,6 +73,34 @@ def encode(storage: Storage, values: Tensor, grid: Grid) -> dict[str, Tensor]:
     if not _same(again, values):
         raise WeightsError(f"values that {storage} cannot hold exactly: round them to it first")
     return {**payload, **grid}
+
+
+def integers_of(storage: Storage, values: Tensor, grid: Grid) -> Tensor | None:
+    """The values as integers on their grid, which give exactly these values; None if the storage has no such grid.
+
+    Raises WeightsError if the values lie off their grid.
+    """
+    codec = _codec_of(storage)
+    if not isinstance(codec, IntegerGrid):
+        return None
+    values = values.detach().cpu().contiguous()
+    grid = {part: tensor.detach().cpu().contiguous() for part, tensor in grid.items()}
+    integers = codec.integers(storage, values, grid)
+    if not _same(codec.from_integers(storage, integers, grid), values):
+        raise WeightsError(f"values that {storage} cannot hold exactly: round them to it first")
+    return integers
+
+
+def values_of(storage: Storage, integers: Tensor, grid: Grid) -> Tensor:
+    """The values of integers on a grid. Raises WeightsError for what `integers_of` never gave."""
+    codec = _codec_of(storage)
+    assert isinstance(codec, IntegerGrid)
+    return codec.from_integers(storage, integers, grid)
+
+
+def is_integer_grid(storage: Storage) -> bool:
+    """Whether its values can be entropy coded."""
+    return isinstance(_codec_of(storage), IntegerGrid)
 
 
 def decode(storage: Storage, raw: Mapping[str, Tensor], shape: tuple[int, ...]) -> tuple[Tensor, dict[str, Tensor]]:
