@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from convsmith.backend.torch import build
     from convsmith.data.dataset import Dataset
     from convsmith.data.open import open_dataset
+    from convsmith.deploy.agreement import verify
     from convsmith.deploy.export import export
     from convsmith.deploy.predict import predict
     from convsmith.design.lint import lint
@@ -66,6 +67,7 @@ LAZY = {
     "read": "convsmith.backend.read",
     "save_model": "convsmith.model",
     "svg": "convsmith.picture.drawing",
+    "verify": "convsmith.deploy.agreement",
 }
 """Public name -> the module that has it, which is imported when the name is first used."""
 
@@ -100,6 +102,7 @@ __all__ = [
     "read",
     "save_model",
     "svg",
+    "verify",
 ]
 
 

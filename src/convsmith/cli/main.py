@@ -9,7 +9,7 @@ import sys
 import typer
 
 from convsmith.cli import data, design, fit, ilsvrc, inspect, recipes, report, runs
-from convsmith.cli.model import evaluate, export, features, hierarchy, predict, weights
+from convsmith.cli.model import evaluate, export, features, hierarchy, predict, verify, weights
 from convsmith.cli.network import certify, compare, gradients, lint, models, show
 from convsmith.cli.verb import Verb, tell
 from convsmith.errors import ConvsmithError
@@ -30,6 +30,7 @@ app.command()(evaluate.evaluate)
 app.command()(hierarchy.hierarchy)
 app.command()(predict.predict)
 app.command()(export.export)
+app.command()(verify.verify)
 app.command()(features.features)
 app.command()(models.models)
 app.command()(recipes.recipes)
