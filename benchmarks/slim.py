@@ -37,7 +37,7 @@ from row import Row, show
 NETWORKS, SIDE, KEEP, STAGES = ("resnet20", "mobilenet_v1"), 32, 0.5, 2
 MOST_LOST, LEAST_SPEEDUP = 0.003, 1.6
 SLIMMING = Slimming(KEEP, divisor=16)
-"""ONNX Runtime computes 16 channels at a time with AVX-512, and is slower than before where widths are not multiples."""
+"""With AVX-512 ONNX Runtime computes 16 channels at a time, and is slower than before at other widths."""
 ROUNDS = 200
 """Of the latencies, one run of each side."""
 PREPROCESS = Preprocess(1, (SIDE, SIDE), SIDE, (0.286,), (0.353,))
