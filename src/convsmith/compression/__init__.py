@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from convsmith.compression.pruning.sensitivity import Sensitivity, sensitivity
     from convsmith.compression.quantization.equalize import equalized
     from convsmith.compression.quantization.quantize import Quantization, quantized
+    from convsmith.compression.rate_distortion import Measured, measure, quantize_at, quantize_to
     from convsmith.compression.retrain import retrained
     from convsmith.compression.sample import Sample, sample_of
+    from convsmith.compression.sharing import Sharing, share, tuned, with_codebooks
     from convsmith.compression.slimming.gradual import slim_gradually
     from convsmith.compression.slimming.slim import Slimming, slim
 
@@ -37,8 +39,10 @@ LAZY = {
     "pruning.sensitivity": ("Sensitivity", "sensitivity"),
     "quantization.equalize": ("equalized",),
     "quantization.quantize": ("Quantization", "quantized"),
+    "rate_distortion": ("Measured", "measure", "quantize_at", "quantize_to"),
     "retrain": ("retrained",),
     "sample": ("Sample", "sample_of"),
+    "sharing": ("Sharing", "share", "tuned", "with_codebooks"),
     "slimming.gradual": ("slim_gradually",),
     "slimming.slim": ("Slimming", "slim"),
 }
@@ -48,11 +52,13 @@ __all__ = [
     "GradualPruning",
     "LowRank",
     "Masks",
+    "Measured",
     "Outcome",
     "Pruning",
     "Quantization",
     "Sample",
     "Sensitivity",
+    "Sharing",
     "Slimming",
     "Touched",
     "Untouched",
@@ -60,17 +66,23 @@ __all__ = [
     "factorize",
     "held",
     "masks_of",
+    "measure",
     "prune",
     "prune_gradually",
     "prune_iteratively",
+    "quantize_at",
+    "quantize_to",
     "quantized",
     "retrained",
     "rewound",
     "sample_of",
     "search_ranks",
     "sensitivity",
+    "share",
     "slim",
     "slim_gradually",
+    "tuned",
+    "with_codebooks",
 ]
 
 
