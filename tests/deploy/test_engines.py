@@ -44,11 +44,18 @@ def every_kind() -> Iterator[Preprocess]:
                     yield Preprocess(channels, crop, resize, mean, std, interpolation, order)  # type: ignore[arg-type]
 
 
-DESCRIPTIONS = list(every_kind())
+PADDED = [
+    Preprocess(channels, (24, 24), 24, (0.4,) * channels, (1.0,) * channels, interpolation, order, (0.1, 0.2, 0.3))  # type: ignore[arg-type]
+    for channels, order in ((1, "RGB"), (3, "BGR"))
+    for interpolation in ("nearest", "bilinear", "bicubic")
+]
+DESCRIPTIONS = [*every_kind(), *PADDED]
 
 
 def words(preprocess: Preprocess) -> str:
-    return f"{preprocess.channels}-{preprocess.order}-{preprocess.resize}-{preprocess.interpolation}"
+    return (
+        f"{preprocess.channels}-{preprocess.order}-{preprocess.resize}-{preprocess.interpolation}-{preprocess.framing}"
+    )
 
 
 def written(folder: Path, preprocess: Preprocess, form: Form | None = None) -> Path:
