@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from convsmith.fitting.designing import design_for
     from convsmith.fitting.fit import fit
     from convsmith.model import Model, load_model, save_model
+    from convsmith.model.size_book import size_of
     from convsmith.picture.drawing import svg
     from convsmith.request import Request
     from convsmith.train import Recipe, Training, default_recipe
@@ -66,6 +67,7 @@ LAZY = {
     "preprocess_for": "convsmith.design.preprocessing",
     "read": "convsmith.backend.read",
     "save_model": "convsmith.model",
+    "size_of": "convsmith.model.size_book",
     "svg": "convsmith.picture.drawing",
     "verify": "convsmith.deploy.agreement",
 }
@@ -101,6 +103,7 @@ __all__ = [
     "preprocess_for",
     "read",
     "save_model",
+    "size_of",
     "svg",
     "verify",
 ]

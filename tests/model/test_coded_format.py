@@ -19,7 +19,9 @@ from convsmith.model import Model, round_weights, save_model
 from convsmith.network import Preprocess
 from convsmith.network.storage import CodebookStorage, FloatStorage, IntegerStorage, Storage, with_storage
 
-WORDS = Path(__file__).parents[2] / "src/convsmith/model/description_words.txt"
+PAGE = (Path(__file__).parents[2] / "docs/format.md").read_text()
+WORDS = PAGE[PAGE.index("```text\n{") + len("```text\n") :].split("\n")[0].encode()
+"""The dictionary, as the page has it."""
 M64 = 2**64 - 1
 
 
@@ -198,7 +200,7 @@ def read_coded(path: Path, shapes: dict[str, list[int]]) -> tuple[dict[str, Any]
     content = tensors["coded"].tobytes()
     described_bytes, side_bytes = (int.from_bytes(content[at : at + 4], "little") for at in (0, 4))
     content = content[8:]
-    opened = zlib.decompressobj(zdict=WORDS.read_bytes()[:-1])
+    opened = zlib.decompressobj(zdict=WORDS)
     described = json.loads(opened.decompress(content[:described_bytes]))
     side = content[described_bytes : described_bytes + side_bytes]
     side = zlib.decompress(side[1:]) if side[0] else side[1:]

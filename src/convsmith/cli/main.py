@@ -9,7 +9,7 @@ import sys
 import typer
 
 from convsmith.cli import data, design, fit, ilsvrc, inspect, recipes, report, runs
-from convsmith.cli.model import evaluate, export, features, hierarchy, predict, verify, weights
+from convsmith.cli.model import evaluate, export, features, hierarchy, predict, size, verify, weights
 from convsmith.cli.network import certify, compare, gradients, lint, models, show
 from convsmith.cli.verb import Verb, tell
 from convsmith.errors import ConvsmithError
@@ -35,6 +35,7 @@ app.command()(features.features)
 app.command()(models.models)
 app.command()(recipes.recipes)
 app.command()(show.show)
+app.command()(size.size)
 app.command()(compare.compare)
 app.command()(lint.lint)
 app.command()(gradients.gradients)

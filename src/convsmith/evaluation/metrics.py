@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convsmith.cost.table import aligned
 from convsmith.errors import DataError
 
 BINS = 15
@@ -105,9 +106,8 @@ class Metrics:
             f"cross-entropy      {self.loss.value:.4f} ({self.loss.low:.4f} to {self.loss.high:.4f})",
             "",
         ]
-        width = max(len("class"), *(len(row.name) for row in self.classes))
-        lines.append(f"{'class':<{width}}  images  precision                  recall")
-        lines += [f"{row.name:<{width}}  {row.images:>6}  {row.precision!s:<26} {row.recall!s}" for row in self.classes]
+        rows = [(row.name, f"{row.images:,}", str(row.precision), str(row.recall)) for row in self.classes]
+        lines.append(aligned(("class", "images", "precision", "recall"), rows, "lrll"))
         return "\n".join(lines)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from convsmith import records
 from convsmith.data.dataset import Dataset
 from convsmith.data.summary import summarize
-from convsmith.errors import ModelFileError, UsageError
+from convsmith.errors import ConvsmithError, ModelFileError, UsageError
 from convsmith.files import write_bytes
 from convsmith.fitting.chosen import Chosen
 from convsmith.model import save_model
@@ -94,7 +94,10 @@ def begun_run(out: Path, chosen: Chosen, request: Request, dataset: Dataset) -> 
         write_bytes(out / PLAN_FILE, records.json_text(_run_json(chosen, request, dataset), indent=1).encode())
         yield
     except BaseException:
-        if not holds_run(out, request.checkpoints):
+        begun = False
+        with suppress(ConvsmithError):  # where checkpoints cannot be kept, none is
+            begun = holds_run(out, request.checkpoints)
+        if not begun:
             _clear(out, request)
             if not existed:
                 with suppress(OSError):
@@ -125,7 +128,8 @@ def _clear(out: Path, request: Request) -> None:
     if not (out / PLAN_FILE).exists():
         return
     if request.checkpoints is not None:
-        RunStore(out, request.checkpoints).folder.clear()
+        with suppress(ConvsmithError):
+            RunStore(out, request.checkpoints).folder.clear()
     for name in MADE:
         path = out / name
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)

@@ -69,12 +69,20 @@ def save_model(model: Model, path: str | Path) -> None:
 
     Raises WeightsError for weights that their storage cannot hold exactly, OutputError if the file cannot be written.
     """
+    write_bytes(path, _to_bytes(model))
+
+
+def size_in_bytes(model: Model) -> int:
+    """What the model's file would take. Raises WeightsError as `save_model` does."""
+    return len(_to_bytes(model))
+
+
+def _to_bytes(model: Model) -> bytes:
     if model.packing == "coded":
         content = packed.pack(model, _describe(model.header, CODED_FORMAT))
         only = container.Tensor(packed.NAME, "U8", (len(content),), memoryview(content))
-        write_bytes(path, container.to_bytes(packed.NAME, [only]))
-        return
-    write_bytes(path, container.to_bytes(_describe(model.header, FORMAT).decode(), _plain_tensors(model)))
+        return container.to_bytes(packed.NAME, [only])
+    return container.to_bytes(_describe(model.header, FORMAT).decode(), _plain_tensors(model))
 
 
 def _plain_tensors(model: Model) -> list[container.Tensor]:
@@ -102,7 +110,7 @@ def read_header(path: str | Path) -> Header:
     missing, left over or not as its network's storage has it.
     """
     found = read_container(Path(path))
-    return _header(found, read_data(found) if found.description == packed.NAME else None)
+    return header_of(found, read_data(found) if found.description == packed.NAME else None)
 
 
 def load_model(path: str | Path) -> Model:
@@ -111,7 +119,7 @@ def load_model(path: str | Path) -> Model:
 
     found = read_container(Path(path))
     data = read_data(found)
-    header = _header(found, data)
+    header = header_of(found, data)
     if header.packing == "coded":
         with _named(path):
             return header.with_weights(*packed.unpack(data, header.network))
@@ -131,7 +139,7 @@ def load_model(path: str | Path) -> Model:
 def verify(path: str | Path) -> Seal:
     """Holds every byte of a model file against its checksums. Raises ModelFileError if it is damaged."""
     found = read_container(Path(path))
-    _header(found, read_data(found))
+    header_of(found, read_data(found))
     return Seal(Path(path), len(found.entries), found.data_bytes, found.sealed)
 
 
@@ -167,7 +175,7 @@ def _description(found: Container, data: bytearray | None) -> str | bytes:
         return packed.description_of(data)
 
 
-def _header(found: Container, data: bytearray | None) -> Header:
+def header_of(found: Container, data: bytearray | None) -> Header:
     """The header; a coded file's is in its data, which a plain one's need not be given."""
     import msgspec
 

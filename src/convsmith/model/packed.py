@@ -102,15 +102,15 @@ def pack(model: Model, description: bytes) -> bytes:
 
 def unpack(content: bytearray, network: Network) -> tuple[dict[str, Tensor], dict[str, Mapping[str, Tensor]]]:
     """Weights and grids by parameter. Raises ModelFileError, also for a content too short for its network."""
-    from convsmith.model.codecs import decode, is_integer_grid, values_of
+    from convsmith.model.codecs import decode, values_of
 
-    parts, reader = _opened(content, network)
+    parts, reader = opened(content, network)
     weights: dict[str, Tensor] = {}
     grids: dict[str, Mapping[str, Tensor]] = {}
     for key, parameter in network.parameters.items():
         storage, shape = network.storage_of(key), tuple(parameter.shape)
         try:
-            if is_integer_grid(storage):
+            if is_coded(network, key):
                 grids[key] = parts[key]
                 weights[key] = values_of(storage, _integers(reader, shape, network, key), parts[key])
             else:
@@ -120,15 +120,20 @@ def unpack(content: bytearray, network: Network) -> tuple[dict[str, Tensor], dic
     return weights, {key: grid for key, grid in grids.items() if grid}
 
 
-def side_tensors(network: Network, key: str) -> tuple[RawTensor, ...]:
-    """What of a parameter is not in the stream: its grid, or all of it."""
+def is_coded(network: Network, key: str) -> bool:
+    """Whether a parameter is in the stream."""
     from convsmith.model.codecs import is_integer_grid
 
+    return is_integer_grid(network.storage_of(key))
+
+
+def side_tensors(network: Network, key: str) -> tuple[RawTensor, ...]:
+    """What of a parameter is not in the stream: its grid, or all of it."""
     storage, shape = network.storage_of(key), network.parameters[key].shape
-    return storage.grid(shape) if is_integer_grid(storage) else storage.tensors(shape)
+    return storage.grid(shape) if is_coded(network, key) else storage.tensors(shape)
 
 
-def _opened(content: bytearray, network: Network) -> tuple[dict[str, dict[str, Tensor]], Reader]:
+def opened(content: bytearray, network: Network) -> tuple[dict[str, dict[str, Tensor]], Reader]:
     """The side data by parameter and part, and a reader of the stream."""
     from convsmith.model.coding.stream import Reader
 
@@ -176,10 +181,7 @@ def _integers(reader: Reader, shape: tuple[int, ...], network: Network, key: str
 
 
 def _coded_weights(network: Network) -> int:
-    from convsmith.model.codecs import is_integer_grid
-
-    keys = (key for key in network.parameters if is_integer_grid(network.storage_of(key)))
-    return sum(prod(network.parameters[key].shape) for key in keys)
+    return sum(prod(network.parameters[key].shape) for key in network.parameters if is_coded(network, key))
 
 
 def _bytes_of(tensor: Tensor) -> bytes:

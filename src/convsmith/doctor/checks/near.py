@@ -147,13 +147,14 @@ def likeness(one: Tensor, other: Tensor, pixel: float) -> tuple[NDArray[np.float
     moved = torch.stack([_moved(other, *shift) for shift in shifts])
     best = torch.stack([_correlation(one, each) for each in moved]).argmax(0)
     other = moved[best, torch.arange(len(one))]
-    versions = [(one, other)]
+    lefts, rights = [one], [other]
     for sigma in BLURS:
-        versions += [(_blurred(one, sigma), other), (one, _blurred(other, sigma))]
-    whole = torch.stack([_correlation(*version) for version in versions])
-    detail = torch.stack([_correlation(_detail(left), _detail(right)) for left, right in versions])
-    chosen = whole.argmax(0, keepdim=True)
-    return whole.gather(0, chosen)[0].numpy(), detail.gather(0, chosen)[0].numpy()
+        lefts += [_blurred(one, sigma), one]
+        rights += [other, _blurred(other, sigma)]
+    found = torch.stack([_correlation(left, right) for left, right in zip(lefts, rights, strict=True)])
+    chosen, places = found.argmax(0), torch.arange(len(one))
+    left, right = (torch.stack(versions)[chosen, places] for versions in (lefts, rights))
+    return found[chosen, places].numpy(), _correlation(_detail(left), _detail(right)).numpy()
 
 
 def _moved(images: Tensor, down: float, across: float) -> Tensor:

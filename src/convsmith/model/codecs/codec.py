@@ -49,6 +49,7 @@ class IntegerGrid(Protocol):
 
 
 CODECS: dict[type[Storage], Codec] = {}
+ELEMENTS_AT_ONCE = 2**20
 
 
 def register(codec: Codec) -> None:
@@ -85,10 +86,23 @@ def integers_of(storage: Storage, values: Tensor, grid: Grid) -> Tensor | None:
         return None
     values = values.detach().cpu().contiguous()
     grid = {part: tensor.detach().cpu().contiguous() for part, tensor in grid.items()}
-    integers = codec.integers(storage, values, grid)
-    if not _same(codec.from_integers(storage, integers, grid), values):
-        raise WeightsError(f"values that {storage} cannot hold exactly: round them to it first")
-    return integers
+    found = []
+    for rows in _rows(values):
+        # A scale for each row goes with its row; all other grids are of the whole parameter.
+        ours = {part: tensor[rows] if getattr(storage, "axis", None) == 0 else tensor for part, tensor in grid.items()}
+        integers = codec.integers(storage, values[rows], ours)
+        if not _same(codec.from_integers(storage, integers, ours), values[rows]):
+            raise WeightsError(f"values that {storage} cannot hold exactly: round them to it first")
+        found.append(integers)
+    return torch.cat(found) if len(found) > 1 else found[0]
+
+
+def _rows(values: Tensor) -> list[Any]:
+    """Slices of the first axis, each of few elements: what is computed of them in float64 takes little memory then."""
+    if values.ndim == 0 or values.numel() <= ELEMENTS_AT_ONCE:
+        return [...]
+    step = max(1, ELEMENTS_AT_ONCE * len(values) // values.numel())
+    return [slice(start, start + step) for start in range(0, len(values), step)]
 
 
 def values_of(storage: Storage, integers: Tensor, grid: Grid) -> Tensor:

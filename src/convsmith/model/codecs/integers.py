@@ -12,9 +12,6 @@ from convsmith.model.codecs.bits import pack, unpack
 from convsmith.model.codecs.codec import Grid
 from convsmith.network.storage import IntegerStorage
 
-ROWS_ELEMENTS = 2**20
-"""How many weights are divided by their scale at a time, in float64."""
-
 
 class IntegerCodec:
     """(q - zero point) * scale in float32, rounded once; narrow q lie one after another as two's complement."""
@@ -39,19 +36,15 @@ class IntegerCodec:
         return on_grid(storage, integers, grid)
 
     def integers(self, storage: IntegerStorage, values: Tensor, grid: Grid) -> Tensor:
-        found = torch.empty(values.shape, dtype=torch.int16)
-        rows = max(1, ROWS_ELEMENTS * (len(values) if values.ndim else 1) // max(1, values.numel()))
-        for start in range(0, len(values) if values.ndim else 1, rows):
-            where = slice(start, start + rows) if values.ndim else ...
-            ours = {part: tensor[where] if storage.axis == 0 else tensor for part, tensor in grid.items()}
-            _, zero = _along(storage, values[where], ours)
-            found[where] = nearest(storage, values[where], ours).to(torch.int16) - zero
-        return found
+        _, zero = _along(storage, values, grid)
+        return nearest(storage, values, grid).to(torch.int16) - zero
 
     def from_integers(self, storage: IntegerStorage, integers: Tensor, grid: Grid) -> Tensor:
         _check(grid["scale"])
         scale, zero = _along(storage, integers, grid)
-        if bool(((integers < storage.lowest - zero) | (integers > storage.highest - zero)).any()):
+        # Most have no zero point, and a copy of the integers is large.
+        low, high = torch.aminmax(integers + zero if bool(zero.any()) else integers) if integers.numel() else (0, 0)
+        if low < storage.lowest or high > storage.highest:
             raise WeightsError(f"integers beyond {storage.bits} bits")
         return integers.float().mul_(scale)
 
