@@ -12,6 +12,7 @@ import pytest
 import convsmith
 from convsmith import Request
 from convsmith.errors import LimitError
+from convsmith.evaluation.metrics import wilson
 from convsmith.fitting import rivals
 from convsmith.fitting.choice import choose_plan
 from convsmith.fitting.fit import fit
@@ -69,26 +70,15 @@ def test_a_run_that_is_resumed_does_not_choose_again(tmp_path: Path, monkeypatch
     assert fit(bars(), out=tmp_path, resume=True).network.name == network
 
 
-def test_what_the_best_trial_says_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rivals, "SHORTEST_TRIAL", 0.0)
-    for best in ("own design", "zoo"):
-        answers = {"own design": 0.5, "zoo": 0.5, best: 0.9}
-        names = iter(("own design", "zoo"))
-        monkeypatch.setattr(
-            rivals,
-            "accuracy_in",
-            lambda *_: convsmith_interval(answers[next(names)]),  # noqa: B023  (asked within the loop)
-        )
-        chosen = choose_plan(replace(QUICK, data=bars()), bars())
-        assert chosen.choice is not None
-        taken = [trial.kind for trial in chosen.choice.trials if trial.verdict.startswith("taken")]
-        assert taken == [best]
-
-
-def convsmith_interval(value: float) -> object:
-    from convsmith.evaluation.metrics import wilson
-
-    return wilson(round(value * 100), 100)
+@pytest.mark.parametrize("best", ["own design", "zoo"])
+def test_what_the_best_trial_says_is_taken(best: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rivals, "SHORTEST_TRIAL", float("-inf"))
+    right = iter({"own design": 50, "zoo": 50, best: 90}.values())
+    monkeypatch.setattr(rivals, "accuracy_in", lambda *_: wilson(next(right), 100))
+    chosen = choose_plan(replace(QUICK, data=bars()), bars())
+    assert chosen.choice is not None
+    taken = [trial.kind for trial in chosen.choice.trials if trial.verdict.startswith("taken")]
+    assert taken == [best]
 
 
 def test_the_real_trial_tells_a_network_that_learns_from_one_that_cannot() -> None:

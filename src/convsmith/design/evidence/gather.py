@@ -37,7 +37,8 @@ def gather(
 ) -> Evidence:
     """What a sample of the training images says, as far as `seconds` reach; `told` is given a line before each part.
 
-    A part is begun if it is likely to end in time, and then finished. Raises DataError where fewer than two classes have enough readable images.
+    A part is begun if it is likely to end in time, and then finished. Raises DataError where fewer than two classes
+    have enough readable images.
     """
     start = time.monotonic()
     found = Evidence(basics_of(dataset))

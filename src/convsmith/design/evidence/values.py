@@ -139,8 +139,8 @@ class Scale:
 
 @dataclass(frozen=True)
 class Change:
-    """What a probe says of one change to images: its accuracy, that on changed images, which it has not seen changed, and
-    what it gains on unchanged ones by learning from changed ones too."""
+    """What a probe says of one change to images: its accuracy as they are; on changed ones, which it has not seen
+    changed; and what it gains on unchanged ones by learning from changed ones too."""
 
     name: str
     accuracy: Interval
