@@ -32,7 +32,6 @@ def design(
     Example: convsmith design photos/ --max-params 100000 -o network.json && convsmith fit photos/ --model network.json
     """
     from convsmith.cli.fit import seconds_of
-    from convsmith.design.designer import TRAINING_SECONDS
     from convsmith.design.limits import Limits
     from convsmith.files import write_bytes
     from convsmith.fitting.designing import design_for
@@ -42,7 +41,7 @@ def design(
         data,
         Limits(max_params, max_macs, max_size, max_latency),
         side=side,
-        seconds=TRAINING_SECONDS if seconds is None else seconds_of(seconds),
+        seconds=None if seconds is None else seconds_of(seconds),
         told=lambda line: typer.echo(line, err=True),
     )
     if out is not None:

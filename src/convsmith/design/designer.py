@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -23,8 +24,12 @@ from convsmith.network.preprocess import Preprocess
 
 Kind = Literal["smallest", "balanced", "strongest"]
 
-TRAINING_SECONDS = 100.0
-"""What the training of the strongest candidate may take on this machine, where no time is given."""
+TRAINING_SECONDS, EASY_SECONDS = 100.0, 50.0
+"""What the training of the strongest candidate may take on this machine, where no time is given; and where a task is
+easier (`level_for`)."""
+
+USUAL_IMAGES, MOST_SECONDS = 10_000, 900.0
+"""Training images above which that grows, with their root; and what it grows to at most."""
 
 MOST_FILTERS, FEWEST_FILTERS = 64, 8
 """Of the first stage: more than most small tasks can use; and fewer than which a shallower network is taken instead."""
@@ -145,7 +150,7 @@ def design(
     pace: Pace,
     *,
     epochs: int,
-    seconds: float = TRAINING_SECONDS,
+    seconds: float,
 ) -> Design:
     """Three networks by `scheme` for an input as `preprocess` gives it, all within `limits`.
 
@@ -175,6 +180,12 @@ def refuse_impossible(basics: Basics, shape: tuple[int, int, int], limits: Limit
     measured on the data."""
     scheme = scheme_of(Evidence(basics))
     _Sizer(scheme, basics, shape, limits, pace, float("inf")).sized(0, 1)
+
+
+def usual_seconds(images: int, level: int) -> float:
+    """What a training may take where no time is asked for, by its images and its difficulty."""
+    seconds = TRAINING_SECONDS if level >= rules.HARD else EASY_SECONDS
+    return min(MOST_SECONDS, seconds * math.sqrt(max(1.0, images / USUAL_IMAGES)))
 
 
 class _Sizer:
@@ -213,7 +224,7 @@ class _Sizer:
         while low < high:  # the widest that follows from cost alone
             middle = (low + high + 1) // 2
             low, high = (middle, high) if keeps(self.limits, self._cost(level, middle, stride)) else (low, middle - 1)
-        timed = 0
+        low, timed = _even(low), 0
         while low and not self._fast_enough(self._cost(level, low, stride), last=timed == STEPS):
             low, timed = self._narrower(level, low, stride), timed + 1
         return (self._blueprint(level, low, stride), self._cost(level, low, stride)) if low else None
@@ -224,15 +235,16 @@ class _Sizer:
         fewer = filters - 1
         while fewer > 1 and float(self._cost(level, fewer, stride).macs) > macs * allowed:
             fewer -= 1
-        return fewer
+        return _even(fewer)
 
     def _fast_enough(self, cost: Cost, *, last: bool) -> bool:
-        """Whether a network is, where speed is limited; of unlimited ones, whether it trains in time."""
+        """Whether a network keeps the limit of latency, and trains in time."""
         net = cost.network
         if self.limits.max_latency is not None:
             taken = self.latencies[net] = self.pace.latency_of(net)
             self._rates.append((float(cost.macs), self.limits.max_latency / taken))
-            return taken <= self.limits.max_latency
+            if taken > self.limits.max_latency:
+                return False
         taken = self._training_seconds(cost)
         self._rates.append((float(cost.macs), self.seconds / taken))
         return taken <= self.seconds or last or float(cost.macs) < SMALL_MACS
@@ -286,6 +298,12 @@ class _Sizer:
             fastest = f"{min(self.latencies.values()):.2f}"
             return LimitError(unmet("max_latency", self.limits.max_latency, fastest, what), settings="max_latency")
         return LimitError(f"no {what} meets all of them together", settings=self.limits.set)
+
+
+def _even(filters: int) -> int:
+    """At most so many, and a multiple of what hardware computes together: of 2, 4 and 8 from 8, 16 and 32 on."""
+    together = next((multiple for least, multiple in ((32, 8), (16, 4), (8, 2)) if filters >= least), 1)
+    return filters - filters % together
 
 
 SMALL_MACS = 4e6

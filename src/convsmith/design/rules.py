@@ -36,6 +36,9 @@ GLOBAL_REACH, MIDDLE_REACH = 0.5, 0.25
 BLURRED, VERY_BLURRED = 0.25, 0.125
 """Shares of the resolution at which next to nothing is lost where a blurred pattern tells the classes apart."""
 
+HARD = 2
+"""The level of a hard task (`level_for`)."""
+
 EASY, MEDIUM = 0.01, 0.06
 """A probe's error with all data, below which few convolutions do."""
 

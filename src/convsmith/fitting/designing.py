@@ -8,7 +8,7 @@ from pathlib import Path
 from convsmith.data.dataset import Dataset
 from convsmith.data.open import open_dataset
 from convsmith.deploy.latency import latency_ms
-from convsmith.design.designer import TRAINING_SECONDS, Design, Pace, design, refuse_impossible
+from convsmith.design.designer import Design, Pace, design, refuse_impossible, usual_seconds
 from convsmith.design.evidence.gather import MOST_SECONDS, basics_of, gather
 from convsmith.design.evidence.values import Evidence
 from convsmith.design.limits import Limits
@@ -27,7 +27,7 @@ def design_for(
     limits: Limits = Limits(),  # noqa: B008  (frozen)
     *,
     side: int | None = None,
-    seconds: float = TRAINING_SECONDS,
+    seconds: float | None = None,
     evidence: Evidence | None = None,
     evidence_seconds: float = MOST_SECONDS,
     told: Callable[[str], None] = lambda line: None,
@@ -35,7 +35,8 @@ def design_for(
     """Three networks for a data set, from the smallest that is sensible to the strongest within `limits`, and why.
 
     `side` is that of the input in pixels; None: the evidence decides. The strongest can be trained in about `seconds`
-    here. `evidence` is measured within `evidence_seconds` if it is not given; `told` is given a line about each part.
+    here, by default as `usual_seconds` says. `evidence` is measured within `evidence_seconds` if it is not given;
+    `told` is given a line about each part.
 
     Raises LimitError naming a limit that no design meets, with the smallest value that one could; and as `open_dataset`
     does.
@@ -61,7 +62,7 @@ def designed(
     limits: Limits,
     *,
     side: int | None,
-    seconds: float,
+    seconds: float | None,
     framing: Framing | None = None,
     epochs: int | None = None,
     pace: Pace = HERE,
@@ -70,5 +71,14 @@ def designed(
     tight = bool({"max_params", "max_macs", "max_size"} & set(limits.set))
     scheme = scheme_of(evidence, side=side, tight=tight)
     preprocess = with_channels(preprocess_for(dataset, scheme.side, framing), scheme.channels)
-    passes = epochs or default_epochs(len(dataset.split("train")))
-    return design(evidence, preprocess, scheme, limits, pace, epochs=passes, seconds=seconds)
+    images = len(dataset.split("train"))
+    passes = epochs or default_epochs(images)
+    return design(
+        evidence,
+        preprocess,
+        scheme,
+        limits,
+        pace,
+        epochs=passes,
+        seconds=seconds or usual_seconds(images, scheme.level),
+    )

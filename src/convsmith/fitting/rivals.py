@@ -13,9 +13,10 @@ from convsmith.data.checks.framing import framing_for
 from convsmith.data.dataset import Dataset
 from convsmith.deploy.latency import latency_ms
 from convsmith.design.choose import choose, within
-from convsmith.design.designer import TRAINING_SECONDS, Design
+from convsmith.design.designer import Design, usual_seconds
 from convsmith.design.evidence.gather import MOST_SECONDS, gather
 from convsmith.design.preprocessing import preprocess_for
+from convsmith.design.rules import HARD, scheme_of
 from convsmith.errors import LimitError
 from convsmith.evaluation.metrics import Interval
 from convsmith.fitting.asked import recipe_for, with_asked
@@ -77,8 +78,9 @@ def best_way(request: Request, dataset: Dataset, told: Callable[[str], None] = l
     Raises LimitError naming a limit that nothing meets.
     """
     check_limits(dataset, request.limits, request.side)
-    seconds, start = _seconds(request, dataset), time.monotonic()
+    seconds, start = _seconds(request, dataset, HARD), time.monotonic()
     evidence = gather(dataset, seconds=min(MOST_SECONDS, EVIDENCE_SHARE * seconds), told=told)
+    seconds = _seconds(request, dataset, scheme_of(evidence).level)
     design = designed(
         *(dataset, evidence, request.limits),
         side=request.side,
@@ -94,12 +96,13 @@ def best_way(request: Request, dataset: Dataset, told: Callable[[str], None] = l
     return _taken(rivals[best], design, (*trials, *refused), trials[best].verdict)
 
 
-def _seconds(request: Request, dataset: Dataset) -> float:
+def _seconds(request: Request, dataset: Dataset, level: int) -> float:
     """What the training may take: as asked, or as usual; less where few epochs are asked for."""
     if request.seconds is not None:
         return request.seconds
-    usual = default_epochs(len(dataset.split("train")))
-    return TRAINING_SECONDS * min(1.0, (request.epochs or usual) / usual)
+    images = len(dataset.split("train"))
+    usual = default_epochs(images)
+    return usual_seconds(images, level) * min(1.0, (request.epochs or usual) / usual)
 
 
 def _rivals(
