@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from convsmith.compression.description import lean
     from convsmith.compression.low_rank.factor import LowRank, factorize
     from convsmith.compression.low_rank.search import search_ranks
     from convsmith.compression.outcome import Outcome, Touched, Untouched
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from convsmith.compression.slimming.slim import Slimming, slim
 
 LAZY = {
+    "description": ("lean",),
     "low_rank.factor": ("LowRank", "factorize"),
     "low_rank.search": ("search_ranks",),
     "outcome": ("Outcome", "Touched", "Untouched"),
@@ -59,6 +61,7 @@ __all__ = [
     "Untouched",
     "factorize",
     "held",
+    "lean",
     "masks_of",
     "measure",
     "prune",
