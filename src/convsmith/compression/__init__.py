@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from convsmith.compression.pruning.iterative import prune_iteratively, rewound
     from convsmith.compression.pruning.magnitude import Masks, Pruning, held, masks_of, prune
     from convsmith.compression.pruning.sensitivity import Sensitivity, sensitivity
+    from convsmith.compression.quantization.equalize import equalized
+    from convsmith.compression.quantization.quantize import Quantization, quantized
     from convsmith.compression.rate_distortion import Measured, measure, quantize_at, quantize_to
     from convsmith.compression.retrain import retrained
     from convsmith.compression.sample import Sample, sample_of
@@ -37,6 +39,8 @@ LAZY = {
     "pruning.iterative": ("prune_iteratively", "rewound"),
     "pruning.magnitude": ("Masks", "Pruning", "held", "masks_of", "prune"),
     "pruning.sensitivity": ("Sensitivity", "sensitivity"),
+    "quantization.equalize": ("equalized",),
+    "quantization.quantize": ("Quantization", "quantized"),
     "rate_distortion": ("Measured", "measure", "quantize_at", "quantize_to"),
     "retrain": ("retrained",),
     "sample": ("Sample", "sample_of"),
@@ -53,12 +57,14 @@ __all__ = [
     "Measured",
     "Outcome",
     "Pruning",
+    "Quantization",
     "Sample",
     "Sensitivity",
     "Sharing",
     "Slimming",
     "Touched",
     "Untouched",
+    "equalized",
     "factorize",
     "held",
     "lean",
@@ -69,6 +75,7 @@ __all__ = [
     "prune_iteratively",
     "quantize_at",
     "quantize_to",
+    "quantized",
     "retrained",
     "rewound",
     "sample_of",
