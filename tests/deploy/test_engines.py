@@ -44,11 +44,18 @@ def every_kind() -> Iterator[Preprocess]:
                     yield Preprocess(channels, crop, resize, mean, std, interpolation, order)  # type: ignore[arg-type]
 
 
-DESCRIPTIONS = list(every_kind())
+PADDED = [
+    Preprocess(channels, (24, 24), 24, (0.4,) * channels, (1.0,) * channels, interpolation, order, (0.1, 0.2, 0.3))  # type: ignore[arg-type]
+    for channels, order in ((1, "RGB"), (3, "BGR"))
+    for interpolation in ("nearest", "bilinear", "bicubic")
+]
+DESCRIPTIONS = [*every_kind(), *PADDED]
 
 
 def words(preprocess: Preprocess) -> str:
-    return f"{preprocess.channels}-{preprocess.order}-{preprocess.resize}-{preprocess.interpolation}"
+    return (
+        f"{preprocess.channels}-{preprocess.order}-{preprocess.resize}-{preprocess.interpolation}-{preprocess.framing}"
+    )
 
 
 def written(folder: Path, preprocess: Preprocess, form: Form | None = None) -> Path:
@@ -108,7 +115,7 @@ def test_a_batch_is_alike_in_every_engine(kind: EngineKind, tmp_path: Path) -> N
 
 
 NETWORKS = (
-    ("alexnet", 3, 63), ("densenet40_k12", 3, 32), ("efficientnet_b0", 3, 64), ("googlenet", 3, 64),
+    ("alexnet", 3, 67), ("densenet40_k12", 3, 32), ("efficientnet_b0", 3, 64), ("googlenet", 3, 64),
     ("lenet5", 1, 28), ("mnasnet_a1", 3, 64), ("mobilenet_v2", 3, 64), ("nfnet_l0", 3, 64), ("resnet18", 3, 64),
     ("resnet20", 3, 32), ("resnet50_v2", 3, 64), ("se_resnet18", 3, 64), ("shufflenet_v2_x0_5", 3, 64),
     ("squeezenet1_1", 3, 64), ("vgg11_bn", 3, 32), ("wrn_16_4", 3, 32), ("xception", 3, 71),

@@ -146,8 +146,4 @@ def nearest(side: Side) -> Value:
     odd = side.length - half * 2
     steps = np.arange(1 - side.crop, side.crop, 2)
     numerator = (side.shift + steps) * side.length + side.resized * odd
-    # Engines divide whole numbers in different ways below zero: the quotient is found in floats, and put right.
-    guess = (numerator.to(np.float32) / double.to(np.float32)).floor().to(np.int64)
-    rest = numerator - guess * double
-    index = half + guess + rest.at_least(-1).at_most(0) + (rest - double + 1).at_least(0).at_most(1)
-    return index.at_least(0).at_most(side.length - 1)
+    return (half + numerator // double).at_least(0).at_most(side.length - 1)
