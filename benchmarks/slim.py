@@ -5,7 +5,7 @@ torch-pruning's MagnitudePruner (L2, all layers ranked together) on the same wei
 with the same training after each. Latency is ONNX Runtime's on one thread, at batch 1 and 16, whole and slimmed
 interleaved in one process, medians. A loss has the 95% interval of the paired difference on the test images.
 
-    python benchmarks/slim.py                           # fashion-mini, 8 + 2 x 4 epochs: 15 minutes on a quiet core
+    python benchmarks/slim.py                           # fashion-mini, 8 + 2 x 4 epochs: 10 minutes on a quiet core
     python benchmarks/slim.py fashion-mnist 24 12       # the aim's own: hours on two cores
 """
 

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from convsmith.compression.description import lean
     from convsmith.compression.low_rank.factor import LowRank, factorize
     from convsmith.compression.low_rank.search import search_ranks
     from convsmith.compression.outcome import Outcome, Touched, Untouched
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from convsmith.compression.slimming.slim import Slimming, slim
 
 LAZY = {
+    "description": ("lean",),
     "low_rank.factor": ("LowRank", "factorize"),
     "low_rank.search": ("search_ranks",),
     "outcome": ("Outcome", "Touched", "Untouched"),
@@ -65,6 +67,7 @@ __all__ = [
     "equalized",
     "factorize",
     "held",
+    "lean",
     "masks_of",
     "measure",
     "prune",
