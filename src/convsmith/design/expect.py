@@ -8,15 +8,15 @@ from convsmith.design.evidence.values import Evidence
 from convsmith.evaluation.metrics import Interval
 
 OFFSET, SLOPE = -0.25, -0.10
-"""Of log10(network's error / probe's error) = OFFSET + SLOPE * log10(MACs / 10 M): fitted to the pairs of
-`benchmarks/expected_accuracy.py`, which says how often the interval holds."""
+"""Of log10(network's error / probe's error) = OFFSET + SLOPE * log10(MACs / 10 M). Assumed, not fitted:
+`benchmarks/expected_accuracy.py` prints the line that fits, and how often the interval holds."""
 
 FACTOR = 2.0
-"""By which the network's error may be smaller or larger than that."""
+"""By which the network's error may be smaller or larger than that. Assumed too."""
 
 
 def expected_accuracy(evidence: Evidence, macs: int, params: int) -> Interval:
-    """The accuracy to be expected on images like these, with the interval in which it lies in most cases.
+    """The accuracy to be expected on images like these, with a rough interval, which has no stated coverage.
 
     A probe's learning curve gives the error with all images; a trained network of so many multiply-adds has a part of
     it. Where no curve was measured, all is possible between guessing and being right.

@@ -22,7 +22,13 @@ def table(design: Design) -> str:
     choices = "\n".join(_choice(decision) for decision in design.decisions)
     missing = f"; not measured for want of time: {', '.join(evidence.unmeasured)}" if evidence.unmeasured else ""
     measured = f"evidence measured in {evidence.seconds:.0f} s{missing}"
-    return "\n\n".join([aligned(COLUMNS, rows, "llrrlr"), choices, f"* chosen; intervals of 95%; {measured}"])
+    return "\n\n".join(
+        [
+            aligned(COLUMNS, rows, "llrrlr"),
+            choices,
+            f"* chosen; expected accuracies are rough guesses, other intervals of 95%; {measured}",
+        ]
+    )
 
 
 def _row(candidate: Candidate, *, chosen: bool) -> tuple[str, ...]:
