@@ -12,7 +12,7 @@ from convsmith.data.given import GivenImages, images_of, is_data
 from convsmith.deploy.classifier import OnnxClassifier, TorchClassifier
 from convsmith.deploy.verify import Verification, verify
 from convsmith.errors import ExportError
-from convsmith.evaluation.evaluate import opened_for, split_to_measure
+from convsmith.evaluation.measured import opened_for, split_to_measure
 from convsmith.evaluation.training_data import TrainingData
 from convsmith.files import replacing
 from convsmith.model import Model
