@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 import convsmith
 from convsmith.data.augment.augment import Augment
@@ -109,8 +111,12 @@ def draw_losses(kept: dict[str, list[dict[str, float]]], path: Path) -> None:
     for (name, epochs), style in zip(kept.items(), STYLES, strict=False):
         axes.plot([e["epoch"] for e in epochs], [e["train_loss"] for e in epochs], label=name, **style)
     axes.set(xlabel="epoch", ylabel="training loss (mean over the epoch)", yscale="log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for axis_format in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        axis_format("{x:g}")
     axes.legend(frameon=False)
-    figure.savefig(path)
+    with rc_context({"svg.hashsalt": "convsmith", "svg.fonttype": "none"}):
+        figure.savefig(path, metadata={"Date": None})
 
 
 def rows() -> Iterator[Row]:

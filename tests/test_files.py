@@ -1,9 +1,10 @@
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from convsmith.errors import OutputError
-from convsmith.files import replacing, write_bytes
+from convsmith.files import replacing, user_cache, write_bytes
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -33,3 +34,11 @@ def test_a_folder_in_the_way_is_one_line_and_leaves_nothing(tmp_path: Path) -> N
     with pytest.raises(OutputError, match="cannot write"):
         write_bytes(tmp_path / "a.bin", b"x")
     assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
+
+
+def test_a_user_without_a_home_has_a_cache_among_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    monkeypatch.setattr("os.getuid", lambda: 12345)
+    assert user_cache() == Path(tempfile.gettempdir()) / "convsmith-12345"

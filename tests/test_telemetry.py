@@ -48,7 +48,9 @@ def test_a_switch_is_set_before_the_import(library: str, variable: str, statemen
 
 
 SOURCE = Path(convsmith.__file__).parent
-HOMES = {"onnxruntime": {"telemetry.py"}, "ray": {f"cluster/{name}.py" for name in ("connect", "predict", "train")}}
+HOMES = {name: {"telemetry.py"} for name in ("onnxruntime", "openvino", "cv2")} | {
+    "ray": {f"cluster/{name}.py" for name in ("connect", "predict", "train")}
+}
 
 
 @pytest.mark.parametrize(("library", "homes"), HOMES.items())

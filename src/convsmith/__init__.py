@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from convsmith.backend.torch import build
     from convsmith.data.dataset import Dataset
     from convsmith.data.open import open_dataset
+    from convsmith.deploy.agreement import verify
     from convsmith.deploy.export import export
     from convsmith.deploy.predict import predict
     from convsmith.design.lint import lint
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
     from convsmith.evaluation.evaluate import evaluate
     from convsmith.evaluation.features import features
     from convsmith.explain.gradients import gradients
+    from convsmith.fitting.designing import design_for
     from convsmith.fitting.fit import fit
     from convsmith.model import Model, load_model, save_model
+    from convsmith.model.size_book import size_of
     from convsmith.picture.drawing import svg
     from convsmith.request import Request
     from convsmith.train import Recipe, Training, default_recipe
@@ -50,10 +53,12 @@ LAZY = {
     "Training": "convsmith.train",
     "build": "convsmith.backend.torch",
     "default_recipe": "convsmith.train",
+    "design_for": "convsmith.fitting.designing",
     "evaluate": "convsmith.evaluation.evaluate",
     "export": "convsmith.deploy.export",
     "features": "convsmith.evaluation.features",
     "fit": "convsmith.fitting.fit",
+    "inspect": "convsmith.doctor.inspection",
     "gradients": "convsmith.explain.gradients",
     "lint": "convsmith.design.lint",
     "load_model": "convsmith.model",
@@ -62,7 +67,9 @@ LAZY = {
     "preprocess_for": "convsmith.design.preprocessing",
     "read": "convsmith.backend.read",
     "save_model": "convsmith.model",
+    "size_of": "convsmith.model.size_book",
     "svg": "convsmith.picture.drawing",
+    "verify": "convsmith.deploy.agreement",
 }
 """Public name -> the module that has it, which is imported when the name is first used."""
 
@@ -81,11 +88,13 @@ __all__ = [
     "cost_of",
     "create",
     "default_recipe",
+    "design_for",
     "evaluate",
     "export",
     "features",
     "fit",
     "gradients",
+    "inspect",
     "lint",
     "load_model",
     "models",
@@ -94,7 +103,9 @@ __all__ = [
     "preprocess_for",
     "read",
     "save_model",
+    "size_of",
     "svg",
+    "verify",
 ]
 
 

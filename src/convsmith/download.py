@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
-import platformdirs
-
 from convsmith.errors import DownloadError
+from convsmith.files import user_cache
 
 ATTEMPTS = 5
 TIMEOUT = 30.0
@@ -53,7 +52,7 @@ class Published:
 
 def cache(kind: str) -> Path:
     """The folder of the platform's user cache for fetched files of a kind: "datasets", "weights"."""
-    return platformdirs.user_cache_path("convsmith") / kind
+    return user_cache() / kind
 
 
 def offline() -> bool:

@@ -50,3 +50,14 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def user_cache() -> Path:
+    """The folder of the platform's user cache for convsmith; one in the folder for temporary files for a user who has
+    no home, as in many containers."""
+    import platformdirs
+
+    try:
+        return platformdirs.user_cache_path("convsmith")
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / f"convsmith-{os.getuid()}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from convsmith import records
 from convsmith.cluster.connect import Cluster
-from convsmith.design.choose import Limits
+from convsmith.design.limits import Limits
 from convsmith.errors import UsageError
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Framing

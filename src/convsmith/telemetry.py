@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 SWITCHES = {
@@ -30,3 +31,31 @@ def import_onnxruntime() -> Any:
     import onnxruntime  # type: ignore[import-untyped]
 
     return onnxruntime
+
+
+def import_openvino() -> Any:
+    """The module `openvino`, which is imported here and nowhere else.
+
+    Its import writes an id into the user's home and reports it, and no variable stops that. It goes without the part
+    that reports where that is missing, and so it is made to be, for the time of the import.
+    """
+    switch_off()
+    reporter = "openvino_telemetry"
+    if reporter in sys.modules:
+        import openvino  # type: ignore[import-untyped,import-not-found,unused-ignore]
+
+        return openvino
+    sys.modules[reporter] = None  # type: ignore[assignment]  # Python's word for what cannot be imported
+    try:
+        import openvino
+    finally:
+        del sys.modules[reporter]
+    return openvino
+
+
+def import_opencv() -> Any:
+    """The module `cv2`, which is imported here and nowhere else. It reports to nobody."""
+    switch_off()
+    import cv2  # type: ignore[import-untyped,import-not-found,unused-ignore]
+
+    return cv2

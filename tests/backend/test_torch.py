@@ -86,6 +86,13 @@ def test_a_built_network_traces_and_exports():
     assert torch.allclose(exported(x), module(x), atol=1e-5)
 
 
+@pytest.mark.parametrize("seed", [0, 2**63, 2**64 - 1, 2**64, 10**40])
+def test_a_seed_may_have_any_size(seed: int) -> None:
+    net = convsmith.create("lenet5", input=(1, 28, 28))
+    once, again = (convsmith.build(net, seed).state_dict() for _ in range(2))
+    assert all(torch.equal(once[name], again[name]) for name in once)
+
+
 def test_a_layer_that_no_output_depends_on_has_its_weights_all_the_same():
     net = convsmith.create("lenet5")
     spare = replace(net["conv1"], name="spare")

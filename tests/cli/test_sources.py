@@ -81,13 +81,13 @@ def counts(text: str) -> dict[str, dict[str, int]]:
 
 
 def test_imagenets_archives_are_inspected(convsmith: Command, imagenet: Path) -> None:
-    outcome = convsmith("data", "inspect", imagenet, "--json")
+    outcome = convsmith("inspect", imagenet, "--json")
     assert outcome.code == 0, outcome.err
     assert counts(outcome.out) == {"train": {"tench": 3, "goldfish": 3}, "val": {"tench": 1, "goldfish": 3}}
 
 
 def test_the_hubs_files_are_inspected(convsmith: Command, hub: Path) -> None:
-    outcome = convsmith("data", "inspect", hub, "--json")
+    outcome = convsmith("inspect", hub, "--json")
     assert outcome.code == 0, outcome.err
     assert counts(outcome.out)["test"] == {"tench": 3, "goldfish": 3}
     assert sum(map(sum, (split.values() for split in counts(outcome.out).values()))) == 12
@@ -112,7 +112,7 @@ def test_a_published_classifier_is_measured_on_val_alone(convsmith: Command, val
     ("words", "complaint"),
     [
         (("fit", *QUICK, "--out", "never"), "imagenet has no split 'train'; it has: val"),
-        (("data", "inspect", "--strict"), "ILSVRC2012_img_train.tar/n01440764.tar is damaged: invalid header"),
+        (("inspect", "--strict"), "ILSVRC2012_img_train.tar/n01440764.tar is damaged: invalid header"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(convsmith: Command, val: Path, words: tuple[str, ...], complaint: str) -> None:

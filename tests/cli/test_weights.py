@@ -89,6 +89,49 @@ def test_what_does_not_fit_is_listed_and_only_left_out_on_demand(
     accepted = convsmith(*words, "--partial")
     assert accepted.code == 0
     assert "not imported: classifier.1.weight has shape" in accepted.err
+    assert "stays random: conv10.weight" in accepted.err
+
+
+def test_a_wholly_random_model_is_not_written(convsmith: Command, tmp_path: Path) -> None:
+    torch.save({"nothing.weight": torch.zeros(3)}, tmp_path / "other.pth")
+    words = (
+        "weights",
+        "import",
+        tmp_path / "other.pth",
+        "--model",
+        NAME,
+        "-o",
+        tmp_path / "m.safetensors",
+        "--partial",
+    )
+    refused = convsmith(*words)
+    assert (refused.code, refused.err.count("\n")) == (1, 1)
+    assert "0 of the 52 tensors" in refused.err
+    assert not (tmp_path / "m.safetensors").exists()
+
+
+def test_raw_weights_or_their_average_are_asked_for(convsmith: Command, checkpoint: Path, tmp_path: Path) -> None:
+    state = torch.load(checkpoint)
+    torch.save({"state_dict": state, "state_dict_ema": dict(state)}, tmp_path / "both.ckpt")
+    words = ("weights", "import", tmp_path / "both.ckpt", "--model", NAME, "-o", tmp_path / "m.safetensors")
+    assert "the averaged weights (state_dict_ema) are taken" in convsmith(*words).err
+    assert "the raw weights (state_dict) are taken" in convsmith(*words, "--weights", "raw").err
+    alone = convsmith("weights", "identify", checkpoint, "--weights", "ema")
+    assert (alone.code, alone.err) == (2, "convsmith: --weights: the file holds only raw weights\n")
+
+
+def test_a_checkpoint_is_identified(convsmith: Command, checkpoint: Path) -> None:
+    outcome = convsmith("weights", "identify", checkpoint)
+    assert outcome.code == 0
+    assert outcome.out == f"{NAME} (squeezenet, names of torchvision): 1000 classes\n"
+    told = json.loads(convsmith("weights", "identify", checkpoint, "--json").out)
+    assert (told["matches"][0]["variant"], told["matches"][0]["exact"], told["tensors"]) == ("squeezenet1_1", True, 52)
+
+
+def test_what_is_no_network_here_is_said_with_exit_code_1(convsmith: Command, tmp_path: Path) -> None:
+    torch.save({"blocks.0.attn.qkv.weight": torch.zeros(3)}, tmp_path / "vit.bin")
+    outcome = convsmith("weights", "identify", tmp_path / "vit.bin")
+    assert (outcome.code, outcome.out) == (1, "no network here has keys like those of its 1 tensors\n")
 
 
 def test_the_preprocessing_may_be_given(convsmith: Command, checkpoint: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 import convsmith
@@ -35,11 +36,15 @@ def _model(net: Network) -> Model:
     return Model(net, state, classes, Preprocess(channels, net.input[1:], 8, (0.5,) * channels, (0.5,) * channels))
 
 
-def same_as_masked(model: Model, share: float) -> float:
-    """How far outputs are apart, of the largest, without this share of the units and with their parameters at zero."""
+def same_as_masked(model: Model, share: float, seed: int | None = None) -> float:
+    """How far outputs are apart, of the largest, without this share of the units and with their parameters at zero.
+
+    Units go by their filters' norms, or at random by a seed.
+    """
     model = plain_filters(model.inference)
     channels = channels_of(model.network)
-    order = order_of(channels, scores_of(model, channels, "l2"), floor=0.0, divisor=1)
+    scores = scores_of(model, channels, "l2") if seed is None else np.random.default_rng(seed).random(channels.units)
+    order = order_of(channels, scores, floor=0.0, divisor=1)
     removed = fewest(order, lambda gone: len(gone) >= share * channels.units) or order.first(len(order.units))
     smaller = cut(model, channels, removed)
     assert convsmith.cost_of(smaller.network).params < convsmith.cost_of(model.network).params

@@ -224,15 +224,6 @@ def test_a_summary_is_aligned_whatever_letters_the_classes_have(tmp_path: Path) 
     assert len(ends) == 1
 
 
-def test_images_of_train_among_those_that_are_measured_are_said(tmp_path: Path) -> None:
-    root = class_folders(tmp_path, {"train/a": 3, "train/b": 3, "test/a": 3, "test/b": 3})
-    assert open_dataset(root).notes == ()
-    shutil.copy(root / "train/a/000.png", root / "test/a/copy.png")
-    shutil.copy(root / "train/b/000.png", root / "test/b/copy.png")
-    (note,) = open_dataset(root).notes
-    assert note.reason.startswith("2 images of test are also in train, so accuracy on it is too high: ")
-
-
 def test_one_class_is_enough_to_measure_on(tmp_path: Path) -> None:
     root = class_folders(tmp_path, {"a": 3})
     assert open_dataset(root, seed=None).classes == ("a",)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 import convsmith
 from convsmith.model.file import Header, Model, save_model
@@ -48,3 +49,14 @@ def model_path(model: Model, tmp_path: Path) -> Path:
 @pytest.fixture
 def images() -> Noise:
     return Noise(70)
+
+
+@pytest.fixture
+def data(tmp_path: Path, images: Noise) -> Path:
+    """A folder of two splits, two classes, two images each."""
+    folder = tmp_path / "data"
+    for i in range(8):
+        file = folder / ("train", "test")[i // 4] / ("ant", "bee")[i % 2] / f"{i}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(images[i]).save(file)
+    return folder

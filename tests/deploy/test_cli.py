@@ -3,29 +3,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
 import typer
-from PIL import Image
 from typer.testing import CliRunner
 
 from convsmith.cli.model import export, predict
-from convsmith.data.dataset import Images
+from convsmith.errors import UsageError
 
 RUNNER = CliRunner()
 APP = typer.Typer()
 APP.command()(export.export)
 APP.command()(predict.predict)
-
-
-@pytest.fixture
-def data(tmp_path: Path, images: Images) -> Path:
-    """A folder of two splits, two classes, two images each."""
-    folder = tmp_path / "data"
-    for i in range(8):
-        file = folder / ("train", "test")[i // 4] / ("ant", "bee")[i % 2] / f"{i}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(images[i]).save(file)
-    return folder
 
 
 def test_export_writes_beside_the_model_and_says_how_well_it_agrees(model_path: Path, data: Path) -> None:
@@ -70,3 +57,16 @@ def test_predict_goes_on_after_a_bad_image_and_exits_with_1(model_path: Path, da
 def test_the_help_of_each_verb_has_an_example() -> None:
     for verb in ("export", "predict"):
         assert f"convsmith {verb}" in RUNNER.invoke(APP, [verb, "--help"]).stdout
+
+
+def test_export_says_each_engine_and_what_preprocessing_is_left_to_others(model_path: Path, data: Path) -> None:
+    arguments = ["export", str(model_path), "--data", str(data), "--no-preprocess", "--verify-with", "onnxruntime"]
+    result = RUNNER.invoke(APP, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "resize=28" in result.stdout
+
+
+def test_export_refuses_a_size_that_is_none(model_path: Path, data: Path) -> None:
+    result = RUNNER.invoke(APP, ["export", str(model_path), "--data", str(data), "--image-size", "480"])
+    assert isinstance(result.exception, UsageError)
+    assert "480x640" in str(result.exception)

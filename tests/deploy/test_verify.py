@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,27 +11,53 @@ from hypothesis.extra import numpy as arrays
 
 from convsmith.data.dataset import Images
 from convsmith.deploy.classifier import TorchClassifier
-from convsmith.deploy.verify import compare, spread, verify
-from convsmith.errors import DataError
+from convsmith.deploy.engines import ENGINES
+from convsmith.deploy.export import to_bytes
+from convsmith.deploy.trial_images import ODD_SIZES, TrialImages, spread, trial_images
+from convsmith.deploy.verify import Refusal, compare, try_engines
+from convsmith.errors import DataError, ModelFileError
 from convsmith.model.file import Model
 
 NAMES = ("a.png", "b.png")
 CLASSES = ("ant", "bee")
 
 
-def test_a_model_agrees_with_itself(model: Model, images: Images) -> None:
-    reference = TorchClassifier(model)
+@pytest.fixture
+def exported(model: Model, tmp_path: Path) -> Path:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(to_bytes(model))
+    return path
+
+
+def test_a_model_agrees_with_its_export(model: Model, exported: Path, images: Images) -> None:
     seen: list[tuple[int, int]] = []
-    result = verify(reference, reference, images, tolerance=1e-5, on_progress=lambda *done: seen.append(done))
+    (result,), refusals = try_engines(
+        TorchClassifier(model), exported, ENGINES[:1], images, 1e-5, lambda *done: seen.append(done)
+    )
     assert result.passed
+    assert refusals == ()
     assert result.images == 70
     assert seen == [(64, 70), (70, 70)]
 
 
-def test_no_image_is_a_data_error(model: Model) -> None:
-    reference = TorchClassifier(model)
+def test_no_image_is_a_data_error(model: Model, exported: Path, images: Images) -> None:
     with pytest.raises(DataError, match="no image"):
-        verify(reference, reference, type("Empty", (), {"__len__": lambda self: 0})(), tolerance=1)
+        try_engines(TorchClassifier(model), exported, ENGINES[:1], TrialImages(images, (), ()), 1)
+
+
+def test_an_engine_that_fails_on_an_image_is_a_refusal_that_names_it(
+    model: Model, exported: Path, images: Images
+) -> None:
+    class Picky:
+        version, precision = "1", "float32"
+
+        def run(self, output: str, source: str, value: np.ndarray) -> np.ndarray:
+            raise ModelFileError("too small")
+
+    picky = replace(ENGINES[0], title="Picky", opener=lambda path, threads: Picky())
+    found, refusals = try_engines(TorchClassifier(model), exported, [ENGINES[0], picky], images, 1)
+    assert len(found) == 1
+    assert refusals == (Refusal("Picky", "noise-0.png: too small"),)
 
 
 def test_a_disagreement_is_reported_with_both_classes_and_the_margin() -> None:
@@ -39,7 +67,7 @@ def test_a_disagreement_is_reported_with_both_classes_and_the_margin() -> None:
     assert result.passed
     assert result.agreement == 0.5
     (one,) = result.disagreements
-    assert (one.image, one.torch, one.onnx) == ("b.png", "ant", "bee")
+    assert (one.image, one.expected, one.actual) == ("b.png", "ant", "bee")
     assert one.margin == pytest.approx(0.02, abs=1e-6)
     assert result.differs_most == "b.png"
 
@@ -78,3 +106,17 @@ def test_rows_are_spread_over_the_whole_set(count: int, limit: int | None) -> No
     assert all(0 <= row < count for row in rows)
     gaps = np.diff(rows)
     assert len(gaps) == 0 or gaps.max() - gaps.min() <= 1
+
+
+def test_odd_sizes_come_after_the_images_and_are_named(images: Images) -> None:
+    tried = trial_images(images, 2, None, odd=True)
+    assert len(tried) == 2 + len(ODD_SIZES)
+    assert tried.name(0) == "noise-0.png"
+    assert tried.name(2) == "noise-0.png at 1x1"
+    assert [tried[2 + i].shape[:2] for i in range(len(ODD_SIZES))] == list(ODD_SIZES)
+
+
+def test_a_file_for_one_size_is_tried_in_that_size_alone(images: Images) -> None:
+    tried = trial_images(images, 3, (11, 13), odd=True)
+    assert {tried[i].shape for i in range(len(tried))} == {(11, 13, 3)}
+    assert len(tried) == 3

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, strategies as st
 from sklearn.metrics import precision_score, recall_score, top_k_accuracy_score
 
+from convsmith.cost.table import display_width
 from convsmith.errors import DataError
 from convsmith.evaluation.metrics import measure, wilson
 
@@ -77,3 +78,12 @@ def test_training_data_is_named_as_such():
 def test_nothing_to_measure_is_an_error():
     with pytest.raises(DataError, match="test split has no image"):
         measure(LOGITS[:0], LABELS[:0], CLASSES, split="test")
+
+
+def test_columns_are_aligned_at_a_hundred_percent_and_beside_wide_names():
+    logits = np.eye(3)[[0, 0, 1, 1, 2, 1]]
+    metrics = measure(logits, np.array([0, 0, 1, 1, 2, 2]), ("ant", "犬犬犬", "x"), split="test")
+    header, _, *rows = str(metrics).splitlines()[-5:]
+    for row in rows:
+        before = row[: row.rindex("%", 0, row.rindex("(")) + 1].rpartition(" ")[0]
+        assert display_width(before) + 1 == header.index("recall")

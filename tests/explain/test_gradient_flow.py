@@ -134,6 +134,11 @@ def test_numbers_out_of_range_are_refused_by_name(setting: str, value: float) ->
         convsmith.gradients("lenet5", **{setting: value})  # type: ignore[arg-type]
 
 
+def test_a_network_that_gives_maps_is_refused() -> None:
+    with pytest.raises(UsageError, match="unet is no classifier: its output is 2x388x388"):
+        convsmith.gradients("unet")
+
+
 def residual_blocks(net: Network) -> list[tuple[str, str, str]]:
     """Sums whose shortcut is the block's input as it is: (sum, branch, shortcut)."""
     found = []

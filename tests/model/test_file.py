@@ -141,7 +141,7 @@ def test_an_index_that_contradicts_itself_is_refused(tmp_path, case):
 
 
 DAMAGED_DESCRIPTION = {
-    "another format": (lambda d: d.update(format=3), "is of format 3; this convsmith reads 2"),
+    "another format": (lambda d: d.update(format=4), "is of format 4; this convsmith reads up to 3"),
     "no network": (lambda d: d.pop("network"), "description is damaged .*`network`"),
     "classes that are no words": (lambda d: d.update(classes=[1, 2, 3]), "description is damaged .*classes"),
     "a storage of an unknown parameter": (
@@ -154,7 +154,7 @@ DAMAGED_DESCRIPTION = {
     ),
     "a storage of 1 bit": (
         lambda d: d["network"].update(storage={"fc3.weight": {"kind": "integer", "bits": 1}}),
-        "fc3.weight: integers are stored in 2 to 8 bits, not in 1",
+        "fc3.weight: integers are stored in 2 to 16 bits, not in 1",
     ),
     "a storage along an axis that is not there": (
         lambda d: d["network"].update(storage={"fc3.weight": {"kind": "integer", "axis": 2}}),

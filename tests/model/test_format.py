@@ -29,8 +29,8 @@ def checksum(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
-def read_file(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """The description, and the raw tensors by name."""
+def read_file(path: Path, *, described: bool = True) -> tuple[Any, dict[str, NDArray[Any]]]:
+    """The description (its text, if not `described` in JSON), and the raw tensors by name."""
     content = path.read_bytes()
     length = struct.unpack("<Q", content[:8])[0]
     header, data = content[8 : 8 + length], content[8 + length :]
@@ -42,8 +42,8 @@ def read_file(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     sums = b"".join(struct.pack("<I", zlib.crc32(block)) for block in blocks)
     assert checksum(struct.pack("<Q", len(data)) + sums) == digits[32:]
     index = json.loads(header)
-    description = json.loads(index.pop("__metadata__")["convsmith"])
-    return description, {name: raw_tensor(entry, data) for name, entry in index.items()}
+    text = index.pop("__metadata__")["convsmith"]
+    return json.loads(text) if described else text, {name: raw_tensor(entry, data) for name, entry in index.items()}
 
 
 def raw_tensor(entry: dict[str, Any], data: bytes) -> NDArray[Any]:
@@ -69,7 +69,7 @@ def values(name: str, storage: dict[str, Any], tensors: dict[str, NDArray[Any]],
         return tensors[f"{name}:codebook"][indices].reshape(shape)
     bits, axis = storage.get("bits", 8), storage.get("axis")
     integers = tensors[f"{name}:values"].astype(int)
-    if bits < 8:
+    if bits != 8:
         found = unpacked(tensors[f"{name}:values"], bits, count)
         integers = np.array([q - 2**bits if q >= 2 ** (bits - 1) else q for q in found]).reshape(shape)
     along = [-1 if i == axis else 1 for i in range(len(shape))] if axis is not None else []
@@ -102,6 +102,7 @@ STORAGES: dict[str, dict[str, Storage]] = {
     "int8 with zero points": {"fc1.weight": IntegerStorage(8, 1, symmetric=False)},
     "few bits": {"fc1.weight": IntegerStorage(4, 0), "fc2.weight": IntegerStorage(3, 0, symmetric=False)},
     "two bits": {"conv2.weight": IntegerStorage(2, 1), "fc3.bias": IntegerStorage(5)},
+    "many bits": {"conv2.weight": IntegerStorage(16, 0), "fc3.weight": IntegerStorage(11)},
     "shared": {"fc1.weight": CodebookStorage(16), "fc2.weight": CodebookStorage(5), "fc3.weight": CodebookStorage(300)},
 }
 

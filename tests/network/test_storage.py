@@ -63,8 +63,9 @@ def test_an_axis_that_there_is_not_is_refused():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: IntegerStorage(1), "2 to 8 bits, not in 1"),
-        (lambda: IntegerStorage(9), "2 to 8 bits, not in 9"),
+        (lambda: IntegerStorage(1), "2 to 16 bits, not in 1"),
+        (lambda: IntegerStorage(17), "2 to 16 bits, not in 17"),
+        (lambda: IntegerStorage(9, 0, False), "no zero point"),
         (lambda: IntegerStorage(8, -1), "counts from 0, not -1"),
         (lambda: CodebookStorage(0), "1 to 65,536 entries, not 0"),
         (lambda: FloatStorage("float8"), "float type 'float8'; nearest: float64"),  # type: ignore[arg-type]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 import convsmith
 from convsmith.download import sha256
@@ -52,7 +54,7 @@ def test_a_published_file_brings_network_classes_and_preprocessing(checkpoint: P
 
 def test_another_file_needs_a_network_and_assumes_what_is_usual(checkpoint: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"mine.pth is none of the published weights: name its network \(model\), .*resnet50"
+        UsageError, match=r"mine.pth is none of the published weights: name its network \(model\), .*squeezenet1_1"
     ):
         import_weights(checkpoint)
     imported = import_weights(checkpoint, NAME)
@@ -81,14 +83,50 @@ def test_given_classes_and_preprocessing_are_taken(tmp_path: Path) -> None:
 
 
 def test_nothing_is_taken_in_part_unless_asked(checkpoint: Path) -> None:
-    with pytest.raises(ModelFileError, match=r"conv10 needs \(2, 512, 1, 1\)"):
+    with pytest.raises(ModelFileError, match=r"its classifier has 1000 classes.*conv10 needs \(2, 512, 1, 1\)"):
         import_weights(checkpoint, NAME, classes=("cat", "dog"))
     imported = import_weights(checkpoint, NAME, classes=("cat", "dog"), partial=True)
     assert [problem.partition(" ")[0] for problem in imported.problems] == ["classifier.1.weight", "classifier.1.bias"]
     assert imported.model.provenance["not_imported"] == list(imported.problems)
+    assert imported.random == ("conv10.weight", "conv10.bias")
     whole = import_weights(checkpoint, NAME).model
     assert torch.equal(imported.model.weights["conv1.weight"], whole.weights["conv1.weight"])
     assert imported.model.weights["conv10.weight"].shape == (2, 512, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        lambda state: {"something.else": torch.zeros(3)},
+        # Most of the tensors, but a small part of the numbers; and the other way round.
+        lambda state: {key: value for key, value in state.items() if value.numel() < 40_000},
+        lambda state: {key: value for key, value in state.items() if value.numel() > 5_000},
+    ],
+)
+def test_nothing_is_imported_where_most_would_stay_random(
+    kept: Callable[[dict[str, Tensor]], dict[str, Tensor]], checkpoint: Path, tmp_path: Path
+) -> None:
+    torch.save(kept(torch.load(checkpoint)), tmp_path / "part.pth")
+    with pytest.raises(ModelFileError, match=r"of the 52 tensors of .* most of it would stay random, so nothing"):
+        import_weights(tmp_path / "part.pth", NAME, partial=True)
+
+
+def test_the_average_is_taken_unless_the_raw_weights_are_asked_for(checkpoint: Path, tmp_path: Path) -> None:
+    raw = torch.load(checkpoint)
+    average = {f"module.{key}": tensor + 1 for key, tensor in raw.items()}
+    torch.save({"model": raw, "model_ema": {"n_averaged": torch.tensor(3), **average}}, tmp_path / "both.pth")
+    key = "features.0.weight"
+    for weights, expected in ((None, raw[key] + 1), ("ema", raw[key] + 1), ("raw", raw[key])):
+        imported = import_weights(tmp_path / "both.pth", NAME, weights=weights)  # type: ignore[arg-type]
+        assert torch.equal(imported.model.weights["conv1.weight"], expected)
+    assert imported.notes == (
+        "the raw weights (model) are taken; there are averaged ones too (model_ema), for which ask for weights ema",
+    )
+
+
+def test_an_average_that_is_not_there_is_said(checkpoint: Path) -> None:
+    with pytest.raises(UsageError, match="weights: the file holds only raw weights"):
+        import_weights(checkpoint, NAME, weights="ema")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

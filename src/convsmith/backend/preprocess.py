@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convsmith.backend.window import resize_window
+from convsmith.backend.window import resize_nearest, resize_window
 from convsmith.errors import UsageError
 from convsmith.network.preprocess import Interpolation, Preprocess
 
@@ -95,7 +95,7 @@ class PreprocessModule(nn.Module):
 def resize(images: Tensor, size: tuple[int, int], interpolation: Interpolation) -> Tensor:
     """Antialiased resize of (N, C, H, W) in 0..255 to `size` (height, width), as Pillow does it."""
     if interpolation == "nearest":
-        return F.interpolate(images, size=size, mode="nearest-exact")
+        return resize_nearest(images, size)
     if size[1] == 1 < size[0]:
         # torch 2.13 repeats the first row of images that become one pixel wide; high, it gets right.
         return resize(images.transpose(2, 3), (1, size[0]), interpolation).transpose(2, 3)

@@ -42,6 +42,10 @@ class NetworkModule(fx.GraphModule):
         return super().train(mode)
 
 
+SEEDS = 2**64
+"""So many torch has; larger ones count from the beginning again."""
+
+
 def build(net: Network, seed: int = 0) -> NetworkModule:
     """The network as a torch module, float32 on the CPU, in training mode; state-dict keys are `net.parameters`.
 
@@ -49,7 +53,7 @@ def build(net: Network, seed: int = 0) -> NetworkModule:
     Raises UsageError for an op without a rule.
     """
     module = assemble(net)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed % SEEDS)
     state = module.state_dict()
     for name, parameter in net.parameters.items():
         fill(state[name], parameter.init, generator)

@@ -29,6 +29,17 @@ def resize_window(
     return down.to(part) @ part @ across.to(part).T
 
 
+def resize_nearest(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """(N, C, H, W) resized to `size` (height, width) by taking the nearest pixel, the later of two that are as near.
+
+    That is "nearest-exact" of `F.interpolate` without its rounding, so that every engine can do the same.
+    """
+    rows, columns = (
+        (2 * torch.arange(new) + 1) * old // (2 * new) for new, old in zip(size, images.shape[2:], strict=True)
+    )
+    return images[:, :, rows[:, None], columns]
+
+
 def _weights(length: int, resized: int, start: int, count: int, interpolation: Interpolation) -> tuple[slice, Tensor]:
     """The positions along a side that are needed, and the weights (count, positions) that make new ones of them."""
     scale = length / resized

@@ -9,27 +9,7 @@ import typer
 
 from convsmith.cli.verb import say
 
-app = typer.Typer(
-    no_args_is_help=True, help="Inspect a data set, pack one into shards, list the known ones, fetch one."
-)
-
-
-@app.command()
-def inspect(
-    data: Annotated[str, typer.Argument(help="Folder of images, manifest, archive, array file, or a data set's name.")],
-    seed: Annotated[int, typer.Option(min=0, help="Split data that have no splits of their own by it.")] = 0,
-    strict: Annotated[bool, typer.Option(help="Refuse the data if any file is unreadable.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Check every image as `fit` does: classes, images in each split, size, colour, and the files left out, with why.
-
-    Example: convsmith data inspect photos/
-    """
-    from convsmith.data.open import open_dataset
-    from convsmith.data.summary import summarize
-
-    summary = summarize(open_dataset(data, seed=seed, strict=strict, max_unusable=1.0))
-    say(summary, as_json=as_json)
+app = typer.Typer(no_args_is_help=True, help="Pack a data set into shards, list the known ones, fetch one.")
 
 
 @app.command()

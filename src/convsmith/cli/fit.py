@@ -25,7 +25,7 @@ def fit(
         int | None, typer.Option(min=0, help="For initial weights, splits and order.", rich_help_panel=DATA)
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse the data if any file is unreadable.", rich_help_panel=DATA)
+        bool, typer.Option("--strict", help="Refuse data with unreadable files or leaks.", rich_help_panel=DATA)
     ] = False,
     max_unusable: Annotated[
         float | None, typer.Option(min=0, max=1, help="Largest share of unusable files.", rich_help_panel=DATA)

@@ -8,8 +8,8 @@ import sys
 
 import typer
 
-from convsmith.cli import data, fit, ilsvrc, recipes, report, runs
-from convsmith.cli.model import evaluate, export, features, hierarchy, predict, weights
+from convsmith.cli import data, design, fit, ilsvrc, inspect, recipes, report, runs
+from convsmith.cli.model import evaluate, export, features, hierarchy, predict, size, verify, weights
 from convsmith.cli.network import certify, compare, gradients, lint, models, show
 from convsmith.cli.verb import Verb, tell
 from convsmith.errors import ConvsmithError
@@ -21,7 +21,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From a folder of images and a budget to a trained, measured and verified convolutional network.",
 )
+app.command()(inspect.inspect)
 app.command()(fit.fit)
+app.command()(design.design)
 app.command()(runs.runs)
 app.command()(report.report)
 app.command()(evaluate.evaluate)
@@ -29,10 +31,12 @@ app.command()(evaluate.calibrate)
 app.command()(hierarchy.hierarchy)
 app.command()(predict.predict)
 app.command()(export.export)
+app.command()(verify.verify)
 app.command()(features.features)
 app.command()(models.models)
 app.command()(recipes.recipes)
 app.command()(show.show)
+app.command()(size.size)
 app.command()(compare.compare)
 app.command()(lint.lint)
 app.command()(gradients.gradients)

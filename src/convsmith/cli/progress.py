@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.progress import ProgressColumn
+    from rich.progress import ProgressColumn, TaskID
 
     from convsmith.download import Progress as Tell
 
@@ -27,6 +27,26 @@ def image_progress(title: str, *, shown: bool = True) -> Iterator[Tell]:
     from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
     with _bar(title, (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()), shown=shown) as tell:
+        yield tell
+
+
+@contextmanager
+def stages() -> Iterator[Callable[[str, int, int], None]]:
+    """What is told (what is being done, how much of it, how much in all), drawn as one bar after another."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False, disable=hidden) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)
+
         yield tell
 
 

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from convsmith.compression.description import lean
     from convsmith.compression.low_rank.factor import LowRank, factorize
     from convsmith.compression.low_rank.search import search_ranks
     from convsmith.compression.outcome import Outcome, Touched, Untouched
@@ -20,12 +21,17 @@ if TYPE_CHECKING:
     from convsmith.compression.pruning.iterative import prune_iteratively, rewound
     from convsmith.compression.pruning.magnitude import Masks, Pruning, held, masks_of, prune
     from convsmith.compression.pruning.sensitivity import Sensitivity, sensitivity
+    from convsmith.compression.quantization.equalize import equalized
+    from convsmith.compression.quantization.quantize import Quantization, quantized
+    from convsmith.compression.rate_distortion import Measured, measure, quantize_at, quantize_to
     from convsmith.compression.retrain import retrained
     from convsmith.compression.sample import Sample, sample_of
+    from convsmith.compression.sharing import Sharing, share, tuned, with_codebooks
     from convsmith.compression.slimming.gradual import slim_gradually
     from convsmith.compression.slimming.slim import Slimming, slim
 
 LAZY = {
+    "description": ("lean",),
     "low_rank.factor": ("LowRank", "factorize"),
     "low_rank.search": ("search_ranks",),
     "outcome": ("Outcome", "Touched", "Untouched"),
@@ -33,8 +39,12 @@ LAZY = {
     "pruning.iterative": ("prune_iteratively", "rewound"),
     "pruning.magnitude": ("Masks", "Pruning", "held", "masks_of", "prune"),
     "pruning.sensitivity": ("Sensitivity", "sensitivity"),
+    "quantization.equalize": ("equalized",),
+    "quantization.quantize": ("Quantization", "quantized"),
+    "rate_distortion": ("Measured", "measure", "quantize_at", "quantize_to"),
     "retrain": ("retrained",),
     "sample": ("Sample", "sample_of"),
+    "sharing": ("Sharing", "share", "tuned", "with_codebooks"),
     "slimming.gradual": ("slim_gradually",),
     "slimming.slim": ("Slimming", "slim"),
 }
@@ -44,26 +54,38 @@ __all__ = [
     "GradualPruning",
     "LowRank",
     "Masks",
+    "Measured",
     "Outcome",
     "Pruning",
+    "Quantization",
     "Sample",
     "Sensitivity",
+    "Sharing",
     "Slimming",
     "Touched",
     "Untouched",
+    "equalized",
     "factorize",
     "held",
+    "lean",
     "masks_of",
+    "measure",
     "prune",
     "prune_gradually",
     "prune_iteratively",
+    "quantize_at",
+    "quantize_to",
+    "quantized",
     "retrained",
     "rewound",
     "sample_of",
     "search_ranks",
     "sensitivity",
+    "share",
     "slim",
     "slim_gradually",
+    "tuned",
+    "with_codebooks",
 ]
 
 

@@ -101,7 +101,7 @@ def assemble(listing: Listing, demands: Demands, progress: Progress = lambda don
         fingerprint=fingerprint(listing.classes, splits),
         skipped=skipped,
         root=listing.root,
-        notes=(*listing.notes, *_by_row(listing, found.notes), *notes, *shared_images(listing.name, splits)),
+        notes=(*listing.notes, *_by_row(listing, found.notes), *notes),
         unusable=len(found.reasons),
         made_splits=made,
         seed=demands.seed if made else None,
@@ -135,25 +135,6 @@ def fingerprint(classes: tuple[str, ...], splits: Mapping[str, Split]) -> str:
         if split.content is not None:
             digest.update(split.content.astype("<i8").tobytes())
     return digest.hexdigest()
-
-
-def shared_images(where: str, splits: Mapping[str, Split]) -> tuple[Finding, ...]:
-    """A line for each split to measure on that holds images of train, by content."""
-    train = splits.get("train")
-    if train is None or train.content is None:
-        return ()
-    notes = []
-    for name, split in splits.items():
-        if name == "train" or split.content is None:
-            continue
-        shared = np.flatnonzero(np.isin(split.content, train.content))
-        if len(shared):
-            images, verb = ("1 image", "is") if len(shared) == 1 else (f"{len(shared):,} images", "are")
-            first = split.images.name(int(shared[0]))
-            notes.append(
-                Finding(where, f"{images} of {name} {verb} also in train, so accuracy on it is too high: {first}")
-            )
-    return tuple(notes)
 
 
 def _decoded(

@@ -1,4 +1,4 @@
-"""A data set in figures: what `convsmith data inspect` prints."""
+"""A data set in figures: what `convsmith inspect` prints first."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ import numpy as np
 
 from convsmith.cost.table import aligned
 from convsmith.data.dataset import Dataset
+
+SHOWN_CLASSES = 50
+"""Rows of the table; of more classes, the largest are shown. The JSON has all."""
+
+SHOWN_SKIPPED = 20
 
 
 @dataclass(frozen=True)
@@ -39,23 +44,37 @@ class Summary:
         colour = "grey" if self.channels == 1 else "colour"
         rows = [
             ("class", *self.images),
-            *((name, *(f"{counts[name]:,}" for counts in self.images.values())) for name in self.classes),
+            *((name, *(f"{counts[name]:,}" for counts in self.images.values())) for name in self._shown_classes),
             ("all", *(f"{sum(counts.values()):,}" for counts in self.images.values())),
         ]
         return "\n".join(
             (
-                f"{self.name}: {len(self.classes)} classes; {colour}, median size {self.size[0]}x{self.size[1]} "
+                f"{self.name}: {_classes(len(self.classes))}; {colour}, median size {self.size[0]}x{self.size[1]} "
                 "(height x width)",
                 "",
                 aligned((), rows, "l" + "r" * len(self.images)),
+                *([f"and {len(self.classes) - SHOWN_CLASSES:,} more classes"] if self._cut else []),
                 "",
                 self.splits_line,
                 *(f"note: {note}" for note in self.notes),
                 self.usable_line,
-                *(f"  {finding}" for finding in self.skipped),
+                *(f"  {finding}" for finding in self.skipped[:SHOWN_SKIPPED]),
+                *([f"  and {len(self.skipped) - SHOWN_SKIPPED:,} more"] if len(self.skipped) > SHOWN_SKIPPED else []),
                 f"fingerprint: {self.fingerprint}",
             )
         )
+
+    @property
+    def _cut(self) -> bool:
+        return len(self.classes) > SHOWN_CLASSES
+
+    @property
+    def _shown_classes(self) -> tuple[str, ...]:
+        """All, or of very many the largest."""
+        if not self._cut:
+            return self.classes
+        first = next(iter(self.images.values()))
+        return tuple(sorted(self.classes, key=lambda name: -first[name])[:SHOWN_CLASSES])
 
     @property
     def splits_line(self) -> str:
@@ -75,6 +94,10 @@ class Summary:
         return (
             f"left out: {len(self.skipped):,}; {self.unusable:,} of {self.files:,} files ({share:.1%}) cannot be used"
         )
+
+
+def _classes(count: int) -> str:
+    return {0: "no labels", 1: "1 class"}.get(count, f"{count:,} classes")
 
 
 def summarize(dataset: Dataset) -> Summary:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -12,12 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from convsmith.backend.onnx.model import IMAGE, PROBABILITIES
+from convsmith.backend.onnx.model import PROBABILITIES
 from convsmith.backend.preprocess import PreprocessModule
-from convsmith.data.decode.decoding import USUAL, Decoding
+from convsmith.data.decode.decoding import Decoding
+from convsmith.deploy.engines import Engine, EngineKind
+from convsmith.deploy.exported import Exported
 from convsmith.deploy.session import THREADS, Session
 from convsmith.download import Progress
-from convsmith.errors import ModelFileError
+from convsmith.errors import UsageError
 from convsmith.evaluation.training_data import TrainingData
 from convsmith.model import Model
 from convsmith.resolve import model_of
@@ -69,38 +70,40 @@ class TorchClassifier:
 
 
 class OnnxClassifier:
-    """An exported model, in ONNX Runtime."""
+    """An exported model, in an engine: ONNX Runtime if none is given."""
 
-    def __init__(self, path: Path, threads: int = THREADS) -> None:
-        """Raises ModelFileError for a file that is damaged or that `convsmith export` did not write."""
-        self._session = Session(path, threads)
-        if self._session.inputs != (IMAGE,):
-            raise ModelFileError(f"{path}: not exported by convsmith: its input is not {IMAGE!r}, a decoded image")
-        self.classes = _class_names(path, self._session)
-        self.decoding = _decoding(self._session)
+    def __init__(self, path: Path, threads: int = THREADS, engine: EngineKind | None = None) -> None:
+        """Raises ModelFileError for a file that is damaged, that `convsmith export` did not write, or that the engine
+        cannot run; UsageError for an engine that is not installed."""
+        session = Session(path, threads)
+        self.exported = Exported.of(path, session)
+        self.engine: Engine = session if engine is None else engine.open(path, threads)
+        self.classes = self.exported.classes
+        self.decoding = self.exported.training.decoding
+        preprocess = self.exported.preprocess
+        self._before = None if self.exported.form.preprocess or preprocess is None else PreprocessModule(preprocess)
 
     def probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        probabilities: NDArray[np.float32] = self._session.run(PROBABILITIES, IMAGE, np.ascontiguousarray(image))[0]
-        return probabilities
+        """See `Classifier`. Raises UsageError for an image of another size than the file takes."""
+        result: NDArray[np.float32] = self.engine.run(PROBABILITIES, self.exported.source, self._taken(image))[0]
+        return result
 
+    def of_batch(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """float32 (N, classes) for decoded images of one size, uint8 (N, H, W, 3), in a file that takes batches."""
+        result: NDArray[np.float32] = self.engine.run(PROBABILITIES, self.exported.source, images)
+        return result
 
-def _class_names(path: Path, session: Session) -> tuple[str, ...]:
-    try:
-        names = json.loads(session.metadata["classes"])
-    except (KeyError, ValueError):
-        raise ModelFileError(f"{path}: not exported by convsmith: its metadata lists no classes") from None
-    outputs = session.shape(PROBABILITIES)[-1]
-    if not isinstance(names, list) or len(names) != outputs:
-        raise ModelFileError(f"{path}: its metadata does not name its {outputs} classes")
-    return tuple(str(name) for name in names)
-
-
-def _decoding(session: Session) -> Decoding:
-    try:
-        provenance = json.loads(session.metadata.get("provenance", "{}"))
-    except ValueError:
-        return USUAL
-    return TrainingData.known_to(provenance).decoding if isinstance(provenance, dict) else USUAL
+    def _taken(self, image: NDArray[np.uint8]) -> NDArray[np.uint8] | NDArray[np.float32]:
+        """What the graph takes for one decoded image."""
+        form = self.exported.form
+        if self._before is not None:
+            with torch.inference_mode():
+                prepared: NDArray[np.float32] = self._before(torch.tensor(image)).numpy()
+            return prepared
+        if form.size is not None and image.shape[:2] != form.size:
+            have, want = ("x".join(map(str, size)) for size in (image.shape[:2], form.size))
+            raise UsageError(f"{self.exported.path} takes images of {want} (height x width) only, not {have}")
+        return np.ascontiguousarray(image[None] if form.batch else image)
 
 
 def open_classifier(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from convsmith.cost import Cost, cost_of
 from convsmith.data.dataset import SMALL_SIDE
+from convsmith.design.limits import UNITS, Limits, costed, keeps, unmet
 from convsmith.errors import LimitError, ShapeError
 from convsmith.network.dims import Shape, text
 from convsmith.network.network import Network
@@ -23,22 +23,6 @@ TINY_SIDE = 32
 
 TRAINING_SECONDS = 300
 """Without limits the network is the first whose training takes at most so long on this machine."""
-
-METADATA_BYTES = 24_000
-"""Room in the model file for class names, preprocessing, provenance and metrics."""
-
-
-UNITS = {"max_params": "parameters", "max_macs": "multiply-adds", "max_size": "bytes", "max_latency": "ms"}
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the network may cost: parameters, multiply-adds, bytes of the model file, ms for one image here."""
-
-    max_params: int | None = None
-    max_macs: int | None = None
-    max_size: int | None = None
-    max_latency: float | None = None
 
 
 @dataclass(frozen=True)
@@ -73,13 +57,13 @@ def choose(
     """
     names = (model,) if model is not None else families(shape, characters)
     candidates = list(_candidates(names, classes, shape))
-    for limit, figure in _figures(limits).items():
+    for limit, figure in costed(limits).items():
         bound, smallest = getattr(limits, limit), min(figure(candidate.cost) for candidate in candidates)
         if smallest > bound:
-            raise LimitError(_impossible(limit, bound, f"{smallest:,}", names, shape))
-    affordable = [candidate for candidate in candidates if _within(limits, candidate.cost)]
+            raise _impossible(limit, bound, f"{smallest:,}", names, shape)
+    affordable = [candidate for candidate in candidates if keeps(limits, candidate.cost)]
     if not affordable:
-        raise LimitError(f"no width of {_either(names)} meets all limits together; loosen one of {_named(limits)}")
+        raise LimitError(f"no width of {_either(names)} meets all of them together", settings=limits.set)
     if limits == Limits() and model is None:
         shown = train_images * epochs
         in_time = (c for c in affordable if seconds_of(c.cost.network) * shown <= training_seconds)
@@ -92,20 +76,20 @@ def choose(
         measured.append(latency_of(candidate.cost.network))
         if measured[-1] <= limits.max_latency:
             return Choice(candidate.cost.network, _reason(candidate, model is not None, limits), measured[-1])
-    raise LimitError(_impossible("max_latency", limits.max_latency, f"{min(measured):.2f}", names, shape))
+    raise _impossible("max_latency", limits.max_latency, f"{min(measured):.2f}", names, shape)
 
 
 def within(network: Network, limits: Limits, latency_of: Callable[[Network], float], reason: str) -> Choice:
     """The choice of this very network. Raises LimitError naming a limit that it does not keep, and what it takes."""
     cost = cost_of(network)
-    for limit, figure in _figures(limits).items():
+    for limit, figure in costed(limits).items():
         if figure(cost) > getattr(limits, limit):
-            raise LimitError(_exceeded(limit, getattr(limits, limit), f"{figure(cost):,}", network.name))
+            raise _exceeded(limit, getattr(limits, limit), f"{figure(cost):,}", network.name)
     if limits.max_latency is None:
         return Choice(network, reason)
     latency = latency_of(network)
     if latency > limits.max_latency:
-        raise LimitError(_exceeded("max_latency", limits.max_latency, f"{latency:.2f}", network.name))
+        raise _exceeded("max_latency", limits.max_latency, f"{latency:.2f}", network.name)
     return Choice(network, reason, latency)
 
 
@@ -149,53 +133,21 @@ def _candidates(names: tuple[str, ...], classes: int, shape: Shape) -> Iterator[
                 yield Candidate(name, width, cost_of(scaled))
 
 
-def file_bytes(cost: Cost) -> int:
-    """Bytes of the model file, rounded up by the room that its metadata may need."""
-    net = cost.network
-    tensors = {key: net.storage_of(key).tensors(parameter.shape) for key, parameter in net.parameters.items()}
-    index = sum(len(raw.name(key)) + 90 for key, parts in tensors.items() for raw in parts)
-    described = len(json.dumps(json.dumps(cost.network.to_json())))
-    return int(cost.stored_bytes) + index + described + METADATA_BYTES
-
-
-def _figures(limits: Limits) -> dict[str, Callable[[Cost], int]]:
-    figures: dict[str, Callable[[Cost], int]] = {
-        "max_params": lambda cost: int(cost.params),
-        "max_macs": lambda cost: int(cost.macs),
-        "max_size": file_bytes,
-    }
-    return {name: figure for name, figure in figures.items() if getattr(limits, name) is not None}
-
-
-def _within(limits: Limits, cost: Cost) -> bool:
-    return all(figure(cost) <= getattr(limits, name) for name, figure in _figures(limits).items())
-
-
-def _named(limits: Limits) -> str:
-    return ", ".join(_option(name) for name, value in vars(limits).items() if value is not None)
-
-
-def _option(limit: str) -> str:
-    return "--" + limit.replace("_", "-")
-
-
 def _either(names: tuple[str, ...]) -> str:
     return " or ".join(names)
 
 
-def _impossible(limit: str, bound: Any, smallest: str, names: tuple[str, ...], shape: Shape) -> str:
-    return (
-        f"{_option(limit)} {bound:,} cannot be met: the smallest {_either(names)} for an input of {text(shape)} "
-        f"takes {smallest} {UNITS[limit]}"
-    )
+def _impossible(limit: str, bound: Any, smallest: str, names: tuple[str, ...], shape: Shape) -> LimitError:
+    message = unmet(limit, bound, smallest, f"{_either(names)} for an input of {text(shape)}")
+    return LimitError(message, settings=limit)
 
 
-def _exceeded(limit: str, bound: Any, taken: str, name: str) -> str:
-    return f"{_option(limit)} {bound:,} cannot be met by the given {name}: it takes {taken} {UNITS[limit]}"
+def _exceeded(limit: str, bound: Any, taken: str, name: str) -> LimitError:
+    return LimitError(f"{bound:,} cannot be met by the given {name}: it takes {taken} {UNITS[limit]}", settings=limit)
 
 
 def _reason(chosen: Candidate, named: bool, limits: Limits) -> str:
     at = f"{chosen.name} at width {chosen.width:g}" if chosen.width != 1 else chosen.name
     if limits != Limits():
-        return f"{at}: the widest within {_named(limits)}"
+        return f"{at}: the widest within {', '.join(limits.set)}"
     return f"{at}: as asked" if named else f"{at}: the widest that trains in a few minutes here"

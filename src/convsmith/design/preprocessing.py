@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -51,6 +52,14 @@ def _usual_side(seen: _Seen, framing: Framing) -> int:
     of its area; padded, the longer side. Above 48 pixels rounded down to a multiple of 32, 128 at most."""
     side = {"crop": seen.short, "squash": round(math.sqrt(seen.short * seen.long)), "pad": seen.long}[framing]
     return side if side <= SMALL_SIDE else max(32, min(LARGEST_SIDE, side // 32 * 32))
+
+
+def with_channels(preprocess: Preprocess, channels: int) -> Preprocess:
+    """The same for images in grey (1) or in colour (3), with the mean and deviation of all channels."""
+    if len(preprocess.mean) == channels:
+        return replace(preprocess, channels=channels)
+    mean, std = (sum(values) / len(values) for values in (preprocess.mean, preprocess.std))
+    return replace(preprocess, channels=channels, mean=(round(mean, 4),) * channels, std=(round(std, 4),) * channels)
 
 
 def own_side(model: str, size: tuple[int, int]) -> int | None:

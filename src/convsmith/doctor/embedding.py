@@ -28,8 +28,9 @@ LOOKED_AT = 50
 MOST_GMACS = 1.0
 """Of a pretrained network at its own side; a larger one would take minutes on two cores."""
 
-SMALLEST_SIDE = 96
-"""Pixels of the side at which images are shown to a pretrained network: below, its last stage has too little left."""
+SMALLEST_SIDE, LARGEST_SIDE = 96, 128
+"""Pixels of the side at which images are shown to a pretrained network: below the first, its last stage has too little
+left; beyond the second, it tells a little more and takes three times as long."""
 
 SIDE_STEP = 32
 """What a side is a multiple of: the strides of the usual networks."""
@@ -83,10 +84,10 @@ def embed(
     """
     chosen = np.arange(len(images)) if rows is None else rows
     short, grey = _look_at(images, chosen)
-    pretrained = None if grey and short <= SMALL_SIDE else _pretrained_at_hand()
+    pretrained = pretrained_for(short, grey)
     if pretrained is None:
         return learned_embedding(thumbnails(images, chosen.tolist(), progress=progress), seed)
-    return _pretrained_embedding(ImagesAt(images, chosen), short, *pretrained)
+    return _pretrained_embedding(ImagesAt(images, chosen), pretrained)
 
 
 def learned_embedding(
@@ -106,19 +107,39 @@ def _look_at(images: Images, rows: NDArray[np.int64]) -> tuple[int, bool]:
     return short, all(bool((pixels == pixels[..., :1]).all()) for pixels in seen)
 
 
-def _pretrained_at_hand() -> tuple[PublishedWeights, Path] | None:
-    """The most accurate pretrained network among those that are quick."""
+@dataclass(frozen=True)
+class Pretrained:
+    """Weights that are at hand, and the side in pixels at which they look at images."""
+
+    weights: PublishedWeights
+    file: Path
+    side: int
+
+    @property
+    def gmacs(self) -> float:
+        """Multiply-adds for one image, in G."""
+        return self.weights.gmacs * (self.side / self.weights.preprocess.crop[0]) ** 2
+
+
+def pretrained_for(short: int, grey: bool) -> Pretrained | None:
+    """The weights that suit images of this median shorter side in pixels, all of them grey or not; None: none does.
+
+    The most accurate of those that are quick and at hand.
+    """
+    if grey and short <= SMALL_SIDE:
+        return None
     quick = [found for found in weights_at_hand() if found[0].gmacs <= MOST_GMACS]
-    return max(quick, key=lambda found: found[0].top1, default=None)
+    if not quick:
+        return None
+    weights, file = max(quick, key=lambda found: found[0].top1)
+    wanted = min(LARGEST_SIDE, max(SMALLEST_SIDE, -(-short // SIDE_STEP) * SIDE_STEP))
+    return Pretrained(weights, file, min(wanted, weights.preprocess.crop[0]))
 
 
-def _pretrained_embedding(images: ImagesAt, short: int, weights: PublishedWeights, file: Path) -> Embedding:
-    """The input of the network's classifier, for images at about their own size."""
-    model = model_of(file)
-    own = model.preprocess.crop[0]
-    side = min(own, max(SMALLEST_SIDE, -(-short // SIDE_STEP) * SIDE_STEP))
-    network, preprocess = at_side(model.network, model.preprocess, side)
-    values = extract(
-        replace(model, network=network, preprocess=preprocess), Split(images, np.zeros(len(images), np.int64))
-    )
-    return Embedding(values, f"{weights.name}, pretrained on ImageNet, at {side} pixels", True)
+def _pretrained_embedding(images: ImagesAt, pretrained: Pretrained) -> Embedding:
+    """The input of the network's classifier."""
+    model = model_of(pretrained.file)
+    network, preprocess = at_side(model.network, model.preprocess, pretrained.side)
+    split = Split(images, np.zeros(len(images), np.int64))
+    values = extract(replace(model, network=network, preprocess=preprocess), split)
+    return Embedding(values, f"{pretrained.weights.name}, pretrained on ImageNet, at {pretrained.side} pixels", True)

@@ -68,7 +68,8 @@ class Evaluation:
         return {**about, **seen, **self.metrics.to_json(), "hardest": [asdict(one) for one in self.hardest]}
 
     def __str__(self) -> str:
-        return f"{self.warning}{self._merged}protocol: {self.protocol}\n{self.data}: {self.metrics}"
+        head, _, figures = str(self.metrics).partition("\n")
+        return f"{self.warning}{self._merged}{self.data}: {head}\nprotocol: {self.protocol}\n{figures}"
 
     @property
     def _merged(self) -> str:

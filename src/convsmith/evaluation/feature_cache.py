@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 import torch
 from numpy.typing import NDArray
 
@@ -19,7 +18,7 @@ from convsmith.data.dataset import Dataset, Split
 from convsmith.data.images import FileImages
 from convsmith.errors import OutputError
 from convsmith.evaluation.features import as_npz, extract
-from convsmith.files import write_bytes
+from convsmith.files import user_cache, write_bytes
 from convsmith.model.file import Model
 from convsmith.transform.part import trunk_and_head
 
@@ -54,7 +53,7 @@ def cached_features(model: Model, dataset: Dataset, names: tuple[str, ...]) -> d
 
     Kept in the platform's cache folder under convsmith/features, which may be emptied at any time.
     """
-    path = platformdirs.user_cache_path("convsmith") / "features" / f"{_key(model, dataset, names)}.npz"
+    path = user_cache() / "features" / f"{_key(model, dataset, names)}.npz"
     known = _read(path)
     if known is None:
         known = {name: extract(model, dataset.split(name), pool=False) for name in names}

@@ -96,9 +96,13 @@ def opened_for(model: Model, data: Dataset | str | Path, seed: int | None = None
 
     Other data without splits are not split; see `evaluate`. Raises as `open_dataset` does.
     """
+    return opened_as(TrainingData.known_to(model.provenance), data, seed)
+
+
+def opened_as(training: TrainingData, data: Dataset | str | Path, seed: int | None = None) -> Dataset:
+    """The same for a model of which only its training data are known."""
     if isinstance(data, Dataset):
         return data
-    training = TrainingData.known_to(model.provenance)
 
     def opened(seed: int | None) -> Dataset:
         return open_dataset(data, seed=seed, max_unusable=ANY_SHARE, decoding=training.decoding)

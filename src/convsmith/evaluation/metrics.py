@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convsmith.cost.table import aligned
 from convsmith.errors import DataError
 from convsmith.evaluation.confusion import Confusion, most_confused
 
@@ -142,9 +143,8 @@ class Metrics:
             *self._covered(),
             "",
         ]
-        width = max(len("class"), *(len(row.name) for row in self.classes))
-        lines.append(f"{'class':<{width}}  images  precision                  recall")
-        lines += [f"{row.name:<{width}}  {row.images:>6}  {row.precision!s:<26} {row.recall!s}" for row in self.classes]
+        rows = [(row.name, f"{row.images:,}", str(row.precision), str(row.recall)) for row in self.classes]
+        lines.append(aligned(("class", "images", "precision", "recall"), rows, "lrll"))
         confused = most_confused(self.pairs, [row.name for row in self.classes])[:SHOWN_PAIRS]
         if confused:
             told = ", ".join(f"{name} called {called} ({count:,})" for count, name, called in confused)

@@ -20,6 +20,7 @@ from convsmith.explain.flow import GradientFlow, Moment
 from convsmith.explain.measure import Probe, loss_of
 from convsmith.model import Model
 from convsmith.network import Preprocess, ops
+from convsmith.network.dims import text
 from convsmith.network.network import Network
 from convsmith.resolve import network_of
 from convsmith.transform.part import with_classes
@@ -48,7 +49,8 @@ def gradients(
     random images (each number standard normal) of random classes. The moments are at 0, 1, 2, 5, 10, 20, 50...
     updates, and the last. The verdict is that of `convsmith.explain.flow.CRITERION`.
 
-    Raises UsageError for numbers out of range, and what opening the network and the data raise.
+    Raises UsageError for numbers out of range and for a network that is no classifier, and what opening the network
+    and the data raise.
     """
     for name, right, what in (
         ("steps", steps >= 0, "at least 0"),
@@ -58,6 +60,8 @@ def gradients(
         if not right:
             raise UsageError(f"must be {what}", settings=name)
     net = network_of(network)
+    if len(net.shapes[net.output]) != 1:
+        raise UsageError(f"{net.name} is no classifier: its output is {text(net.shapes[net.output])}, not class scores")
     dataset = None if data is None else open_dataset(data, seed=seed)
     if dataset is not None:
         net = with_classes(net, len(dataset.classes))

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
 
 from convsmith.backend.read import read
-from convsmith.data.augment.augment import written_characters
 from convsmith.data.checks.framing import framing_for
 from convsmith.data.dataset import Dataset
 from convsmith.deploy.latency import latency_ms
-from convsmith.design.choose import TRAINING_SECONDS, choose, within
-from convsmith.design.preprocessing import own_side, preprocess_for
+from convsmith.design.choose import choose, within
+from convsmith.design.preprocessing import own_side, preprocess_for, with_channels
 from convsmith.errors import UsageError
+from convsmith.fitting.asked import recipe_for, with_asked
+from convsmith.fitting.chosen import Chosen
+from convsmith.fitting.rivals import best_way
 from convsmith.model import Model
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
 from convsmith.request import Request
 from convsmith.resolve import file_of, is_code, kind_of, model_of, network_of
-from convsmith.train.recipes.default import fine_tuned, with_batch
-from convsmith.train.recipes.named import DEFAULT, recipe_named, usual_epochs
+from convsmith.train.recipes.default import fine_tuned
+from convsmith.train.recipes.named import DEFAULT, usual_epochs
 from convsmith.train.recipes.recipe import FineTuning, Recipe
 from convsmith.train.run.plan import RunPlan
 from convsmith.train.tune.pace import seconds_an_image
@@ -29,22 +32,18 @@ from convsmith.transform.part import with_classes
 from convsmith.transform.side import at_side
 
 
-@dataclass(frozen=True, eq=False)
-class Chosen:
-    """A plan, and the model whose weights it starts from; None: initial ones."""
-
-    plan: RunPlan
-    start: Model | None = None
-
-
-def choose_plan(request: Request, dataset: Dataset) -> Chosen:
+def choose_plan(request: Request, dataset: Dataset, told: Callable[[str], None] = lambda line: None) -> Chosen:
     """Decides on network, preprocessing and recipe, before anything is measured in training.
+
+    Where no network is named, the data are looked at, networks are designed and compared; `told` hears of it.
 
     Raises LimitError naming a limit that cannot be met, UnknownNameError, UsageError for settings that contradict each
     other or the network; and as `convsmith.resolve` does for what is meant by a word.
     """
     if request.pretrained is not None:
         return _from_pretrained(request, dataset)
+    if request.network is None:
+        return best_way(request, dataset, told)
     if isinstance(request.network, nn.Module):
         return _own_module(request, dataset, request.network)
     given = _given(request, dataset)
@@ -53,21 +52,21 @@ def choose_plan(request: Request, dataset: Dataset) -> Chosen:
     network, reason, preprocess = (
         _own_network(request, dataset, given) if isinstance(given, Network) else _from_zoo(request, dataset, given)
     )
-    recipe = _recipe(request, network, dataset, preprocess)
+    recipe = recipe_for(request, network, dataset, preprocess)
     if recipe.fine_tuning != FineTuning():
         raise UsageError(
             f"{recipe.name} trains some layers of a trained network further: give that as pretrained", settings="recipe"
         )
-    return Chosen(RunPlan(network, reason, preprocess, _asked(request, recipe, network)))
+    return Chosen(RunPlan(network, reason, preprocess, with_asked(request, recipe, network)))
 
 
-def _given(request: Request, dataset: Dataset) -> Network | Model | str | None:
+def _given(request: Request, dataset: Dataset) -> Network | Model | str:
     """What is meant by the network of a request: a value, or the name of a zoo network.
 
     The code of a module is read with an image of the size that the data suggest.
     """
     source = request.network
-    if source is None or isinstance(source, Network | Model):
+    if isinstance(source, Network | Model):
         return source
     if is_code(source):
         preprocess = preprocess_for(dataset, request.side, request.framing)
@@ -78,17 +77,14 @@ def _given(request: Request, dataset: Dataset) -> Network | Model | str | None:
     return model_of(source) if kind_of(path) in ("model", "checkpoint") else network_of(source)
 
 
-def _from_zoo(request: Request, dataset: Dataset, name: str | None) -> tuple[Network, str, Preprocess]:
-    side = request.side or (own_side(name, dataset.size) if name else None)
-    preprocess = preprocess_for(dataset, side, request.framing)
+def _from_zoo(request: Request, dataset: Dataset, name: str) -> tuple[Network, str, Preprocess]:
+    preprocess = preprocess_for(dataset, request.side or own_side(name, dataset.size), request.framing)
     images = len(dataset.split("train"))
     choice = choose(
         *(len(dataset.classes), (preprocess.channels, *preprocess.crop), images, request.limits),
         *(latency_ms, seconds_an_image),
         epochs=request.epochs or usual_epochs(request.recipe or DEFAULT, images),
-        characters=written_characters(dataset.classes),
         model=name,
-        training_seconds=request.seconds or TRAINING_SECONDS,
     )
     return choice.network, choice.reason, preprocess
 
@@ -103,14 +99,7 @@ def _own_network(request: Request, dataset: Dataset, network: Network) -> tuple[
         raise UsageError(f"{network.name} takes {channels} channels; images have 1 or 3", settings="network")
     # An input that is not square is there to take pictures of its proportions whole.
     framing = request.framing or (None if height == width else "squash")
-    preprocess = replace(preprocess_for(dataset, height, framing), channels=channels)
-    if len(preprocess.mean) != channels:
-        grey = channels == 1
-        preprocess = replace(
-            preprocess,
-            mean=(sum(preprocess.mean) / len(preprocess.mean),) if grey else preprocess.mean * channels,
-            std=(sum(preprocess.std) / len(preprocess.std),) if grey else preprocess.std * channels,
-        )
+    preprocess = with_channels(preprocess_for(dataset, height, framing), channels)
     if height != width:
         resize = max(height, width) if framing == "crop" else (height, width)
         preprocess = replace(preprocess, crop=(height, width), resize=resize)
@@ -126,9 +115,9 @@ def _own_module(request: Request, dataset: Dataset, module: nn.Module) -> Chosen
     changed, reason, preprocess = _own_network(request, dataset, network)
     same = network.classes == len(dataset.classes)
     names = dataset.classes if same else tuple(str(number) for number in range(network.classes))
-    recipe = _recipe(request, changed, dataset, preprocess)
+    recipe = recipe_for(request, changed, dataset, preprocess)
     start = Model(network, weights, names, preprocess)
-    return Chosen(RunPlan(changed, reason, preprocess, _asked(request, recipe, changed)), start)
+    return Chosen(RunPlan(changed, reason, preprocess, with_asked(request, recipe, changed)), start)
 
 
 def _carried_on(request: Request, dataset: Dataset, start: Model) -> Chosen:
@@ -141,8 +130,8 @@ def _carried_on(request: Request, dataset: Dataset, start: Model) -> Chosen:
     network, preprocess = _at_asked_side(request, start)
     preprocess = preprocess.framed(request.framing or preprocess.framing)
     network, reason = _within(request, network, preprocess, f"{network.name}: trained further")
-    recipe = _recipe(request, network, dataset, preprocess)
-    return Chosen(RunPlan(network, reason, preprocess, _asked(request, recipe, network)), start)
+    recipe = recipe_for(request, network, dataset, preprocess)
+    return Chosen(RunPlan(network, reason, preprocess, with_asked(request, recipe, network)), start)
 
 
 def _from_pretrained(request: Request, dataset: Dataset) -> Chosen:
@@ -159,12 +148,12 @@ def _from_pretrained(request: Request, dataset: Dataset) -> Chosen:
     if request.recipe in (None, DEFAULT):
         recipe = fine_tuned(network, dataset, preprocess, tuning, epochs=request.epochs, seed=seed)
     else:
-        recipe = _recipe(request, network, dataset, preprocess)
+        recipe = recipe_for(request, network, dataset, preprocess)
         if recipe.fine_tuning == FineTuning():
             recipe = replace(recipe, learning_rate=recipe.learning_rate / 10, fine_tuning=tuning)
         else:
             _check_own_tuning(recipe, tuning, start.classes == dataset.classes)
-    return Chosen(RunPlan(network, reason, preprocess, _asked(request, recipe, network)), start)
+    return Chosen(RunPlan(network, reason, preprocess, with_asked(request, recipe, network)), start)
 
 
 def _word(request: Request) -> str:
@@ -191,17 +180,3 @@ def _check_own_tuning(recipe: Recipe, tuning: FineTuning, same_classes: bool) ->
         )
     if not same_classes:
         raise UsageError(f"the recipe {recipe.name} is for a model of these very classes: fine-tune it on them first")
-
-
-def _recipe(request: Request, network: Network, dataset: Dataset, preprocess: Preprocess) -> Recipe:
-    name = request.recipe or DEFAULT
-    return recipe_named(name, network, dataset, preprocess, epochs=request.epochs, seed=request.seed or 0)
-
-
-def _asked(request: Request, recipe: Recipe, network: Network) -> Recipe:
-    """The recipe with what was asked for; another batch scales the rate, unless that is given."""
-    if isinstance(request.batch_size, int):
-        recipe = with_batch(recipe, network, request.batch_size)
-    if isinstance(request.learning_rate, int | float):
-        recipe = replace(recipe, learning_rate=float(request.learning_rate))
-    return request.changed(recipe)

@@ -19,7 +19,8 @@ from convsmith.cost import cost_of
 from convsmith.data.dataset import Dataset, Split
 from convsmith.deploy.export import export
 from convsmith.deploy.latency import latency_ms
-from convsmith.deploy.verify import Verification, spread
+from convsmith.deploy.trial_images import spread
+from convsmith.deploy.verify import Verification
 from convsmith.errors import DataError, LimitError
 from convsmith.evaluation.inference import predict_logits
 from convsmith.evaluation.metrics import Metrics, measure

@@ -18,13 +18,16 @@ from convsmith.data.checks.framing import framing_for, seen_share
 from convsmith.data.checks.mirror import mirrored_classes
 from convsmith.data.dataset import Dataset
 from convsmith.data.open import open_dataset
+from convsmith.doctor.quick import quick_issues, refuse_leaks, told
 from convsmith.errors import UsageError
 from convsmith.evaluation.feature_cache import cached_features, with_features
 from convsmith.evaluation.inference import best_device
-from convsmith.fitting.choice import Chosen, choose_plan
+from convsmith.fitting.choice import choose_plan
+from convsmith.fitting.chosen import Chosen
 from convsmith.fitting.delivery import FitResult, deliver, tested_split
 from convsmith.fitting.folder import begun_run, check_data, read_run
 from convsmith.fitting.measured import measure
+from convsmith.fitting.trials import plain_head, start_of
 from convsmith.model import Model
 from convsmith.network.dims import text
 from convsmith.network.network import Network
@@ -32,7 +35,6 @@ from convsmith.network.preprocess import Preprocess
 from convsmith.report.page import write_page
 from convsmith.report.record import read_run as read_record
 from convsmith.request import Request
-from convsmith.train.recipes.recipe import FineTuning
 from convsmith.train.run.events import Noticed
 from convsmith.train.run.folder import running
 from convsmith.train.run.interrupt import Interruption
@@ -101,21 +103,25 @@ def fit(
         progress=on_check,
     )
     tested_split(dataset)
+    issues = quick_issues(dataset)
+    if request.strict:
+        refuse_leaks(dataset.name, issues)
     if resume:
         check_data(out, dataset)
         recover = plan.recipe.recover if request.recover is None else request.recover
         plan = replace(plan, recipe=replace(plan.recipe, recover=recover))
         chosen, tuned, folder = Chosen(plan, read_start(out)), None, ExitStack()
     else:
-        chosen = choose_plan(request, dataset)
+        chosen = choose_plan(request, dataset, lambda line: _tell(observers, Noticed(line)))
         deadline = None if request.seconds is None else started + request.seconds
         objective = None if extras.objective is None else as_objective(extras.objective)
         plan, tuned = measure(request, chosen, dataset, deadline, objective)
-        folder = begun_run(out, plan, request, dataset, chosen.start)  # type: ignore[assignment]
+        folder = begun_run(out, replace(chosen, plan=plan), request, dataset)  # type: ignore[assignment]
     with folder, running(out):
         about = (f"network: {plan.reason}; input {text(plan.network.input)}", f"recipe: {plan.recipe}", *plan.notes)
         for line in (
             *_left_out(dataset),
+            *told(issues),
             *about,
             *_of_pictures(dataset, plan, request.framing is not None),
             *unused_gpus(request),
@@ -163,18 +169,11 @@ class _Work:
     def train_head(self) -> tuple[NetworkModule, TrainResult]:
         """Trains the classifier alone, on features that are computed once."""
         plan, dataset = self.plan, self.dataset
-        module = first_module(plan, dataset.classes, self.chosen.start)
-        start = Model(plan.network, module.state_dict(), dataset.classes, plan.preprocess)
+        start = start_of(self.chosen, dataset)
         _tell(self.observers, Noticed("the features of all images are computed once, and kept in the cache"))
         names = tuple(name for name in ("train", "val") if name in dataset.splits)
         head = start.module(trunk_and_head(plan.network)[1])
-        plain = replace(
-            plan.recipe,
-            memory_format="contiguous",
-            precision="float32",
-            compiled=False,
-            fine_tuning=FineTuning(),  # of what is trained nothing is frozen
-        )
+        plain = plain_head(plan)
         with self._watched() as (store, observers):
             result = train(
                 *(head, with_features(dataset, cached_features(start, dataset, names)), plan.preprocess, plain),

@@ -13,9 +13,10 @@ from typing import Any
 from convsmith import records
 from convsmith.data.dataset import Dataset
 from convsmith.data.summary import summarize
-from convsmith.errors import ModelFileError, UsageError
+from convsmith.errors import ConvsmithError, ModelFileError, UsageError
 from convsmith.files import write_bytes
-from convsmith.model import Model, save_model
+from convsmith.fitting.chosen import Chosen
+from convsmith.model import save_model
 from convsmith.request import Request, described
 from convsmith.train.run.folder import HARDEST_FILE, LOCK_FILE, LOG_FILE, MODEL_FILE, PLAN_FILE, START_FILE, is_running
 from convsmith.train.run.plan import RunPlan
@@ -71,7 +72,7 @@ def check_data(out: Path, dataset: Dataset) -> None:
 
 
 @contextmanager
-def begun_run(out: Path, plan: RunPlan, request: Request, dataset: Dataset, start: Model | None) -> Iterator[None]:
+def begun_run(out: Path, chosen: Chosen, request: Request, dataset: Dataset) -> Iterator[None]:
     """Makes the run's folder with its plan in it. If the block fails before any training is kept, all that was made is
     taken away again, so that the corrected request may use the folder.
 
@@ -88,12 +89,15 @@ def begun_run(out: Path, plan: RunPlan, request: Request, dataset: Dataset, star
         raise UsageError(f"cannot make the folder {out}: {error.strerror}") from None
     _clear(out, request)
     try:
-        if start is not None:
+        if (start := chosen.start) is not None:
             save_model(replace(start, network=replace(start.network, storage=()), grids={}), out / START_FILE)
-        write_bytes(out / PLAN_FILE, records.json_text(_run_json(plan, request, dataset), indent=1).encode())
+        write_bytes(out / PLAN_FILE, records.json_text(_run_json(chosen, request, dataset), indent=1).encode())
         yield
     except BaseException:
-        if not holds_run(out, request.checkpoints):
+        begun = False
+        with suppress(ConvsmithError):  # where checkpoints cannot be kept, none is
+            begun = holds_run(out, request.checkpoints)
+        if not begun:
             _clear(out, request)
             if not existed:
                 with suppress(OSError):
@@ -101,13 +105,14 @@ def begun_run(out: Path, plan: RunPlan, request: Request, dataset: Dataset, star
         raise
 
 
-def _run_json(plan: RunPlan, request: Request, dataset: Dataset) -> dict[str, Any]:
+def _run_json(chosen: Chosen, request: Request, dataset: Dataset) -> dict[str, Any]:
     return {
-        **plan.to_json(),
+        **chosen.plan.to_json(),
         "request": request.to_json(),
         "start": None if request.pretrained is None else described(request.pretrained),
         "source": described(request.data),
         "data": summarize(dataset).to_json(),
+        **({} if chosen.choice is None else {"choice": chosen.choice.to_json()}),
     }
 
 
@@ -123,7 +128,8 @@ def _clear(out: Path, request: Request) -> None:
     if not (out / PLAN_FILE).exists():
         return
     if request.checkpoints is not None:
-        RunStore(out, request.checkpoints).folder.clear()
+        with suppress(ConvsmithError):
+            RunStore(out, request.checkpoints).folder.clear()
     for name in MADE:
         path = out / name
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)

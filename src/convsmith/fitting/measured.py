@@ -8,7 +8,7 @@ from dataclasses import replace
 from convsmith.data.dataset import Dataset
 from convsmith.errors import UsageError
 from convsmith.evaluation.inference import best_device, device_of
-from convsmith.fitting.choice import Chosen
+from convsmith.fitting.chosen import Chosen
 from convsmith.fitting.delivery import delivery_seconds
 from convsmith.request import Request
 from convsmith.train.recipes.default import with_batch
@@ -42,6 +42,8 @@ def measure(
     auto = [name for name in ("batch_size", "learning_rate") if getattr(request, name) == "auto"]
     if not auto and deadline is None:
         return plan, None
+    if plan.head_only and not auto and chosen.choice is not None:
+        return plan, None  # it was chosen because it takes less than the time
     if plan.head_only:
         raise UsageError(
             "are found by training; a classifier on frozen features takes seconds as it is",

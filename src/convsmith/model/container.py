@@ -50,7 +50,10 @@ class Tensor(NamedTuple):
 
 @dataclass(frozen=True)
 class Container:
-    """What a file says before its tensors. `sealed` is the checksum of the tensors, None in a file without a seal."""
+    """What a file says before its tensors. `sealed` is the checksum of the tensors, None in a file without a seal.
+
+    `padding` counts the spaces at the header's end, which align the data.
+    """
 
     path: Path
     description: str
@@ -58,6 +61,7 @@ class Container:
     data_start: int
     data_bytes: int
     sealed: str | None
+    padding: int
 
 
 def to_bytes(description: str, tensors: Sequence[Tensor]) -> bytes:
@@ -97,7 +101,9 @@ def read_container(path: Path) -> Container:
         raise ModelFileError(f"{path} holds tensors but no convsmith model: its metadata lacks {KEY!r}")
     sealed = _sealed(path, header, metadata.get(SEAL))
     _check_layout(path, entries, data_bytes)
-    return Container(path, metadata[KEY], entries, 8 + len(header), data_bytes, sealed)
+    return Container(
+        path, metadata[KEY], entries, 8 + len(header), data_bytes, sealed, len(header) - len(header.rstrip())
+    )
 
 
 def read_data(container: Container) -> bytearray:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convsmith.errors import ConvsmithError, ModelFileError, WeightsError
 from convsmith.files import write_bytes
-from convsmith.model import container
+from convsmith.model import container, packed
 from convsmith.model.container import KEY, Container, read_container, read_data
 from convsmith.model.header import Header
 from convsmith.model.model import Model
@@ -23,11 +24,14 @@ from convsmith.network.preprocess import Preprocess
 from convsmith.network.storage import FLOATS, FloatStorage, with_storage
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 __all__ = ["KEY", "Header", "Model", "Seal", "load_model", "read_header", "save_model", "verify"]
 
 FORMAT = 2
+CODED_FORMAT = 3
+"""Description, grids and all parameters in one entropy-coded tensor."""
 UNSEALED_FORMAT = 1
 """Had neither a seal nor storages: a parameter was in the float type that its tensor had."""
 
@@ -65,14 +69,30 @@ def save_model(model: Model, path: str | Path) -> None:
 
     Raises WeightsError for weights that their storage cannot hold exactly, OutputError if the file cannot be written.
     """
+    write_bytes(path, _to_bytes(model))
+
+
+def size_in_bytes(model: Model) -> int:
+    """What the model's file would take. Raises WeightsError as `save_model` does."""
+    return len(_to_bytes(model))
+
+
+def _to_bytes(model: Model) -> bytes:
+    if model.packing == "coded":
+        content = packed.pack(model, _describe(model.header, CODED_FORMAT))
+        only = container.Tensor(packed.NAME, "U8", (len(content),), memoryview(content))
+        return container.to_bytes(packed.NAME, [only])
+    return container.to_bytes(_describe(model.header, FORMAT).decode(), _plain_tensors(model))
+
+
+def _plain_tensors(model: Model) -> list[container.Tensor]:
     import torch
 
     from convsmith.model.codecs import encode
 
-    net = model.network
     tensors = []
     for key, weight in model.weights.items():
-        storage = net.storage_of(key)
+        storage = model.network.storage_of(key)
         try:
             parts = encode(storage, weight, model.grids.get(key, {}))
         except WeightsError as error:
@@ -80,7 +100,7 @@ def save_model(model: Model, path: str | Path) -> None:
         for raw in storage.tensors(tuple(weight.shape)):
             content = memoryview(parts[raw.part].contiguous().flatten().view(torch.uint8).numpy().data)
             tensors.append(container.Tensor(raw.name(key), raw.dtype, raw.shape, content))
-    write_bytes(path, container.to_bytes(_describe(model.header), tensors))
+    return tensors
 
 
 def read_header(path: str | Path) -> Header:
@@ -89,7 +109,8 @@ def read_header(path: str | Path) -> Header:
     Raises ModelFileError naming the file and what is wrong with it: it is damaged or was cut short, or a tensor is
     missing, left over or not as its network's storage has it.
     """
-    return _header(read_container(Path(path)))
+    found = read_container(Path(path))
+    return header_of(found, read_data(found) if found.description == packed.NAME else None)
 
 
 def load_model(path: str | Path) -> Model:
@@ -97,8 +118,12 @@ def load_model(path: str | Path) -> Model:
     from convsmith.model.codecs import decode
 
     found = read_container(Path(path))
-    header = _header(found)
-    parts = _tensors(found, read_data(found))
+    data = read_data(found)
+    header = header_of(found, data)
+    if header.packing == "coded":
+        with _named(path):
+            return header.with_weights(*packed.unpack(data, header.network))
+    parts = _tensors(found, data)
     weights: dict[str, Tensor] = {}
     grids: dict[str, Mapping[str, Tensor]] = {}
     for key, parameter in header.network.parameters.items():
@@ -114,32 +139,56 @@ def load_model(path: str | Path) -> Model:
 def verify(path: str | Path) -> Seal:
     """Holds every byte of a model file against its checksums. Raises ModelFileError if it is damaged."""
     found = read_container(Path(path))
-    _header(found)
-    read_data(found)
+    header_of(found, read_data(found))
     return Seal(Path(path), len(found.entries), found.data_bytes, found.sealed)
 
 
-def _describe(header: Header) -> str:
+def _describe(header: Header, version: int) -> bytes:
     described = {
-        "format": FORMAT,
+        "format": version,
         "network": header.network.to_json(),
         "classes": list(header.classes),
         "preprocess": header.preprocess.to_json(),
         "provenance": dict(header.provenance),
         "metrics": dict(header.metrics),
     }
-    return json.dumps(_finite(described), sort_keys=True, allow_nan=False)
+    return json.dumps(_finite(described), sort_keys=True, allow_nan=False, separators=(",", ":")).encode()
 
 
-def _header(found: Container) -> Header:
+@contextmanager
+def _named(path: str | Path) -> Iterator[None]:
+    """Puts the file's name before what is wrong with it."""
+    try:
+        yield
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}") from None
+
+
+def _description(found: Container, data: bytearray | None) -> str | bytes:
+    """The JSON: in the metadata, or at the start of a coded file's data."""
+    if found.description != packed.NAME:
+        return found.description
+    assert data is not None
+    with _named(found.path):
+        if list(found.entries) != [packed.NAME]:
+            raise ModelFileError(f"it has other tensors than {packed.NAME!r}")
+        return packed.description_of(data)
+
+
+def header_of(found: Container, data: bytearray | None) -> Header:
+    """The header; a coded file's is in its data, which a plain one's need not be given."""
     import msgspec
 
-    path = found.path
+    path, coded = found.path, found.description == packed.NAME
+    text = _description(found, data)
     try:
-        data = json.loads(found.description)
-        if isinstance(data, dict) and data.get("format") not in (FORMAT, UNSEALED_FORMAT):
-            raise ModelFileError(f"{path} is of format {data.get('format')}; this convsmith reads {FORMAT} and older")
-        described = msgspec.convert(data, _Description)
+        given = json.loads(text)
+        known = (CODED_FORMAT,) if coded else (FORMAT, UNSEALED_FORMAT)
+        if isinstance(given, dict) and given.get("format") not in known:
+            raise ModelFileError(
+                f"{path} is of format {given.get('format')}; this convsmith reads up to {CODED_FORMAT}"
+            )
+        described = msgspec.convert(given, _Description)
         network = Network.from_json(described.network)
         if described.format == UNSEALED_FORMAT:
             network = _stored_as_found(network, found)
@@ -149,6 +198,7 @@ def _header(found: Container) -> Header:
             Preprocess.from_json(described.preprocess),
             described.provenance,
             described.metrics,
+            "coded" if coded else "plain",
         )
     except ModelFileError:
         raise
@@ -158,11 +208,12 @@ def _header(found: Container) -> Header:
         raise ModelFileError(f"{path}: its description is damaged ({error})") from None
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
         raise ModelFileError(f"{path}: its description is damaged ({type(error).__name__}: {error})") from None
-    if described.format == FORMAT and found.sealed is None:
-        raise ModelFileError(f"{path}: its seal is missing, which format {FORMAT} always has")
+    if described.format != UNSEALED_FORMAT and found.sealed is None:
+        raise ModelFileError(f"{path}: its seal is missing, which format {described.format} always has")
     if len(header.classes) != header.network.classes:
         raise ModelFileError(f"{path}: {len(header.classes)} class names for {header.network.classes} outputs")
-    _check_tensors(found, header.network)
+    if not coded:
+        _check_tensors(found, header.network)
     return header
 
 
@@ -192,11 +243,11 @@ def _check_tensors(found: Container, network: Network) -> None:
         raise ModelFileError(f"{found.path}: tensor {min(left_over)} is not of its network")
 
 
-def _tensors(found: Container, data: bytearray) -> dict[str, Tensor]:
-    """Views of the data, each of its type and shape; a tensor that lies askew is copied."""
+def torch_dtypes() -> dict[str, torch.dtype]:
+    """torch's types by safetensors' names for them."""
     import torch
 
-    types = {
+    return {
         "F64": torch.float64,
         "F32": torch.float32,
         "F16": torch.float16,
@@ -205,6 +256,13 @@ def _tensors(found: Container, data: bytearray) -> dict[str, Tensor]:
         "I8": torch.int8,
         "U8": torch.uint8,
     }
+
+
+def _tensors(found: Container, data: bytearray) -> dict[str, Tensor]:
+    """Views of the data, each of its type and shape; a tensor that lies askew is copied."""
+    import torch
+
+    types = torch_dtypes()
     whole = torch.frombuffer(data, dtype=torch.uint8) if data else torch.empty(0, dtype=torch.uint8)
     tensors = {}
     for name, (dtype, shape, start, stop) in found.entries.items():

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from convsmith.errors import WeightsError
-from convsmith.model.header import Header
+from convsmith.model.header import Header, Packing
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
 
@@ -32,7 +32,8 @@ class Model:
 
     However `network.storage` keeps a parameter in a file, `weights` holds its values as floats. What its few bits mean
     is in `grids`, by parameter and part: `grids["conv1.weight"]["scale"]`. The values must lie on their grid when the
-    model is saved; the file's integers follow from them. Grids of other parameters are dropped.
+    model is saved; the file's integers follow from them. Grids of other parameters are dropped. With `packing="coded"`
+    the file holds those integers entropy coded, and so do files of models made from this one.
 
     Raises WeightsError naming the weights or grids that are missing, left over or of another shape, and if there are
     not as many class names as outputs.
@@ -45,6 +46,7 @@ class Model:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     grids: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
+    packing: Packing = "plain"
 
     def __post_init__(self) -> None:
         net = self.network
@@ -59,7 +61,7 @@ class Model:
     @property
     def header(self) -> Header:
         """The model without its weights."""
-        return Header(self.network, self.classes, self.preprocess, self.provenance, self.metrics)
+        return Header(self.network, self.classes, self.preprocess, self.provenance, self.metrics, self.packing)
 
     @property
     def inference(self) -> Model:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,6 +32,17 @@ ADDS_IN_INTEGERS = (ops.Conv, ops.Linear, ops.TableConv)
 """What engines have integer kernels for that add a bias."""
 
 
+class Rounded(NamedTuple):
+    """A parameter's integers, of a storage's range, and the grid that says which values they mean."""
+
+    integers: Tensor
+    grid: dict[str, Tensor]
+
+
+Rounding = Callable[[IntegerStorage, Tensor], Rounded]
+"""How a parameter is put on integers."""
+
+
 def round_to_int8(model: Model, batches: Iterable[Tensor]) -> Model:
     """The model as engines run it in 8-bit integers: norms fused, weights and activations rounded.
 
@@ -53,8 +65,16 @@ def integer_weights(net: Network, bits: int = 8) -> dict[str, IntegerStorage]:
     }
 
 
-def round_weights(model: Model, storage: Mapping[str, IntegerStorage]) -> Model:
-    """The model with these parameters, by key, rounded to whole numbers: the largest becomes the largest integer.
+def nearest_to_largest(storage: IntegerStorage, values: Tensor) -> Rounded:
+    """The simplest rule: the largest value becomes the largest integer."""
+    grid = absmax_grid(storage, values)
+    return Rounded(nearest(storage, values, grid), grid)
+
+
+def round_weights(
+    model: Model, storage: Mapping[str, IntegerStorage], rounding: Rounding = nearest_to_largest
+) -> Model:
+    """The model with these parameters, by key, rounded to whole numbers by a rule.
 
     Other parameters stay as they are stored. Raises UnknownNameError and ShapeError as `with_storage` does.
     """
@@ -62,8 +82,9 @@ def round_weights(model: Model, storage: Mapping[str, IntegerStorage]) -> Model:
     network = with_storage(model.network, kept)
     weights, grids = dict(model.weights), dict(model.grids)
     for key, integers in storage.items():
-        grids[key] = absmax_grid(integers, weights[key])
-        weights[key] = on_grid(integers, nearest(integers, weights[key], grids[key]), grids[key])
+        rounded = rounding(integers, weights[key])
+        grids[key] = rounded.grid
+        weights[key] = on_grid(integers, rounded.integers, rounded.grid)
     return replace(model, network=network, weights=weights, grids=grids)
 
 

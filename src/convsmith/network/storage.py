@@ -93,11 +93,12 @@ class FloatStorage(Storage):
 
 @dataclass(frozen=True)
 class IntegerStorage(Storage):
-    """Whole numbers of 2 to 8 bits, times a scale: value = (integer - zero point) * scale, rounded to float32 once.
+    """Whole numbers of 2 to 16 bits, times a scale: value = (integer - zero point) * scale, rounded to float32 once.
 
     Integers lie in -2^(bits-1) to 2^(bits-1) - 1. There is one float32 scale, or one for each index along `axis` (0 is
     a convolution's output channel). Symmetric integers have no zero point; others have one beside each scale.
-    Integers of 8 bits are kept as int8 in the parameter's shape, narrower ones one after another without gaps.
+    Integers of 8 bits are kept as int8 in the parameter's shape, others one after another without gaps. A zero point is
+    an int8, so wider integers than that are symmetric.
     """
 
     kind: ClassVar[str] = "integer"
@@ -107,8 +108,10 @@ class IntegerStorage(Storage):
     symmetric: bool = True
 
     def __post_init__(self) -> None:
-        if not 2 <= self.bits <= 8:
-            raise UsageError(f"integers are stored in 2 to 8 bits, not in {self.bits}")
+        if not 2 <= self.bits <= 16:
+            raise UsageError(f"integers are stored in 2 to 16 bits, not in {self.bits}")
+        if self.bits > 8 and not self.symmetric:
+            raise UsageError(f"integers of {self.bits} bits have no zero point; those of up to 8 bits may have one")
         if self.axis is not None and self.axis < 0:
             raise UsageError(f"an axis counts from 0, not {self.axis}")
 

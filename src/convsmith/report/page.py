@@ -10,6 +10,7 @@ from typing import Any
 
 from convsmith.cost.table import size
 from convsmith.evaluation.confusion import MOST_CLASSES, most_confused
+from convsmith.report.choice import choice_of
 from convsmith.report.record import RunRecord, mapping
 from convsmith.report.side_by_side import settings
 from convsmith.train.run.folder import MODEL_FILE, ONNX_FILE, REPORT_FILE
@@ -48,6 +49,7 @@ def page(record: RunRecord) -> str:
         hardest=record.hardest,
         images=mapping(record.data.get("images")),
         skipped=list(record.data.get("skipped") or ()),
+        choice=choice_of(record),
         arithmetic="" if record.started is None else record.started.arithmetic,
         settings={name: _text(value) for name, value in settings(record).items() if value not in (None, "")},
     )

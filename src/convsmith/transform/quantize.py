@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -24,12 +24,16 @@ class Range(NamedTuple):
     high: float
 
 
-def quantize_activations(net: Network, ranges: Mapping[str, Range], bits: int = 8) -> Network:
+def quantize_activations(
+    net: Network, ranges: Mapping[str, Range], bits: int = 8, floating: Collection[str] = ()
+) -> Network:
     """The network, as it runs after training, with a `Quantize` behind its input and every layer but the last.
 
     `ranges` holds one for the input and each layer, by name (see `convsmith.model.observe`). A grid runs from the
     smallest value to the largest, 0 included exactly, as zero padding needs it. Layers that only move values keep the
     grid of their input. Between a layer and the rectifier that alone reads it nothing is rounded.
+
+    Layers in `floating` are computed in floats: what one gives to another is not rounded.
 
     Raises UsageError for a layer that has no range.
     """
@@ -40,7 +44,9 @@ def quantize_activations(net: Network, ranges: Mapping[str, Range], bits: int = 
         for node in net
         if isinstance(node.op, ops.Activation) and node.op.function in FOLDED and readers[node.inputs[0]] == 1
     }
-    exact = folded | _end(net)
+    # What a floating layer gives is rounded only for readers that compute in integers.
+    integer_inputs = {source for node in net if node.name not in floating for source in node.inputs}
+    exact = folded | _end(net) | (set(floating) - integer_inputs)
     grids: dict[str, ops.Quantize] = {}
     rounded: dict[str, str] = {}
     nodes: list[Node] = []
@@ -49,9 +55,15 @@ def quantize_activations(net: Network, ranges: Mapping[str, Range], bits: int = 
         grids[name], rounded[name] = grid, f"{name}_quantize"
         nodes.append(Node(rounded[name], grid, (name,)))
 
-    put(INPUT, _grid(INPUT, ranges, bits))
+    def read(node: Node, source: str) -> str:
+        """The value that a layer reads: the rounded one, but between two floating layers."""
+        both = node.name in floating and (source in floating or source == INPUT)
+        return source if both else rounded.get(source, source)
+
+    if INPUT in integer_inputs:
+        put(INPUT, _grid(INPUT, ranges, bits))
     for node in net:
-        nodes.append(replace(node, inputs=tuple(rounded.get(source, source) for source in node.inputs)))
+        nodes.append(replace(node, inputs=tuple(read(node, source) for source in node.inputs)))
         if node.name in exact:
             continue
         moved = _only_moves(node.op) and node.inputs[0] in grids

@@ -10,6 +10,7 @@ from convsmith.model.file import Header, Model, load_model, read_header, save_mo
 if TYPE_CHECKING:
     from convsmith.weights.exporting import Exported, export_weights
     from convsmith.weights.formats.checkpoints import read
+    from convsmith.weights.identification import Identified, Identity, identify
     from convsmith.weights.importing import Imported, import_weights
     from convsmith.weights.published_weights import PublishedWeights, fetch_weights, find_published, published
     from convsmith.weights.translate.matching import Match, from_library, match, to_library
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 LAZY = {
     "exporting": ("Exported", "export_weights"),
     "formats.checkpoints": ("read",),
+    "identification": ("Identified", "Identity", "identify"),
     "importing": ("Imported", "import_weights"),
     "published_weights": ("PublishedWeights", "fetch_weights", "find_published", "published"),
     "translate.matching": ("Match", "from_library", "match", "to_library"),
@@ -26,6 +28,8 @@ LAZY = {
 __all__ = [
     "Exported",
     "Header",
+    "Identified",
+    "Identity",
     "Imported",
     "Match",
     "Model",
@@ -34,6 +38,7 @@ __all__ = [
     "fetch_weights",
     "find_published",
     "from_library",
+    "identify",
     "import_weights",
     "load_model",
     "match",

@@ -13,6 +13,7 @@ from convsmith.backend.onnx import (  # noqa: F401  (they add their rules)
     resample,
 )
 from convsmith.backend.onnx.emit import emit
-from convsmith.backend.onnx.model import OPSET, to_onnx
+from convsmith.backend.onnx.form import OPSET, Form
+from convsmith.backend.onnx.model import to_onnx
 
-__all__ = ["OPSET", "emit", "to_onnx"]
+__all__ = ["OPSET", "Form", "emit", "to_onnx"]

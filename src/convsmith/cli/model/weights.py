@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from convsmith.cli.progress import download_progress
 from convsmith.cli.source import checkpoint_of, class_names_of, model_of, preprocess_of
-from convsmith.cli.verb import say
+from convsmith.cli.verb import SHOWN, say
 from convsmith.errors import UsageError
 
 if TYPE_CHECKING:
+    from convsmith.weights.identification import Identified
     from convsmith.weights.published_weights import PublishedWeights
 
 app = typer.Typer(
-    no_args_is_help=True, help="List and fetch published weights; import and export other libraries' checkpoints."
+    no_args_is_help=True,
+    help="List and fetch published weights; identify, import and export other libraries' checkpoints.",
 )
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -78,13 +81,20 @@ def import_file(
     preprocess: Annotated[
         Path | None, typer.Option(help="JSON file with preprocessing, as `weights list --json` prints it.")
     ] = None,
-    partial: Annotated[bool, typer.Option("--partial", help="Leave what does not fit at its initial values.")] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Leave what does not fit random, if it is the smaller part.")
+    ] = False,
+    weights: Annotated[
+        Literal["raw", "ema"] | None,
+        typer.Option(help="Which to take of a file with raw weights and their moving average. Default: ema."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a model file from a checkpoint of torchvision, timm or Keras (.pth, .safetensors, .h5, .keras).
+    """Make a model file from a checkpoint of torchvision, timm or Keras (.pth, .safetensors, .h5, .keras, ...).
 
-    A published file brings its network, class names and preprocessing. Keys that are missing, left over or of the
-    wrong shape are listed, and nothing is written, without --partial.
+    A published file brings its network, class names and preprocessing. Weights are found inside training checkpoints,
+    and no code in them is run. If keys are missing, left over or of the wrong shape, nothing is written; with
+    --partial it is, if most of the network is covered.
 
     Example: convsmith weights import resnet50.pth --model torchvision/resnet50 -o resnet50.safetensors
     """
@@ -97,19 +107,69 @@ def import_file(
         classes=class_names_of(classes) if classes else None,
         preprocess=preprocess_of(preprocess) if preprocess else None,
         partial=partial,
+        weights=weights,
     )
     save_model(imported.model, output)
     network, size = imported.model.network, output.stat().st_size
     if as_json:
         say({"path": output, "bytes": size, **imported.to_json()}, as_json=True)
         return
-    for problem in imported.problems:
-        typer.echo(f"not imported: {problem}", err=True)
+    for note in imported.notes:
+        typer.echo(note, err=True)
+    _tell_some("not imported", imported.problems)
+    _tell_some("stays random", imported.random)
     if imported.assumed:
         typer.echo(
             f"preprocessing assumed, because the file does not specify it: {imported.model.preprocess}", err=True
         )
     typer.echo(f"{output} ({size:,} bytes): {network.name}, {network.classes} classes")
+
+
+@app.command()
+def identify(
+    source: Annotated[str, typer.Argument(help="A checkpoint of any library.")],
+    weights: Annotated[
+        Literal["raw", "ema"] | None, typer.Option(help="Which to look at of a file with both. Default: ema.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say which network of the zoo a checkpoint is of, by the names and shapes of its tensors.
+
+    An exact match is printed alone; else the three nearest, with what differs. Exits with 1 if no network is exactly
+    that of the file.
+
+    Example: convsmith weights identify resnet50.pth
+    """
+    from convsmith.weights.identification import identify
+
+    found = identify(checkpoint_of(source), weights)
+    if as_json:
+        say(found, as_json=True)
+    else:
+        _print_identified(found)
+    if found.exact is None:
+        raise typer.Exit(1)
+
+
+def _print_identified(found: Identified) -> None:
+    for note in found.notes:
+        typer.echo(note, err=True)
+    if found.published:
+        typer.echo(f"published weights: {found.published}")
+    if not found.matches:
+        typer.echo(f"no network here has keys like those of its {found.tensors} tensors")
+    for identity in found.matches:
+        typer.echo(identity if identity.exact else f"not exactly {identity}")
+        if identity.also:
+            typer.echo(f"the same by keys and shapes: {', '.join(identity.also)}")
+        _tell_some("  differs", identity.differences)
+
+
+def _tell_some(what: str, lines: Sequence[str]) -> None:
+    for line in lines[:SHOWN]:
+        typer.echo(f"{what}: {line}", err=True)
+    if len(lines) > SHOWN:
+        typer.echo(f"{what}: {len(lines) - SHOWN:,} more", err=True)
 
 
 @app.command()

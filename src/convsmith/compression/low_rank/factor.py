@@ -194,13 +194,18 @@ def _counted(net: Network, node: Node, factors: Factors | None) -> tuple[int, in
     return macs, params
 
 
+SIDES = {1: ("",), 2: (" of its outputs", " of its inputs")}
+"""Which of its ranks is meant, where a factorization has two."""
+
+
 def ranks(net: Network, chosen: Sequence[Factors]) -> tuple[Touched, ...]:
-    """What the layers' ranks become; Tucker's are two, of outputs and of inputs."""
-    return tuple(
-        Touched(one.layer, f"rank ({one.method})", full, kept)
-        for one in chosen
-        for full, kept in zip(full_rank(net.parameters[f"{one.layer}.weight"].shape, one.method), one.rank, strict=True)
-    )
+    """What the layers' ranks become."""
+    found = []
+    for one in chosen:
+        whole = full_rank(net.parameters[f"{one.layer}.weight"].shape, one.method)
+        for side, full, kept in zip(SIDES[len(whole)], whole, one.rank, strict=True):
+            found.append(Touched(one.layer, f"rank{side} ({one.method})", full, kept))
+    return tuple(found)
 
 
 def _told(rank: Rank) -> str:

@@ -50,7 +50,8 @@ def search_ranks(
 
     Each layer is tried alone, by each method and at several ranks, and the loss on `sample` is measured. Then, again
     and again, the one step is taken that adds the least loss for what it saves, until the budget is met. Losses of
-    different layers are taken to add up. `tell` hears of each layer before it is tried.
+    different layers are taken to add up. Auxiliary heads are left out: the result is the model as it runs after
+    training. `tell` hears of each layer before it is tried.
 
     Raises UsageError for a share out of range, LimitError if that little cannot be reached.
     """

@@ -96,7 +96,7 @@ def _reason(net: Network, node: Node, settings: Pruning) -> str:
     if isinstance(node.op, ops.StandardizedConv):
         return "standardises its filters, and would make something else of a zero"
     if not isinstance(node.op, PRUNED):
-        return f"{node.op.kind} has no weights that are multiplied with what it reads and summed"
+        return f"{node.op.kind} has only a few numbers for each channel"
     if node.name in settings.spared:
         return "spared"
     if settings.pattern is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from math import ceil
+from math import ceil, gcd
 from typing import NamedTuple
 
 import numpy as np
@@ -20,12 +20,11 @@ class Order(NamedTuple):
 
     units: tuple[int, ...]
     channels: Channels
-    scores: Scores
     divisor: int
 
     def first(self, count: int) -> Removed:
         """The first so many, less those that must stay for widths to be divisible."""
-        return _divisible(self.channels, frozenset(self.units[:count]), self.scores, self.divisor)
+        return _divisible(self.channels, self.units[:count], self.divisor)
 
 
 def order_of(channels: Channels, scores: Scores, floor: float, divisor: int) -> Order:
@@ -41,16 +40,38 @@ def order_of(channels: Channels, scores: Scores, floor: float, divisor: int) -> 
     for place, (row, _) in enumerate(rows):
         for unit in row:
             places.setdefault(unit, []).append(place)
-    units = []
-    for unit in np.argsort(scores, kind="stable").tolist():
-        if not np.isfinite(scores[unit]):
-            break
-        where = places.get(unit, [])
-        if all(left[place] - rows[place][0][unit] >= least[place] for place in where):
-            units.append(unit)
-            for place in where:
-                left[place] -= rows[place][0][unit]
-    return Order(tuple(units), channels, scores, divisor)
+    units: list[int] = []
+    for chunk in _chunks(channels, scores, divisor):
+        lost = Counter(place for unit in chunk for place in places.get(unit, ()) for _ in range(rows[place][0][unit]))
+        if all(left[place] - count >= least[place] for place, count in lost.items()):
+            units += chunk
+            for place, count in lost.items():
+                left[place] -= count
+    return Order(tuple(units), channels, divisor)
+
+
+def _chunks(channels: Channels, scores: Scores, divisor: int) -> list[list[int]]:
+    """Units that the same layers make, in chunks by which those layers' widths stay divisible, the lowest mean first.
+
+    One by one, units of many layers would go before any layer has lost a whole chunk, and then many at once. What is
+    left over, less than a chunk, stays.
+    """
+    units = [unit for unit in np.argsort(scores, kind="stable").tolist() if np.isfinite(scores[unit])]
+    if divisor == 1:
+        return [[unit] for unit in units]
+    makers: dict[int, list[tuple[int, int]]] = {unit: [] for unit in units}
+    for place, slot in enumerate(_divisible_widths(channels, divisor)):
+        for unit, count in Counter(slot.units).items():
+            if unit in makers:
+                makers[unit].append((place, count))
+    alike: dict[tuple[tuple[int, int], ...], list[int]] = {}
+    for unit in units:
+        alike.setdefault(tuple(makers[unit]), []).append(unit)
+    chunks = []
+    for made, members in alike.items():
+        size = divisor // gcd(divisor, *(count for _, count in made)) if made else 1
+        chunks += [members[first : first + size] for first in range(0, len(members) - size + 1, size)]
+    return sorted(chunks, key=lambda chunk: float(scores[chunk].mean()))
 
 
 def ranked_within_sets(channels: Channels, scores: Scores) -> Scores:
@@ -77,29 +98,29 @@ def fewest(order: Order, enough: Callable[[Removed], bool]) -> Removed | None:
     return order.first(high)
 
 
-def _divisible(channels: Channels, removed: Removed, scores: Scores, divisor: int) -> Removed:
-    """Puts back the most important of the removed units until each layer's width is a multiple of the divisor.
+def _divisible(channels: Channels, removed: Sequence[int], divisor: int) -> Removed:
+    """Puts back the last of the removed units until each layer's width is a multiple of the divisor.
 
     Layers whose width was none before are left as they are.
     """
     if divisor == 1 or not removed:
-        return removed
-    slots = [slot for slot in channels.slots if _is_width(slot) and len(slot.units) % divisor == 0]
-    gone = set(removed)
+        return frozenset(removed)
+    slots = _divisible_widths(channels, divisor)
+    gone = {unit: place for place, unit in enumerate(removed)}
     pending = list(slots)
     while pending:
         slot = pending.pop()
         while sum(unit not in gone for unit in slot.units) % divisor:
-            back = max((unit for unit in slot.units if unit in gone), key=lambda unit: (scores[unit], unit))
-            gone.remove(back)
+            back = max((unit for unit in slot.units if unit in gone), key=gone.__getitem__)
+            del gone[back]
             pending = [other for other in slots if other is not slot and back in other.units] + pending
     return frozenset(gone)
 
 
-def _is_width(slot: Slot) -> bool:
-    return slot.role == "output" and any(unit != KEPT for unit in slot.units)
-
-
-def most_kept(order: Order) -> Sequence[int]:
-    """Units that are not in the order."""
-    return sorted(set(range(order.channels.units)) - set(order.units))
+def _divisible_widths(channels: Channels, divisor: int) -> list[Slot]:
+    """The axes of layers' output channels that a divisor is asked of: those that are multiples of it."""
+    return [
+        slot
+        for slot in channels.slots
+        if slot.role == "output" and len(slot.units) % divisor == 0 and any(unit != KEPT for unit in slot.units)
+    ]

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
 from convsmith.data.decode.check import ImageInfo
 from convsmith.data.images import FileImages
+from convsmith.files import user_cache
 
 FILE = "checked-images-2.sqlite"
 """The number changes with the rules of decoding and with what is kept, which makes old entries void."""
@@ -54,7 +54,7 @@ class CheckCache:
     @classmethod
     @contextlib.contextmanager
     def open(cls) -> Iterator[CheckCache]:
-        database = _connect(platformdirs.user_cache_path("convsmith") / FILE)
+        database = _connect(user_cache() / FILE)
         try:
             yield cls(database)
         finally:

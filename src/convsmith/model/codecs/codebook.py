@@ -19,8 +19,7 @@ class CodebookCodec:
     storage = CodebookStorage
 
     def encode(self, storage: CodebookStorage, values: Tensor, grid: Grid) -> dict[str, Tensor]:
-        codebook = _checked(grid["codebook"])
-        indices = torch.searchsorted(codebook, values.flatten().float()).clamp(max=storage.entries - 1)
+        indices = _indices(_checked(grid["codebook"]), values).flatten()
         return {"indices": pack(_bytes_of(indices, storage.bits), storage.bits)}
 
     def decode(
@@ -31,6 +30,28 @@ class CodebookCodec:
         if indices.numel() and int(indices.max()) >= storage.entries:
             raise WeightsError(f"an index of {int(indices.max())} into a codebook of {storage.entries}")
         return codebook[indices]
+
+    def integers(self, storage: CodebookStorage, values: Tensor, grid: Grid) -> Tensor:
+        codebook = _checked(grid["codebook"])
+        return _indices(codebook, values) - _nearest_to_zero(codebook)
+
+    def from_integers(self, storage: CodebookStorage, integers: Tensor, grid: Grid) -> Tensor:
+        codebook = _checked(grid["codebook"])
+        indices = integers.to(torch.int32) + _nearest_to_zero(codebook)
+        if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < storage.entries:
+            raise WeightsError(f"an index beyond a codebook of {storage.entries}")
+        return codebook[indices]
+
+
+def _indices(codebook: Tensor, values: Tensor) -> Tensor:
+    """Of the first entry that is no smaller, int32 in the shape of the values."""
+    found = torch.searchsorted(codebook, values.contiguous().float(), out_int32=True)
+    return found.clamp_(max=len(codebook) - 1)
+
+
+def _nearest_to_zero(codebook: Tensor) -> int:
+    """The index of the entry of smallest magnitude, of two the negative one."""
+    return int(codebook.abs().argmin())
 
 
 def _bytes_of(indices: Tensor, bits: int) -> Tensor:

@@ -22,33 +22,54 @@ class IntegerCodec:
         integers = nearest(storage, values, grid)
         if storage.bits == 8:
             return {"values": integers}
-        return {"values": pack(integers.flatten().view(torch.uint8), storage.bits)}
+        unsigned = torch.uint8 if storage.bits < 8 else torch.uint16
+        return {"values": pack(integers.flatten().view(unsigned), storage.bits)}
 
     def decode(
         self, storage: IntegerStorage, payload: Mapping[str, Tensor], grid: Grid, shape: tuple[int, ...]
     ) -> Tensor:
-        scale = grid["scale"]
-        if not bool((torch.isfinite(scale) & (scale > 0)).all()):
-            raise WeightsError("a scale that is not above 0 and finite")
+        _check(grid["scale"])
         integers = payload["values"]
-        if storage.bits < 8:
-            wide = unpack(integers, storage.bits, shape).to(torch.int16)
-            integers = torch.where(wide > storage.highest, wide - 2**storage.bits, wide).to(torch.int8)
+        if storage.bits != 8:
+            wide = unpack(integers, storage.bits, shape).to(torch.int32)
+            integers = torch.where(wide > storage.highest, wide - 2**storage.bits, wide).to(_dtype(storage))
         return on_grid(storage, integers, grid)
+
+    def integers(self, storage: IntegerStorage, values: Tensor, grid: Grid) -> Tensor:
+        _, zero = _along(storage, values, grid)
+        return nearest(storage, values, grid).to(torch.int16) - zero
+
+    def from_integers(self, storage: IntegerStorage, integers: Tensor, grid: Grid) -> Tensor:
+        _check(grid["scale"])
+        scale, zero = _along(storage, integers, grid)
+        # Most have no zero point, and a copy of the integers is large.
+        low, high = torch.aminmax(integers + zero if bool(zero.any()) else integers) if integers.numel() else (0, 0)
+        if low < storage.lowest or high > storage.highest:
+            raise WeightsError(f"integers beyond {storage.bits} bits")
+        return integers.float().mul_(scale)
 
 
 def nearest(storage: IntegerStorage, values: Tensor, grid: Grid) -> Tensor:
-    """The integers, int8, whose values are nearest: round(x / scale) + zero point, ties to even, within the range."""
+    """The nearest integers, int8 or int16: round(x / scale) + zero point, ties to even, within the range."""
     scale, zero = _along(storage, values, grid)
     # In float64 the quotient of an exact multiple is that multiple, whatever the scale.
     integers = torch.round(values.double() / scale.double()) + zero
-    return integers.nan_to_num().clamp(storage.lowest, storage.highest).to(torch.int8)
+    return integers.nan_to_num().clamp(storage.lowest, storage.highest).to(_dtype(storage))
 
 
 def on_grid(storage: IntegerStorage, integers: Tensor, grid: Grid) -> Tensor:
-    """The values, float32, of int8 integers."""
+    """The values, float32, of integers."""
     scale, zero = _along(storage, integers, grid)
     return (integers.to(torch.int16) - zero).float() * scale
+
+
+def _dtype(storage: IntegerStorage) -> torch.dtype:
+    return torch.int8 if storage.bits <= 8 else torch.int16
+
+
+def _check(scale: Tensor) -> None:
+    if not bool((torch.isfinite(scale) & (scale > 0)).all()):
+        raise WeightsError("a scale that is not above 0 and finite")
 
 
 def _along(storage: IntegerStorage, values: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:

@@ -139,7 +139,7 @@ class Recipe:
 
     def __str__(self) -> str:
         return (
-            f"{self.name}: {self.optimizer}, {self.epochs} epochs, batch {self.batch_size}, "
+            f"{self.name}: {self.optimizer}, {self.epochs:,} epoch{'s' * (self.epochs != 1)}, batch {self.batch_size}, "
             f"learning rate {self.learning_rate:.4g}, {self.schedule.decay}"
         )
 

@@ -76,7 +76,8 @@ class Lines:
             return event.text
         self._started, self._since = event, self._clock()
         begun = f", from epoch {event.epoch + 1}" if event.epoch or event.step else ""
-        return f"training on {event.train_images:,} images, {event.epochs} epochs{begun}; {event.arithmetic}"
+        epochs = "1 epoch" if event.epochs == 1 else f"{event.epochs} epochs"
+        return f"training on {event.train_images:,} images, {epochs}{begun}; {event.arithmetic}"
 
     def _left(self, epoch: int) -> str:
         started = self._started

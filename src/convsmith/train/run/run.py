@@ -303,7 +303,8 @@ class Run:
         position.finished = early or position.epoch == self._recipe.epochs
         if not early or position.epoch == self._recipe.epochs:
             return []
-        return [Noticed(f"stopped after epoch {position.epoch}: {patience} epochs without a better val accuracy")]
+        epochs = "1 epoch" if patience == 1 else f"{patience} epochs"
+        return [Noticed(f"stopped after epoch {position.epoch}: {epochs} without a better val accuracy")]
 
     def _unreadable_since(self) -> list[Event]:
         new = [finding for finding in self.unreadable if finding.subject not in self._told]

@@ -5,16 +5,20 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py  # type: ignore[import-untyped]
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from convsmith.errors import ModelFileError
+from convsmith.weights.formats.stored import StoredTensor, from_array, one_line
 from convsmith.weights.translate.keras_layers import KerasLayer, numbered
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 KERAS_VERSION = "3.0.0"
 """The version that we write. Readers rearrange the weights of files without one, or of Keras 1."""
@@ -28,26 +32,39 @@ LARGEST_EXPANSION = 1000
 VARIABLE = re.compile(r"(?:layers|_layer_checkpoint_dependencies)/(.+)/vars/(\d+)")
 """Paths of variables in `.weights.h5`, of Keras 3 and of TensorFlow 2.12 and 2.13."""
 
+NUMBERS = "fiub"
+"""NumPy's kinds of types that are numbers."""
+
 KERAS_1 = {"W": "kernel", "b": "bias"}
 """Keras 1 wrote `block1_conv1_W_1:0`; its VGG files are still published."""
 
 
-def read_hdf5(file: Path | io.BytesIO, label: str, layers: Sequence[KerasLayer]) -> dict[str, Tensor]:
-    """A Keras file's weights under the keys of the expected `layers`; anything else in it keeps its own key.
+@dataclass(frozen=True, eq=False)
+class KerasFile:
+    """The weights of an HDF5 file: by layer, and within a layer by name or, in `.weights.h5`, by number."""
 
-    Raises ModelFileError, naming `label`, for a file that is damaged, is not Keras', or links to other files.
-    """
+    layers: Mapping[str, Mapping[str, StoredTensor]]
+    by_number: bool
+
+    def named(self, expected: Sequence[KerasLayer]) -> dict[str, StoredTensor]:
+        """The weights under the keys of the expected layers; anything else keeps its own key."""
+        return _named_by_number(self.layers, expected) if self.by_number else _named(self.layers, expected)
+
+
+def read_hdf5(file: Path | io.BytesIO) -> KerasFile:
+    """A Keras file's weights. Raises ModelFileError for a file that is damaged, is not Keras', or links to others."""
     try:
         with h5py.File(file, "r") as root:
             if "layer_names" not in root.attrs and "model_weights" in root:
                 root = _group(root, "model_weights")
             if "layer_names" in root.attrs or "layer_names0" in root.attrs:
-                return _legacy(root, layers)
-            return _by_number(root, layers)
-    except ModelFileError as error:
-        raise ModelFileError(f"{label}: {error}") from None
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise ModelFileError(f"{label} is damaged, or not an HDF5 file of Keras: {error}") from None
+                found = {name: dict(_layer(_group(root, name), name)) for name in _names(root, "layer_names")}
+                return KerasFile({name: tensors for name, tensors in found.items() if tensors}, by_number=False)
+            return KerasFile(_numbered_layers(root), by_number=True)
+    except ModelFileError:
+        raise
+    except Exception as error:  # h5py raises anything for damaged files
+        raise ModelFileError(f"is damaged, or not an HDF5 file of Keras: {one_line(error)}") from None
 
 
 def write_legacy(layers: Sequence[KerasLayer], state: Mapping[str, Tensor]) -> bytes:
@@ -77,10 +94,8 @@ def write_by_number(layers: Sequence[KerasLayer], state: Mapping[str, Tensor]) -
     return content.getvalue()
 
 
-def _legacy(root: h5py.Group, expected: Sequence[KerasLayer]) -> dict[str, Tensor]:
+def _named(found: Mapping[str, Mapping[str, StoredTensor]], expected: Sequence[KerasLayer]) -> dict[str, StoredTensor]:
     """By name if the names are ours; else in the order of the layers if their number is right, as Keras itself does."""
-    found = {name: dict(_layer(_group(root, name), name)) for name in _names(root, "layer_names")}
-    found = {name: tensors for name, tensors in found.items() if tensors}
     ours = [layer.name for layer in expected]
     in_order = found.keys() != set(ours) and len(found) == len(ours)
     names = dict(zip(found, ours, strict=True)) if in_order else {name: name for name in found}
@@ -91,7 +106,7 @@ def _legacy(root: h5py.Group, expected: Sequence[KerasLayer]) -> dict[str, Tenso
     }
 
 
-def _layer(group: h5py.Group, name: str) -> Iterator[tuple[str, Tensor]]:
+def _layer(group: h5py.Group, name: str) -> Iterator[tuple[str, StoredTensor]]:
     """A layer's parameters. If the layer is itself a model, each of its layers' parameters gets a key of its own."""
     paths = _names(group, "weight_names")
     parameters = [_parameter(path, name) for path in paths]
@@ -108,8 +123,8 @@ def _parameter(path: str, layer: str) -> str:
     return KERAS_1.get(old, last)
 
 
-def _by_number(root: h5py.Group, expected: Sequence[KerasLayer]) -> dict[str, Tensor]:
-    variables: dict[str, dict[int, Tensor]] = {}
+def _numbered_layers(root: h5py.Group) -> dict[str, dict[str, StoredTensor]]:
+    variables: dict[str, dict[int, StoredTensor]] = {}
 
     def collect(path: str, item: object) -> None:
         match = VARIABLE.fullmatch(path)
@@ -119,21 +134,27 @@ def _by_number(root: h5py.Group, expected: Sequence[KerasLayer]) -> dict[str, Te
 
     root.visititems(collect)  # follows no link out of the file
     if not variables:
-        raise ModelFileError("an HDF5 file that holds no weights of Keras")
+        raise ModelFileError("is an HDF5 file that holds no weights of Keras")
+    return {name: {str(i): tensors[i] for i in sorted(tensors)} for name, tensors in variables.items()}
+
+
+def _named_by_number(
+    found: Mapping[str, Mapping[str, StoredTensor]], expected: Sequence[KerasLayer]
+) -> dict[str, StoredTensor]:
     layers = numbered(expected)
-    state: dict[str, Tensor] = {}
-    for name, tensors in variables.items():
+    state: dict[str, StoredTensor] = {}
+    for name, tensors in found.items():
         keys = layers[name].keys if name in layers else ()
         fits = len(keys) == len(tensors)
-        for number, tensor in sorted(tensors.items()):
-            state[keys[number] if fits else f"layers/{name}/vars/{number}"] = tensor
+        for place, (number, tensor) in enumerate(tensors.items()):
+            state[keys[place] if fits else f"layers/{name}/vars/{number}"] = tensor
     return state
 
 
 def _group(parent: h5py.Group, name: str) -> h5py.Group:
     item = _item(parent, name)
     if not isinstance(item, h5py.Group):
-        raise ModelFileError(f"{name} is not a group")
+        raise ModelFileError(f"is damaged: {name} is not a group")
     return item
 
 
@@ -141,24 +162,30 @@ def _item(parent: h5py.Group, path: str) -> h5py.Group | h5py.Dataset:
     """What is at a path. Links are refused: they could lead to other files."""
     for name in path.split("/"):
         if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
-            raise ModelFileError(f"{path} is a link")
+            raise ModelFileError(f"is refused: {path} is a link")
         parent = parent[name]
     return parent
 
 
-def _tensor(dataset: h5py.Dataset) -> Tensor:
+def _tensor(dataset: h5py.Dataset) -> StoredTensor:
     if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:
-        raise ModelFileError(f"{dataset.name} is stored outside this file")
+        raise ModelFileError(f"is refused: {dataset.name} is stored outside this file")
     if dataset.nbytes > LARGEST_EXPANSION * dataset.id.get_storage_size():
-        raise ModelFileError(f"{dataset.name} claims {dataset.nbytes:,} bytes, which the file does not have")
+        raise ModelFileError(
+            f"is damaged: {dataset.name} claims {dataset.nbytes:,} bytes, which the file does not have"
+        )
     values: NDArray[np.generic] = np.asarray(dataset[()])
     if dataset.attrs.get("dtype") == "bfloat16":
-        return torch.from_numpy(values.view(np.int16)).view(torch.bfloat16)
-    return torch.from_numpy(values)
+        return from_array(values.view(np.int16), "bfloat16")
+    if values.dtype.kind not in NUMBERS:
+        raise ModelFileError(f"is damaged: {dataset.name} holds no numbers")
+    return from_array(values)
 
 
 def _array(tensor: Tensor) -> NDArray[np.generic]:
     """float32 for bfloat16, which HDF5 lacks."""
+    import torch
+
     array: NDArray[np.generic] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
     return array
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from convsmith.network.network import Network, Node
 from convsmith.network.ops import Conv, FixedNorm, Flatten, Linear
+from convsmith.weights.translate.slots import squeezed
 from convsmith.zoo.libraries.library_family import LibraryFamily
 
 DEVIATIONS = torch.tensor((0.229, 0.224, 0.225))
@@ -20,7 +21,7 @@ def to_ours(theirs: Tensor, network: Network, node: Node, shape: tuple[int, ...]
     """A library's tensor in our order of axes. It has the wanted `shape` if it fits, and else whatever shape it has."""
     ours = _from_keras(theirs, network, node, shape) if record.library == "keras" else theirs
     # A 1x1 convolution's weight is the same as a dense layer's; so is a dense layer's over a flattened map.
-    return ours.reshape(shape) if _squeezed(ours.shape) == _squeezed(shape) else ours
+    return ours.reshape(shape) if squeezed(ours.shape) == squeezed(shape) else ours
 
 
 def to_theirs(ours: Tensor, network: Network, node: Node, record: LibraryFamily) -> Tensor:
@@ -68,8 +69,3 @@ def _map(network: Network, node: Node) -> tuple[int, int, int]:
     shape = network.inputs_of(before)[0] if before and isinstance(before.op, Flatten) else network.inputs_of(node)[0]
     channels, height, width = (*shape, 1, 1)[:3]
     return int(channels), int(height), int(width)
-
-
-def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
-    first, *rest = shape or (1,)
-    return (first, math.prod(rest))

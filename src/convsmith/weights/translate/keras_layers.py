@@ -9,7 +9,7 @@ from convsmith.errors import UsageError
 from convsmith.network.network import Network
 from convsmith.network.ops import BatchNorm, Conv, FixedNorm, Linear
 from convsmith.weights.translate.keys import COUNTER
-from convsmith.weights.translate.matching import Slot, slots
+from convsmith.weights.translate.slots import Slot, slots
 from convsmith.zoo.libraries import record_for
 
 

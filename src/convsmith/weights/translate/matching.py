@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Set
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from convsmith.errors import ModelFileError
-from convsmith.network.network import Network, Node
-from convsmith.network.ops import BatchNorm
+from convsmith.network.network import Network
 from convsmith.weights.translate.axes import to_ours, to_theirs
 from convsmith.weights.translate.keras_numbers import renumbered
-from convsmith.weights.translate.keys import COUNTER, UNUSED, keys_of
+from convsmith.weights.translate.keys import COUNTER, UNUSED
+from convsmith.weights.translate.slots import named_now, slots
 from convsmith.zoo.libraries import record_for
 
-SHOWN = 8
-"""How many problems an error message lists; it counts the others."""
+SHOWN = 10
+"""How many keys an error message names; it counts the others."""
+COMPARED = 100
+"""How many keys that are left over are compared with one that is missing."""
 
 
 @dataclass(frozen=True, eq=False)
 class Match:
     """A library's checkpoint, matched with a network.
 
-    `weights` are those that fit, by our names. `missing` are keys that the network needs and the checkpoint lacks,
-    `left_over` those that it has no use for; `misshapen` says of every other tensor what it is and what it should be.
+    `weights` are those that fit, by our names; `notes` say how they were found in the file. `missing` are keys that the
+    network needs and the checkpoint lacks, `left_over` those that it has no use for; `misshapen` says of every other
+    tensor what it is and what it should be.
     """
 
     network: Network
@@ -36,6 +39,7 @@ class Match:
     missing: tuple[str, ...] = ()
     left_over: tuple[str, ...] = ()
     misshapen: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -46,10 +50,23 @@ class Match:
     def complete(self) -> dict[str, Tensor]:
         """The network's state dict. Raises ModelFileError listing what does not fit, if anything does not."""
         if self.problems:
-            more = len(self.problems) - SHOWN
-            listed = "; ".join(self.problems[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
-            raise ModelFileError(f"these {self.source} weights do not fit {self.network.name}: {listed}")
+            raise ModelFileError(f"these {self.source} weights do not fit {self.network.name}: {self.told()}")
         return dict(self.weights)
+
+    def told(self) -> str:
+        """What does not fit, in one line: some of each kind, and what is left over under a name like a missing one."""
+        near = dict(self._nearest())
+        missing = [f"missing {key}" + (f" (nearest: {near[key]})" if key in near else "") for key in self.missing]
+        kinds = [missing, [*self.misshapen], [f"left over {key}" for key in self.left_over]]
+        shares = _shares([len(kind) for kind in kinds])
+        shown = [line for kind, share in zip(kinds, shares, strict=True) for line in kind[:share]]
+        more = len(self.problems) - len(shown)
+        return "; ".join(shown) + (f"; and {more} more" if more else "")
+
+    def _nearest(self) -> Iterator[tuple[str, str]]:
+        for key in self.missing[:SHOWN]:
+            near = difflib.get_close_matches(key, self.left_over[:COMPARED], n=1, cutoff=0.75)
+            yield from ((key, name) for name in near)
 
     def filled(self, seed: int = 0) -> dict[str, Tensor]:
         """The network's state dict, initialised from `seed` where the checkpoint has nothing that fits."""
@@ -59,25 +76,13 @@ class Match:
         return {name: self.weights.get(name, fresh[name]) for name in self.network.parameters}
 
 
-class Slot(NamedTuple):
-    """One parameter of a network, and the keys that it may have in a library's checkpoint, likeliest first."""
-
-    node: Node
-    parameter: str
-    shape: tuple[int, ...]
-    keys: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        return f"{self.node.name}.{self.parameter}"
-
-
-def slots(network: Network, source: str, prefixes: Mapping[str, str]) -> Iterator[Slot]:
-    """Every parameter of a network, in node order, with the keys that follow from the layers' `prefixes`."""
-    for node in network.nodes:
-        for parameter in network.parameters_of(node):
-            keys = keys_of(prefixes[node.name], parameter.name, source, norm=isinstance(node.op, BatchNorm))
-            yield Slot(node, parameter.name, tuple(map(int, parameter.shape)), keys)
+def _shares(counts: Sequence[int]) -> list[int]:
+    """How many of each kind are shown: all if there is room for them, else as evenly as can be."""
+    shares = [0] * len(counts)
+    for _ in range(min(SHOWN, sum(counts))):
+        least = min((i for i, count in enumerate(counts) if shares[i] < count), key=lambda i: shares[i])
+        shares[least] += 1
+    return shares
 
 
 def from_library(network: Network, state: Mapping[str, Any], source: str) -> dict[str, Tensor]:
@@ -90,7 +95,7 @@ def from_library(network: Network, state: Mapping[str, Any], source: str) -> dic
     return match(network, state, source).complete()
 
 
-def match(network: Network, state: Mapping[str, Any], source: str) -> Match:
+def match(network: Network, state: Mapping[str, Any], source: str, notes: tuple[str, ...] = ()) -> Match:
     """Matches a library's checkpoint with a network, as `from_library` does, and says what fits and what does not."""
     record = record_for(source, network)
     prefixes = record.prefixes(network)
@@ -98,7 +103,7 @@ def match(network: Network, state: Mapping[str, Any], source: str) -> Match:
         prefixes = renumbered(prefixes, state)
     wanted = [*slots(network, source, prefixes)]
     expected = {key for slot in wanted for key in slot.keys}
-    unused = {_named_now(key, expected, record.old_keys): key for key in state if not key.endswith(UNUSED)}
+    unused = {named_now(key, expected, record.old_keys): key for key in state if not key.endswith(UNUSED)}
     weights: dict[str, Tensor] = {}
     missing, misshapen = [], []
     for slot in wanted:
@@ -114,17 +119,7 @@ def match(network: Network, state: Mapping[str, Any], source: str) -> Match:
             misshapen.append(f"{key} holds {ours.dtype}, {slot.node.name} needs floating point")
         else:
             weights[slot.name] = ours.clone(memory_format=torch.contiguous_format)
-    return Match(network, source, weights, tuple(missing), tuple(unused.values()), tuple(misshapen))
-
-
-def _named_now(key: str, expected: Set[str], old_keys: Iterable[tuple[str, str]]) -> str:
-    """What the library calls a tensor today, without Keras' name scopes (`CELL/BLOCK/LAYER/kernel`)."""
-    unscoped = "/".join(key.split("/")[-2:])
-    if unscoped in expected:
-        return unscoped
-    for pattern, replacement in old_keys:
-        key = re.sub(pattern, replacement, key)
-    return key
+    return Match(network, source, weights, tuple(missing), tuple(unused.values()), tuple(misshapen), notes)
 
 
 def to_library(network: Network, weights: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:

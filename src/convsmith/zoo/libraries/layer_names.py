@@ -42,7 +42,7 @@ def blocks(network: Network) -> list[str]:
 
 def count(network: Network, block: str, op: type[Conv | BatchNorm]) -> int:
     """How many layers of this kind a block has."""
-    return sum(node.block == block and isinstance(node.op, op) for node in network.nodes)
+    return sum(isinstance(node.op, op) and node.block == block for node in network.nodes)
 
 
 def under(parent: str, children: str) -> list[str]:

@@ -50,8 +50,15 @@ class Value:
         return self._with("Div", np.divide, other)
 
     def __floordiv__(self, other: Number) -> Value:
-        """Of whole numbers that are not negative."""
-        return self._with("Div", np.floor_divide, other)
+        """Of whole numbers, towards minus infinity, by a positive one.
+
+        Engines differ below zero, and OpenVINO keeps the fraction where it fuses a division with what comes after it.
+        So the quotient is found in floats, which may be one off, and put right by the rest.
+        """
+        divisor = other if isinstance(other, Value) else Value(self._scope, np.atleast_1d(other), np.int64)
+        guess = (self.to(np.float32) / divisor.to(np.float32)).floor().to(np.int64)
+        rest = self - guess * divisor
+        return guess + rest.at_least(-1).at_most(0) + (rest - divisor + 1).at_least(0).at_most(1)
 
     def at_least(self, other: Number) -> Value:
         return self._with("Max", np.maximum, other)

@@ -62,7 +62,7 @@ def _sides(scope: Scope, preprocess: Preprocess, images: str, size: tuple[int, i
         shorter = lengths[0].at_most(lengths[1])
         resized = tuple(length * preprocess.resize // shorter for length in lengths)
     height, width = (
-        Side(length.to(np.float32), new.to(np.float32), crop, _shift(new - crop))
+        Side(length, new, crop, _shift(new - crop))
         for length, new, crop in zip(lengths, resized, preprocess.crop, strict=True)
     )
     return height, width
@@ -71,10 +71,10 @@ def _sides(scope: Scope, preprocess: Preprocess, images: str, size: tuple[int, i
 def _padded(length: Value, other: Value, box: int, other_box: int, crop: int) -> Side:
     """A side of an image that fits into a box, whose other side may be what limits it."""
     fitting = (length * other_box // other).at_most(box).at_least(1)
-    half = (fitting * -1 + box).to(np.float32) * 0.5
+    spare = fitting * -1 + box
     # Before the image there may be half a pixel less than behind it; so, too, before the crop in the box.
-    shift = half - half.floor() + (round((box - crop) / 2) - (box - crop) / 2)
-    return Side(length.to(np.float32), fitting.to(np.float32), crop, shift, padded=True)
+    shift = spare - spare // 2 * 2 + (2 * round((box - crop) / 2) - (box - crop))
+    return Side(length, fitting, crop, shift, padded=True)
 
 
 def _on_ground(scope: Scope, preprocess: Preprocess, pixels: str, rows: Side, columns: Side) -> str:
@@ -89,9 +89,8 @@ def _on_ground(scope: Scope, preprocess: Preprocess, pixels: str, rows: Side, co
 
 
 def _shift(spare: Value) -> Value:
-    """How far behind the image's middle the crop's is: where the spare pixels are odd, one side gets one more."""
-    half = spare.to(np.float32) * 0.5
-    return half.round() - half
+    """Twice how far the crop's middle is behind the image's: where the spare pixels are odd, one side gets one more."""
+    return (spare.to(np.float32) * 0.5).round().to(np.int64) * 2 - spare
 
 
 def _nearest(scope: Scope, preprocess: Preprocess, images: str, rows: Side, columns: Side) -> str:

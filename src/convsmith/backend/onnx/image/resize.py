@@ -26,10 +26,10 @@ Smooth: TypeAlias = Literal["bilinear", "bicubic"]
 
 @dataclass(frozen=True)
 class Side:
-    """Height or width: of `length` old pixels, `resized` new ones, float32 (1,) each, of which `crop` are kept.
+    """Height or width: of `length` old pixels, `resized` new ones, int64 (1,) each, of which `crop` are kept.
 
-    `shift`, (1,), is how far the middle of the crop lies behind the middle of the image, in new pixels. If `padded`,
-    the crop may hold more than the image.
+    `shift`, int64 (1,), is how far the middle of the crop lies behind the middle of the image, in half new pixels. If
+    `padded`, the crop may hold more than the image.
     """
 
     length: Value
@@ -41,16 +41,17 @@ class Side:
     def centres(self, places: NDArray[np.float32]) -> Value:
         """Places, counted from the middle of the crop, as counted from that of the image; those beyond it are moved to
         its ends."""
-        centres = self.shift + places
+        centres = self.shift.to(np.float32) * 0.5 + places
         if not self.padded:
             return centres
-        last = (self.resized - 1) * 0.5
+        last = (self.resized.to(np.float32) - 1) * 0.5
         return centres.at_least(last * -1).at_most(last)
 
     def covered(self) -> Value:
         """1 for the new pixels that are the image's, 0 for those of a border: (crop,)."""
         places = np.arange(self.crop, dtype=np.float32) + np.float32(0.5 - self.crop / 2)
-        return (self.resized * 0.5 - (self.shift + places).magnitude() + 0.5).at_least(0).at_most(1)
+        behind = (self.shift.to(np.float32) * 0.5 + places).magnitude()
+        return (self.resized.to(np.float32) * 0.5 - behind + 0.5).at_least(0).at_most(1)
 
 
 @dataclass(frozen=True)
@@ -75,15 +76,16 @@ def band(side: Side, interpolation: Smooth) -> Band:
 
     Places are counted from the middle of the image: float32 then holds them to a thousandth of a pixel in photographs.
     """
-    scale = side.length / side.resized
+    length = side.length.to(np.float32)
+    scale = length / side.resized.to(np.float32)
     spread = scale.at_least(1)
     reach = spread * RADIUS[interpolation]
-    middle = side.length * 0.5
+    middle = length * 0.5
     places = _places(side.crop)
     first = side.centres(places[:, 0]) * scale + middle - reach
     # A block's bands reach from the first pixel's to the last one's; two more, since both ends are rounded.
-    count = ((scale * (places.shape[1] - 1) + reach * 2).floor() + 2).at_most(side.length)
-    start = first.floor().at_least(0).at_most(side.length - count)
+    count = ((scale * (places.shape[1] - 1) + reach * 2).floor() + 2).at_most(length)
+    start = first.floor().at_least(0).at_most(length - count)
     old = ((start - middle + 0.5).with_axis(1) + count.count_up()).with_axis(1)
     distance = (old - side.centres(places[:, :, None]) * scale).magnitude() / spread
     weights = KERNELS[interpolation](distance)
@@ -135,12 +137,13 @@ def mix(scope: Scope, taken: str, band: Band, last: int) -> str:
 
 
 def nearest(side: Side) -> Value:
-    """Which old pixels the crop of a side is made of by "nearest-exact" of `torch.nn.functional.interpolate`: (crop,).
+    """Which old pixels the crop of a side is made of where the nearest is taken, int64 (crop,); see `resize_nearest`.
 
-    In torch's own order of operations: where two are equally near, rounding decides.
+    With n new pixels and L old ones, new pixel i is old pixel floor((2 i + 1) L / (2 n)). Counted from the middle of
+    the image, as L / 2 and a fraction, the numbers stay below 2^31 for all but gigantic images; engines have no more.
     """
-    # The crop's first pixel: its middle is `shift` behind that of the image.
-    first = side.resized * 0.5 + side.shift - side.crop / 2
-    centres = first + np.arange(side.crop, dtype=np.float32) + 0.5
-    old = (centres * (side.length / side.resized)).floor().at_most(side.length - 1)
-    return (old.at_least(0) if side.padded else old).to(np.int64)
+    double, half = side.resized * 2, side.length // 2
+    odd = side.length - half * 2
+    steps = np.arange(1 - side.crop, side.crop, 2)
+    numerator = (side.shift + steps) * side.length + side.resized * odd
+    return (half + numerator // double).at_least(0).at_most(side.length - 1)

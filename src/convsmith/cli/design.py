@@ -1,0 +1,52 @@
+"""`convsmith design`: a network for your images, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from convsmith.cli.verb import say
+
+
+def design(
+    data: Annotated[str, typer.Argument(help="Folder of images, manifest, archive, array file, or a data set's name.")],
+    max_params: Annotated[int | None, typer.Option(min=1, help="Most parameters.")] = None,
+    max_macs: Annotated[int | None, typer.Option(min=1, help="Most multiply-adds for one image.")] = None,
+    max_size: Annotated[int | None, typer.Option(min=1, help="Most bytes of the model file.")] = None,
+    max_latency: Annotated[float | None, typer.Option(min=0, help="Most ms for one image on this machine.")] = None,
+    side: Annotated[int | None, typer.Option(min=8, max=1024, help="Side of the input in pixels.")] = None,
+    seconds: Annotated[
+        str | None, typer.Option("--time", metavar="90s|10m|2h", help="What training the strongest may take.")
+    ] = None,
+    candidate: Annotated[
+        Literal["smallest", "balanced", "strongest"] | None,
+        typer.Option(help="Which one to write; by default the one marked *."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the network to this JSON file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print candidates, choices and evidence as JSON.")] = False,
+) -> None:
+    """Look at your images and design a network for them, each choice with its rule, evidence and source.
+
+    Example: convsmith design photos/ --max-params 100000 -o network.json && convsmith fit photos/ --model network.json
+    """
+    from convsmith.cli.fit import seconds_of
+    from convsmith.design.designer import TRAINING_SECONDS
+    from convsmith.design.limits import Limits
+    from convsmith.files import write_bytes
+    from convsmith.fitting.designing import design_for
+    from convsmith.records import json_text
+
+    made = design_for(
+        data,
+        Limits(max_params, max_macs, max_size, max_latency),
+        side=side,
+        seconds=TRAINING_SECONDS if seconds is None else seconds_of(seconds),
+        told=lambda line: typer.echo(line, err=True),
+    )
+    if out is not None:
+        network = made.network if candidate is None else made.candidate(candidate).network
+        write_bytes(out, json_text(network.to_json()).encode())
+        typer.echo(f"network: {out}", err=True)
+    say(made, as_json=as_json)

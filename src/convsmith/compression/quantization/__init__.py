@@ -1,0 +1,1 @@
+"""Weights and feature maps in few bits: calibrated after training, or trained so."""
