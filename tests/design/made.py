@@ -44,8 +44,10 @@ def scale(
 def symmetry(exchanged: str = "", **gains: float) -> Symmetry:
     """Gains by change, 0 where none is given; underscores stand for blanks."""
     names = ("mirror", "upside_down", "quarter_turn", "turn", "shift")
-    changes = tuple(Change(n.replace("_", " "), around(0.5), around(gains.get(n, 0.0), 0.005)) for n in names)
-    return Symmetry(around(0.9), changes, exchanged, 1000, 1.0)
+    changes = tuple(
+        Change(n.replace("_", " "), around(0.9), around(0.5), around(gains.get(n, 0.0), 0.005)) for n in names
+    )
+    return Symmetry(changes, exchanged, 1000, 1.0)
 
 
 def learning(error: float = 0.1, slope: float = 0.3, filters: tuple[float, ...] = (0.3, 0.2, 0.12, 0.1)) -> Learning:

@@ -29,6 +29,9 @@ TRAINING_SECONDS = 100.0
 MOST_FILTERS, FEWEST_FILTERS = 64, 8
 """Of the first stage: more than most small tasks can use; and fewer than which a shallower network is taken instead."""
 
+ALIKE = 3.0
+"""Times the multiply-adds up to which the time of a training step is taken to go by them."""
+
 STEPS = 6
 """Networks whose training or latency is timed to find the widest that is fast enough."""
 
@@ -184,6 +187,7 @@ class _Sizer:
         self.seconds = seconds
         self.latencies: dict[Network, float] = {}
         self._rates: list[tuple[float, float]] = []
+        self._timed: list[tuple[float, float]] = []
 
     def sized(self, level: int, filters: int) -> tuple[Blueprint, Cost]:
         """The deepest, then widest network up to `level` and `filters` that meets every limit. Raises LimitError."""
@@ -229,9 +233,18 @@ class _Sizer:
             taken = self.latencies[net] = self.pace.latency_of(net)
             self._rates.append((float(cost.macs), self.limits.max_latency / taken))
             return taken <= self.limits.max_latency
-        taken = self.pace.seconds_of(net)
+        taken = self._training_seconds(cost)
         self._rates.append((float(cost.macs), self.seconds / taken))
         return taken <= self.seconds or last or float(cost.macs) < SMALL_MACS
+
+    def _training_seconds(self, cost: Cost) -> float:
+        """Of a step for one image; of networks that are not far apart in multiply-adds, only one is timed."""
+        macs = float(cost.macs)
+        for known, each in self._timed:
+            if known / ALIKE < macs < known * ALIKE:
+                return each * macs / known
+        self._timed.append((macs, self.pace.seconds_of(cost.network)))
+        return self._timed[-1][1]
 
     def _cost(self, level: int, filters: int, stride: int) -> Cost:
         return cost_of(network_by(self._blueprint(level, filters, stride)))

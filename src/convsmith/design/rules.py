@@ -204,7 +204,7 @@ def level_for(evidence: Evidence) -> tuple[int, Decision]:
     level = 2 if error is None or error >= MEDIUM else 1 if error >= EASY else 0
     return level, Decision(
         "convolutions",
-        ("one a stage", "one a stage, three in the last", "three a stage after the first")[level],
+        ("one a stage", "one a stage, three in the last", "three a stage")[level],
         f"by difficulty: a probe's error below {EASY:.0%}, below {MEDIUM:.0%}, or above",
         said,
         "MISSION 1: two or three convolutions suffice for an easy task, more for classes that are alike",
@@ -362,14 +362,10 @@ def stride_for(size: tuple[int, int]) -> int:
 
 def convolutions_of(level: int, stages: int) -> tuple[int, ...]:
     """Convolutions in each stage, by depth: 0 few, 1 some, 2 more, 3 most."""
-    first = 1 if stages > 2 else 3  # with two stages or one it would be as deep as the level below
-    counts = {
-        0: [1] * stages,
-        1: [1] * (stages - 1) + [3],
-        2: [first] + [3] * (stages - 1),
-        3: [3] * (stages - 1) + [5],
-    }
-    return tuple(counts[min(level, 3)]) if stages > 1 else (1 + 2 * min(level, 3),)
+    if stages == 1:
+        return (1 + 2 * min(level, 3),)
+    counts = {0: [1] * stages, 1: [1] * (stages - 1) + [3], 2: [3] * stages, 3: [5] * stages}
+    return tuple(counts[min(level, 3)])
 
 
 def _blur(scale: Scale) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from convsmith.cost import cost_of
 from convsmith.data.augment.augment import written_characters
 from convsmith.data.checks.framing import framing_for
 from convsmith.data.dataset import Dataset
@@ -34,8 +35,8 @@ from convsmith.transform.part import stages, with_classes
 from convsmith.transform.side import at_side
 from convsmith.weights.at_hand import weights_at_hand
 
-EVIDENCE_SHARE, TRIALS_SHARE = 0.1, 0.15
-"""Of the time of a training: what measuring the data and all trials may take."""
+EVIDENCE_SHARE, TRIALS_SHARE, CHOOSING_SHARE = 0.12, 0.15, 0.3
+"""Of the time of a training: what measuring the data may take, what all trials may, and both together."""
 
 SHORTEST_TRIAL = 1.5
 """Seconds below which a trial says nothing, so that none is held."""
@@ -76,7 +77,7 @@ def best_way(request: Request, dataset: Dataset, told: Callable[[str], None] = l
     Raises LimitError naming a limit that nothing meets.
     """
     check_limits(dataset, request.limits, request.side)
-    seconds = _seconds(request, dataset)
+    seconds, start = _seconds(request, dataset), time.monotonic()
     evidence = gather(dataset, seconds=min(MOST_SECONDS, EVIDENCE_SHARE * seconds), told=told)
     design = designed(
         *(dataset, evidence, request.limits),
@@ -88,7 +89,8 @@ def best_way(request: Request, dataset: Dataset, told: Callable[[str], None] = l
     rivals, refused = _rivals(request, dataset, design, seconds, told)
     if len(rivals) == 1 or "val" not in dataset.splits:
         return _taken(rivals[0], design, refused, "the design's choice")
-    trials, best = _compared(rivals, dataset, TRIALS_SHARE * seconds / len(rivals), told)
+    left = seconds * CHOOSING_SHARE - (time.monotonic() - start)
+    trials, best = _compared(rivals, dataset, min(TRIALS_SHARE * seconds, left) / len(rivals), told)
     return _taken(rivals[best], design, (*trials, *refused), trials[best].verdict)
 
 
@@ -106,7 +108,7 @@ def _rivals(
     """The ways to train, the design's first; and those that were not tried, with the reason."""
     rivals = [_designed(request, dataset, design)]
     with suppress(LimitError):
-        rivals.append(_of_zoo(request, dataset, design, seconds))
+        rivals.append(_of_zoo(request, dataset, design, seconds, rivals[0]))
     found: list[Rival | Trial] = []
     if request.recipe in (None, DEFAULT) and design.scheme.transfer:
         found = list(_transfers(request, dataset, seconds, told))
@@ -121,13 +123,17 @@ def _designed(request: Request, dataset: Dataset, design: Design) -> Rival:
     return Rival("own design", Chosen(plan), HERE.seconds_of(candidate.network))
 
 
-def _of_zoo(request: Request, dataset: Dataset, design: Design, seconds: float) -> Rival:
-    """The best-known network for such images that trains in time. Raises LimitError where none meets the limits."""
+def _of_zoo(request: Request, dataset: Dataset, design: Design, seconds: float, own: Rival) -> Rival:
+    """The best-known network for such images that trains in time, by its multiply-adds and the pace of our own.
+
+    Raises LimitError where none meets the limits.
+    """
+    pace = own.each / float(cost_of(own.chosen.plan.network).macs)
     preprocess = preprocess_for(dataset, request.side, request.framing)
     images = len(dataset.split("train"))
     found = choose(
         *(len(dataset.classes), (preprocess.channels, *preprocess.crop), images, request.limits),
-        *(HERE.latency_of, HERE.seconds_of),
+        *(HERE.latency_of, lambda network: pace * float(cost_of(network).macs)),
         epochs=design.epochs,
         characters=written_characters(dataset.classes),
         training_seconds=seconds,

@@ -66,7 +66,7 @@ def share(right: NDArray[np.bool_]) -> Interval:
     """The share of images that are right, with its 95% interval (Wilson 1927)."""
     count, z = len(right), 1.96
     p = float(right.mean())
-    middle, spread = p + z * z / (2 * count), z * float(np.sqrt(p * (1 - p) / count + z * z / (4 * count**2)))
+    middle, spread = p + z * z / (2 * count), z * (p * (1 - p) / count + z * z / (4 * count**2)) ** 0.5
     whole = 1 + z * z / count
     return Interval(p, (middle - spread) / whole, (middle + spread) / whole)
 
@@ -78,7 +78,7 @@ def gain(after: NDArray[np.bool_], before: NDArray[np.bool_]) -> Interval:
     """
     change = after.astype(float) - before.astype(float)
     value, count = float(change.mean()), len(change)
-    half = max(1.96 * float(change.std()) / np.sqrt(count), 3 / count)
+    half = max(1.96 * float(change.std()) / count**0.5, 3 / count)
     return Interval(value, value - half, value + half)
 
 

@@ -28,10 +28,10 @@ def symmetry_of(dataset: Dataset, sample: Sample, images: Tensor, probe: Probe) 
     for name, change in CHANGES.items():
         changed = change(images)
         learned = probe.taught(changed)
-        changes.append(Change(name, probe.asked(changed).accuracy, gain(learned.right, probe.answer.right)))
+        found = gain(learned.right, probe.answer.right)
+        changes.append(Change(name, probe.answer.accuracy, probe.asked(changed).accuracy, found))
     exchanged = mirrored_classes(dataset)
     return Symmetry(
-        probe.answer.accuracy,
         tuple(changes),
         "" if exchanged is None else f"{exchanged.one} and {exchanged.other}",
         len(sample),

@@ -9,8 +9,9 @@ from convsmith.evaluation.metrics import Interval
 
 Verdict = Literal["useful", "harmless", "harmful"]
 
-HARMFUL = -0.005
-"""The gain in accuracy below which the whole interval lies where a change to images does harm."""
+HARM, HARM_SHARE = 0.005, 1 / 8
+"""The loss of accuracy, or share of the errors that it adds, above which the whole interval lies where a change to
+images does harm; the smaller of the two."""
 
 
 REACH_LOSS = 0.03
@@ -138,17 +139,19 @@ class Scale:
 
 @dataclass(frozen=True)
 class Change:
-    """What a probe says of one change to images: its accuracy on changed images that it has not seen changed, and what
-    it gains on unchanged ones by learning from changed ones too."""
+    """What a probe says of one change to images: its accuracy as they are; on changed ones, which it has not seen
+    changed; and what it gains on unchanged ones by learning from changed ones too."""
 
     name: str
+    accuracy: Interval
     changed: Interval
     gain: Interval
 
     @property
     def verdict(self) -> Verdict:
         """Useful or harmful where the whole interval is."""
-        return "useful" if self.gain.low > 0 else "harmful" if self.gain.high < HARMFUL else "harmless"
+        harm = min(HARM, HARM_SHARE * (1 - self.accuracy.value))
+        return "useful" if self.gain.low > 0 else "harmful" if self.gain.high < -harm else "harmless"
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,6 @@ class Symmetry:
     `exchanged` says which two classes mirroring exchanges; empty where it exchanges none.
     """
 
-    accuracy: Interval
     changes: tuple[Change, ...]
     exchanged: str
     images: int
