@@ -8,8 +8,8 @@ pruned by magnitude to the paper's density of each layer: rates are shown, accur
 
 "shared" has the papers' bits: k-means into 2^8 values in convolutions (SqueezeNet 2^6), 2^5 in dense layers. "uniform"
 has one step a layer, with an error of 10%, 17% and 20% of the weights left (rms): no paper says what its network stood,
-so these rows have nothing to meet. Deep Compression's own format is computed on the same shared weights. Biases count as
-32-bit floats everywhere. Speeds are of CPU time, one core; VGG-16 needs about 3 GB.
+so these rows have nothing to meet. Deep Compression's own format is computed on the same shared weights. Biases count
+as 32-bit floats everywhere. Speeds are of CPU time, one core; VGG-16 needs about 3 GB.
 """
 
 from __future__ import annotations
