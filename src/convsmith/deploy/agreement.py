@@ -16,7 +16,7 @@ from convsmith.deploy.exported import Exported
 from convsmith.deploy.trial_images import trial_images
 from convsmith.deploy.verify import Refusal, Verification, try_engines
 from convsmith.errors import ModelFileError, UsageError
-from convsmith.evaluation.evaluate import opened_as, split_to_measure
+from convsmith.evaluation.measured import opened_as, split_to_measure
 from convsmith.evaluation.metrics import left_out
 from convsmith.evaluation.training_data import TrainingData
 from convsmith.model import Model

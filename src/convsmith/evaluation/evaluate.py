@@ -3,48 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from convsmith.cost import cost_of
 from convsmith.cost.table import aligned
-from convsmith.data import open_dataset
 from convsmith.data.dataset import Dataset, Finding, Split
-from convsmith.errors import DataError, UsageError
-from convsmith.evaluation.inference import predict_logits
-from convsmith.evaluation.meaning import outputs_by_class, summed
+from convsmith.errors import UsageError
+from convsmith.evaluation.measured import ClassesBy, Measured, measured
 from convsmith.evaluation.metrics import Metrics, measure
 from convsmith.evaluation.overlap import trained_on
+from convsmith.evaluation.protocol import Protocol
 from convsmith.evaluation.training_data import TrainingData
 from convsmith.model import Model
-from convsmith.network.network import Network
-from convsmith.network.preprocess import Preprocess
 from convsmith.resolve import model_of
-from convsmith.transform.side import at_side
-from convsmith.weights.imagenet import labels, synsets
 
-WHOLE = "all"
-"""What is measured of data that have no splits of their own, unless the model was trained on them."""
+HARDEST = 20
+"""Images that are named: those that the model got most wrong."""
 
-MEASURED_FIRST = ("test", "val", WHOLE)
-"""Which split is measured where none is asked for: the first of these that there is."""
 
-ClassesBy = Literal["name", "wordnet"]
+@dataclass(frozen=True, slots=True)
+class Hard:
+    """An image with its class, the model's answer, and the cross-entropy in nats."""
 
-ANY_SHARE = 1.0
-"""Of the files may be unusable: they are said beside the figure."""
+    image: str
+    true: str
+    answer: str
+    loss: float
+
+    def __str__(self) -> str:
+        return f"{self.image}: {self.true}, called {self.answer} (cross-entropy {self.loss:.2f})"
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """A model measured on a split of the data set `data`.
 
-    `side` is the height in pixels of the images that the network saw and `macs` its multiply-adds for one of them.
+    `protocol` is how each image was looked at, `side` the height in pixels of what the network saw, and `macs` its
+    multiply-adds for all views of one image. `hardest` are the images of the highest cross-entropy.
     `unreadable` are the files of the split that could not be read and so are not in the figures. `trained_on` is how
     many of the measured images the model was trained on, by their content; None if the model's file does not tell.
     `outside` counts the images whose likeliest output is none of the data's classes, where classes are matched by
@@ -53,8 +52,10 @@ class Evaluation:
 
     data: str
     metrics: Metrics
+    protocol: Protocol
     side: int
     macs: int
+    hardest: tuple[Hard, ...] = ()
     unreadable: tuple[Finding, ...] = ()
     trained_on: int | None = None
     outside: int | None = None
@@ -62,11 +63,13 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """The metrics', and what they are of."""
         unreadable = [str(finding) for finding in self.unreadable]
-        about = {"data": self.data, "side": self.side, "macs": self.macs, "unreadable_files": unreadable}
-        return {**about, "trained_on": self.trained_on, "outside": self.outside, **self.metrics.to_json()}
+        about = {"data": self.data, "protocol": self.protocol.to_json(), "side": self.side, "macs": self.macs}
+        seen = {"unreadable_files": unreadable, "trained_on": self.trained_on, "outside": self.outside}
+        return {**about, **seen, **self.metrics.to_json(), "hardest": [asdict(one) for one in self.hardest]}
 
     def __str__(self) -> str:
-        return f"{self.warning}{self._merged}{self.data}: {self.metrics}"
+        head, _, figures = str(self.metrics).partition("\n")
+        return f"{self.warning}{self._merged}{self.data}: {head}\nprotocol: {self.protocol}\n{figures}"
 
     @property
     def _merged(self) -> str:
@@ -95,6 +98,7 @@ def evaluate(
     k: int = 5,
     seed: int | None = None,
     classes_by: ClassesBy = "name",
+    protocol: Protocol | str | None = None,
 ) -> Evaluation:
     """Metrics of a model on a split of a data set: accuracy, precision and recall by class, calibration, loss.
 
@@ -109,72 +113,47 @@ def evaluate(
 
     `side` is the height of the images in pixels, by default the model's own (see `at_side`). Networks that were trained
     on random crops do best on somewhat larger images, because crops show things larger (Touvron et al. 2019, arXiv
-    1906.06423, section 4.1).
+    1906.06423, section 4.1). `protocol` is how each image is looked at: a `Protocol`, the name of one of the field's
+    (see `convsmith.evaluation.protocol.NAMED`), or None for the model's own preprocessing.
 
     Raises ModelFileError for a bad file, UsageError for a side that the network cannot take, DataError for data that
     lack the split or have a class that the model does not.
     """
-    model = model_of(model)
-    network, preprocess = resized(model, side)
-    dataset = opened_for(model, data, seed)
-    measured = dataset.split(split or split_to_measure(dataset))
-    name = next(name for name, one in dataset.splits.items() if one is measured)
     if k < 1:
         raise UsageError(f"must be at least 1, not {k}", settings="k")
-    outside, classes = None, model.classes
-    if classes_by == "wordnet":
-        classes, groups = dataset.classes, list(outputs_by_class(model, dataset.classes).values())
-        outputs = predict_logits(model.module(network), measured, preprocess)
-        outside, labels = _outside(outputs, groups), measured.labels
-        logits: NDArray[np.floating[Any]] = summed(outputs, groups)
-    else:
-        images = labelled_for(model, dataset, measured)
-        logits, labels = predict_logits(model.module(network), images, preprocess), images.labels
-    metrics = measure(logits, labels, classes, split=name, k=k, unreadable=len(measured.unreadable))
-    about = preprocess.crop[0], cost_of(network).macs, measured.unreadable, _trained_on(model, measured)
-    return Evaluation(dataset.name, metrics, *about, outside)
+    model = model_of(model)
+    found = measured(model, data, split=split, side=side, seed=seed, classes_by=classes_by, protocol=protocol)
+    left = found.images.unreadable
+    metrics = measure(found.logits, found.labels, found.classes, split=found.split, k=k, unreadable=len(left))
+    return Evaluation(
+        data=found.data.name,
+        metrics=metrics,
+        protocol=found.protocol,
+        side=found.protocol.crop[0],
+        macs=cost_of(found.network).macs * found.protocol.views,
+        hardest=hardest_of(found),
+        unreadable=left,
+        trained_on=_trained_on(model, found.images),
+        outside=found.outside,
+    )
 
 
-def resized(model: Model, side: int | None) -> tuple[Network, Preprocess]:
-    """The model's network and preprocessing for images of this height. Raises UsageError if it cannot take them."""
-    network, preprocess = model.network.inference, model.preprocess
-    return (network, preprocess) if side is None else at_side(network, preprocess, side)
+def hardest_of(found: Measured, count: int = HARDEST) -> tuple[Hard, ...]:
+    """The images of the highest cross-entropy, the highest first."""
+    from scipy.special import log_softmax  # type: ignore[import-untyped]
 
-
-def opened_for(model: Model, data: Dataset | str | Path, seed: int | None = None) -> Dataset:
-    """The data set to measure a model on: with its own splits, those of `seed`, or those of the model's training.
-
-    Other data without splits are not split; see `evaluate`. Raises as `open_dataset` does.
-    """
-    return opened_as(TrainingData.known_to(model.provenance), data, seed)
-
-
-def opened_as(training: TrainingData, data: Dataset | str | Path, seed: int | None = None) -> Dataset:
-    """The same for a model of which only its training data are known."""
-    if isinstance(data, Dataset):
-        return data
-
-    def opened(seed: int | None) -> Dataset:
-        return open_dataset(data, seed=seed, max_unusable=ANY_SHARE, decoding=training.decoding)
-
-    if seed is not None:
-        return opened(seed)
-    with suppress(DataError):  # too few images to split are enough to measure on
-        dataset = opened(training.seed)
-        if not dataset.made_splits or dataset.fingerprint == training.fingerprint:
-            return dataset
-    dataset = opened(None)
-    if list(dataset.splits) != ["train"]:
-        return dataset
-    return replace(dataset, splits={WHOLE: dataset.splits["train"]})
-
-
-def split_to_measure(dataset: Dataset) -> str:
-    """The split that is measured where none is asked for. Raises DataError if the data have only training images."""
-    for name in MEASURED_FIRST:
-        if name in dataset.splits:
-            return name
-    raise DataError(f"{dataset.name} has no test split; ask for one of: {', '.join(dataset.splits)}")
+    losses = -log_softmax(found.logits.astype(np.float64), axis=1)[np.arange(len(found.labels)), found.labels]
+    rows = np.argsort(-losses, kind="stable")[:count].tolist()
+    answers = found.logits.argmax(axis=1)
+    return tuple(
+        Hard(
+            found.images.images.name(row),
+            found.classes[found.labels[row]],
+            found.classes[int(answers[row])],
+            round(float(losses[row]), 4),
+        )
+        for row in rows
+    )
 
 
 def side_by_side(found: Sequence[Evaluation]) -> str:
@@ -191,35 +170,6 @@ def side_by_side(found: Sequence[Evaluation]) -> str:
     return "\n".join(lines)
 
 
-def labelled_for(model: Model, dataset: Dataset, images: Split) -> Split:
-    """The split with the model's own numbers for its labels."""
-    places = _places(model)
-    unknown = [name for name in dataset.classes if name not in places]
-    if unknown:
-        raise DataError(
-            f"{dataset.name} has classes that the model ({model.network.name}) does not have: {', '.join(unknown[:5])}"
-        )
-    numbers = np.array([places[name] for name in dataset.classes])[images.labels]
-    return replace(images, labels=numbers)
-
-
-def _outside(logits: NDArray[np.float32], groups: Sequence[NDArray[np.int64]]) -> int:
-    """The images whose likeliest output is in none of the groups."""
-    return int((~np.isin(logits.argmax(axis=1), np.concatenate(groups))).sum())
-
-
 def _trained_on(model: Model, images: Split) -> int | None:
     kept = TrainingData.known_to(model.provenance).sketch
     return trained_on(kept, images.content) if kept and images.content is not None else None
-
-
-def _places(model: Model) -> dict[str, int]:
-    """The model's output for each name that a class may have in data."""
-    places = {name: place for place, name in enumerate(model.provenance.get("wordnet_ids", ()))}
-    places |= {name: place for place, name in enumerate(model.classes)}
-    # Folders of images are called by WordNet ids, ImageNet's archives and published classifiers by names.
-    for synset, name in zip(synsets(), labels(), strict=True):
-        for known, other in ((synset.wordnet_id, name), (name, synset.wordnet_id)):
-            if known in places:
-                places.setdefault(other, places[known])
-    return places

@@ -15,8 +15,8 @@ from convsmith.backend.torch import NetworkModule
 from convsmith.data.dataset import Dataset, Finding, Images, Split
 from convsmith.data.given import GivenImages, images_of, is_data
 from convsmith.errors import DataError, UsageError
-from convsmith.evaluation.evaluate import opened_for
 from convsmith.evaluation.inference import predict_logits
+from convsmith.evaluation.measured import opened_for
 from convsmith.evaluation.metrics import left_out
 from convsmith.evaluation.training_data import TrainingData
 from convsmith.files import write_bytes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,15 @@ from numpy.typing import NDArray
 
 from convsmith.cost.table import aligned
 from convsmith.errors import DataError
+from convsmith.evaluation.confusion import Confusion, most_confused
 
 BINS = 15
+COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
+"""Shares of the images, the surest first, that the accuracy is also given on."""
+
+SHOWN_PAIRS = 5
+"""Of classes that are most often confused."""
+
 RESAMPLES = 1000
 BATCH = 50
 """Samples that are in memory at once."""
@@ -25,6 +32,11 @@ class Interval:
     value: float
     low: float
     high: float
+
+    @property
+    def complement(self) -> Interval:
+        """Of a proportion, what is left of 1: of an accuracy the error."""
+        return Interval(1 - self.value, 1 - self.high, 1 - self.low)
 
     def __str__(self) -> str:
         return f"{self.value:.2%} ({self.low:.2%} to {self.high:.2%})"
@@ -55,11 +67,29 @@ class ClassMetrics:
 
 
 @dataclass(frozen=True, slots=True)
+class Bin:
+    """The images of a range of confidence: how many, their mean confidence and their accuracy."""
+
+    images: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """The accuracy on the `share` of the images that the model is surest of."""
+
+    share: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
 class Metrics:
     """Figures of one split of a data set. `calibration` is the expected calibration error, `loss` in nats.
 
     `confusion[i][j]` counts the images of class i that were called class j. `unreadable` files of the split are in
-    none of the figures.
+    none of the figures. `reliability` has the bins of confidence that hold images, in order (Guo et al. 2017, figure
+    1); `coverage` the accuracy if only the surest answers count (El-Yaniv and Wiener 2010).
     """
 
     split: str
@@ -72,6 +102,8 @@ class Metrics:
     classes: tuple[ClassMetrics, ...]
     confusion: tuple[tuple[int, ...], ...]
     unreadable: int = 0
+    reliability: tuple[Bin, ...] = ()
+    coverage: tuple[Covered, ...] = ()
 
     @property
     def headline(self) -> str:
@@ -85,7 +117,9 @@ class Metrics:
             "images": self.images,
             "unreadable": self.unreadable,
             "top1": self.top1.to_json(),
+            "top1_error": self.top1.complement.to_json(),
             f"top{self.k}": self.topk.to_json(),
+            f"top{self.k}_error": self.topk.complement.to_json(),
             "calibration_error": self.calibration.to_json(),
             "loss": self.loss.to_json(),
             "classes": {
@@ -93,6 +127,8 @@ class Metrics:
                 for row in self.classes
             },
             "confusion": [list(row) for row in self.confusion],
+            "reliability": [asdict(one) for one in self.reliability],
+            "coverage": [asdict(one) for one in self.coverage],
         }
 
     def __str__(self) -> str:
@@ -100,15 +136,29 @@ class Metrics:
         if self.split == "train":
             lines.append("MEASURED ON TRAINING DATA: these figures do not show how well the network does on new images")
         lines += [
-            f"top-1 accuracy     {self.top1}",
-            f"top-{self.k} accuracy     {self.topk}",
+            f"top-1 accuracy     {self.top1}, error {self.top1.complement.value:.2%}",
+            f"top-{self.k} accuracy     {self.topk}, error {self.topk.complement.value:.2%}",
             f"calibration error  {self.calibration}",
             f"cross-entropy      {self.loss.value:.4f} ({self.loss.low:.4f} to {self.loss.high:.4f})",
+            *self._covered(),
             "",
         ]
         rows = [(row.name, f"{row.images:,}", str(row.precision), str(row.recall)) for row in self.classes]
         lines.append(aligned(("class", "images", "precision", "recall"), rows, "lrll"))
+        confused = most_confused(self.pairs, [row.name for row in self.classes])[:SHOWN_PAIRS]
+        if confused:
+            told = ", ".join(f"{name} called {called} ({count:,})" for count, name, called in confused)
+            lines += ["", f"most often confused: {told}"]
         return "\n".join(lines)
+
+    @property
+    def pairs(self) -> Confusion:
+        """The pairs of class and predicted class that occur."""
+        return {(i, j): count for i, row in enumerate(self.confusion) for j, count in enumerate(row) if count}
+
+    def _covered(self) -> list[str]:
+        told = ", ".join(f"{one.accuracy:.2%} on the surest {one.share:.0%}" for one in self.coverage if one.share < 1)
+        return [f"if sure            {told}"] if told else []
 
 
 def measure(
@@ -155,7 +205,24 @@ def measure(
         ),
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
         unreadable=unreadable,
+        reliability=_reliability(confidence, hits),
+        coverage=_coverage(confidence, hits),
     )
+
+
+def _reliability(confidence: NDArray[np.float64], hits: NDArray[np.bool_]) -> tuple[Bin, ...]:
+    bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
+    return tuple(
+        Bin(int(own.sum()), float(confidence[own].mean()), float(hits[own].mean()))
+        for place in range(BINS)
+        if (own := bins == place).any()
+    )
+
+
+def _coverage(confidence: NDArray[np.float64], hits: NDArray[np.bool_]) -> tuple[Covered, ...]:
+    surest = hits[np.argsort(-confidence, kind="stable")]
+    counts = [max(1, round(share * len(hits))) for share in COVERAGES]
+    return tuple(Covered(share, float(surest[:n].mean())) for share, n in zip(COVERAGES, counts, strict=True))
 
 
 def _log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -131,7 +131,9 @@ def combined(entries: Sequence[NDArray[np.int64]], classes: int) -> NDArray[np.i
     for guesses in entries:
         np.add.at(sums, (rows, guesses.ravel()), np.tile(weights, len(together)))
     sums[:, NO_GUESS] = 0
-    ranked = np.argsort(-sums, axis=1, kind="stable")[:, :GUESSES]
+    keys = sums * (classes + 1) - np.arange(classes + 1, dtype=np.int32)  # of equal sums the lower id comes first
+    best = np.argpartition(keys, -GUESSES, axis=1)[:, -GUESSES:]
+    ranked = np.take_along_axis(best, np.argsort(-np.take_along_axis(keys, best, axis=1), axis=1), axis=1)
     taken = np.take_along_axis(sums, ranked, axis=1) > 0
     together[taken] = ranked[taken]
     return together
