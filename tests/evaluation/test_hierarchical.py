@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from convsmith.errors import DataError, UnknownNameError
-from convsmith.evaluation.hedging import hedged
-from convsmith.evaluation.hierarchical import by_wordnet
-from convsmith.evaluation.meaning import Meant
+from convsmith.evaluation.nouns.hedging import hedged
+from convsmith.evaluation.nouns.hierarchical import by_wordnet
+from convsmith.evaluation.nouns.meaning import Meant
 from convsmith.weights.imagenet import synsets
 from convsmith.wordnet import shipped
 

@@ -11,7 +11,15 @@ from PIL import Image
 import convsmith
 from convsmith.errors import DataError
 from convsmith.evaluation.evaluate import evaluate
-from convsmith.evaluation.meaning import Meant, meant_by, membership, outputs_by_class, severities, specific, summed
+from convsmith.evaluation.nouns.meaning import (
+    Meant,
+    meant_by,
+    membership,
+    outputs_by_class,
+    severities,
+    specific,
+    summed,
+)
 from convsmith.model import Header, Model
 from convsmith.network import Preprocess
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from convsmith.evaluation.hierarchical import by_wordnet
-from convsmith.evaluation.meaning import Meant
+from convsmith.evaluation.nouns.hierarchical import by_wordnet
+from convsmith.evaluation.nouns.meaning import Meant
 from convsmith.report.hierarchy import text_of, tree_of, write_tree
 from convsmith.wordnet import shipped
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from convsmith.data import open_dataset
 from convsmith.data.dataset import Dataset, Split
 from convsmith.errors import DataError
-from convsmith.evaluation.meaning import outputs_by_class, summed
+from convsmith.evaluation.nouns.meaning import outputs_by_class, summed
 from convsmith.evaluation.protocol import Protocol, protocol_named
 from convsmith.evaluation.training_data import TrainingData
 from convsmith.evaluation.views import predict_by

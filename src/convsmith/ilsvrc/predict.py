@@ -19,7 +19,7 @@ from convsmith.data.unlabelled import gather
 from convsmith.deploy.classifier import open_classifier
 from convsmith.deploy.streams import results
 from convsmith.errors import DataError
-from convsmith.evaluation.meaning import meant_by
+from convsmith.evaluation.nouns.meaning import meant_by
 from convsmith.ilsvrc.entry import GUESSES, write_entry
 from convsmith.model import Model
 from convsmith.resolve import model_of

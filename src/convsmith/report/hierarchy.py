@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convsmith.cost.table import aligned
-from convsmith.evaluation.hierarchical import HierarchicalEvaluation, Level
 from convsmith.evaluation.metrics import Interval
+from convsmith.evaluation.nouns.hierarchical import HierarchicalEvaluation, Level
 
 SHOWN_ANCESTORS = 3
 """Of each severity that are named."""

@@ -32,7 +32,7 @@ def hierarchy(
 
     Example: convsmith hierarchy efficientnet_pytorch/efficientnet_lite0 photos/ --at dog --html tree.html
     """
-    from convsmith.evaluation.hierarchical import evaluate_by_wordnet
+    from convsmith.evaluation.nouns.hierarchical import evaluate_by_wordnet
     from convsmith.report.hierarchy import levels_of, text_of, write_tree
 
     found = evaluate_by_wordnet(model_of(model), data, split=split, seed=seed, accuracy=accuracy)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convsmith.evaluation.meaning import Meant, membership, specific
 from convsmith.evaluation.metrics import Interval, wilson
+from convsmith.evaluation.nouns.meaning import Meant, membership, specific
 
 STEPS = 25
 """Of the bisection for the price of a wrong answer."""

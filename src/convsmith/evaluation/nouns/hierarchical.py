@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from convsmith.data.dataset import Dataset, Finding
 from convsmith.errors import UsageError
-from convsmith.evaluation.hedging import Hedged, hedged
 from convsmith.evaluation.inference import predict_logits
-from convsmith.evaluation.meaning import Meant, meant_by, membership, severities, specific
 from convsmith.evaluation.measured import opened_for, split_to_measure
 from convsmith.evaluation.metrics import Interval, left_out, mean_of, wilson
+from convsmith.evaluation.nouns.hedging import Hedged, hedged
+from convsmith.evaluation.nouns.meaning import Meant, meant_by, membership, severities, specific
 from convsmith.model import Model
 from convsmith.resolve import model_of
 from convsmith.wordnet import Hierarchy, Meanings

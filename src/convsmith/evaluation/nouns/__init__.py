@@ -1,0 +1,1 @@
+"""A classifier whose classes are nouns, measured by WordNet."""
