@@ -111,7 +111,7 @@ def test_a_wholly_random_model_is_not_written(convsmith: Command, tmp_path: Path
 
 
 def test_raw_weights_or_their_average_are_asked_for(convsmith: Command, checkpoint: Path, tmp_path: Path) -> None:
-    state = torch.load(checkpoint)
+    state = torch.load(checkpoint, weights_only=True)
     torch.save({"state_dict": state, "state_dict_ema": dict(state)}, tmp_path / "both.ckpt")
     words = ("weights", "import", tmp_path / "both.ckpt", "--model", NAME, "-o", tmp_path / "m.safetensors")
     assert "the averaged weights (state_dict_ema) are taken" in convsmith(*words).err

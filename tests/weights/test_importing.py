@@ -106,13 +106,13 @@ def test_nothing_is_taken_in_part_unless_asked(checkpoint: Path) -> None:
 def test_nothing_is_imported_where_most_would_stay_random(
     kept: Callable[[dict[str, Tensor]], dict[str, Tensor]], checkpoint: Path, tmp_path: Path
 ) -> None:
-    torch.save(kept(torch.load(checkpoint)), tmp_path / "part.pth")
+    torch.save(kept(torch.load(checkpoint, weights_only=True)), tmp_path / "part.pth")
     with pytest.raises(ModelFileError, match=r"of the 52 tensors of .* most of it would stay random, so nothing"):
         import_weights(tmp_path / "part.pth", NAME, partial=True)
 
 
 def test_the_average_is_taken_unless_the_raw_weights_are_asked_for(checkpoint: Path, tmp_path: Path) -> None:
-    raw = torch.load(checkpoint)
+    raw = torch.load(checkpoint, weights_only=True)
     average = {f"module.{key}": tensor + 1 for key, tensor in raw.items()}
     torch.save({"model": raw, "model_ema": {"n_averaged": torch.tensor(3), **average}}, tmp_path / "both.pth")
     key = "features.0.weight"

@@ -10,6 +10,7 @@ import skimage
 import sklearn
 
 from convsmith.deploy.predict import predict
+from convsmith.evaluation.evaluate import evaluate
 from convsmith.weights import Model, import_weights, load_model, save_model
 
 SKIMAGE = Path(skimage.__file__).parent / "data"
@@ -37,3 +38,12 @@ def lite0(tmp_path_factory: pytest.TempPathFactory) -> Model:
 def test_efficientnet_lite0_names_what_is_on_the_photograph_within_its_top_five(lite0: Model, photograph: Path) -> None:
     prediction = predict(lite0, [photograph])[0]
     assert {guess.label for guess in prediction.guesses} & PHOTOGRAPHS[photograph], prediction
+
+
+def test_ten_crops_of_real_photographs_name_the_cat_and_the_cup(lite0: Model, tmp_path: Path) -> None:
+    for name, photograph in (("cat", SKIMAGE / "chelsea.png"), ("cup", SKIMAGE / "coffee.png")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / photograph.name).write_bytes(photograph.read_bytes())
+    found = evaluate(lite0, tmp_path, classes_by="wordnet", protocol="resnet-10-crop")
+    assert found.protocol.views == 10
+    assert found.metrics.top1.value == 1.0

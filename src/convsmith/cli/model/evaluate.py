@@ -28,8 +28,8 @@ def evaluate(
     protocol: Annotated[
         str, typer.Option(help="How images are looked at: own, or the name of one of the field's.")
     ] = "own",
-    sizes: Annotated[
-        list[int] | None, typer.Option("--resize", min=1, help="Resize to this before the crops; may be repeated.")
+    resize: Annotated[
+        list[int] | None, typer.Option(min=1, help="Resize to this before the crops; may be repeated.")
     ] = None,
     crops: Annotated[int | None, typer.Option(help="Crops: 1, 5 (the corners too), or a grid of 4, 9, 16...")] = None,
     mirrored: Annotated[bool | None, typer.Option("--mirror/--no-mirror", help="Each crop mirrored too.")] = None,
@@ -67,7 +67,7 @@ def evaluate(
         preprocess = resized(measured, side)[1]
         named = protocol_named(protocol, preprocess)
         return changed(
-            named, sizes=sizes or (), crops=crops, mirrored=mirrored, interpolation=interpolation, average=average
+            named, sizes=resize or (), crops=crops, mirrored=mirrored, interpolation=interpolation, average=average
         )
 
     by = [asked(one) for one in side or (None,)]  # refused before the data are opened
