@@ -86,7 +86,7 @@ def import_file(
     ] = False,
     weights: Annotated[
         Literal["raw", "ema"] | None,
-        typer.Option(help="Which to take of a file with raw weights and their moving average. Default: ema."),
+        typer.Option(help="Of raw weights and their moving average, which. Default: ema."),
     ] = None,
     as_json: Json = False,
 ) -> None:
