@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, inf
 
 from convsmith.errors import UsageError
 from convsmith.network import ops
@@ -21,13 +21,16 @@ ROUNDING_SLACK = 1e-9
 Block = tuple[str, ...]
 """The layers of a block, in the network's order. The last gives its output."""
 
+Copy = tuple[tuple[str, str], ...]
+"""A new block: its layers, each with the one that it is a copy of."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
     """Neighbouring blocks that are alike, in order. `entry` is what the first one reads.
 
-    `opened` says that a block of the same kind stands before them and changes the shape (the first of a ResNet's stage),
-    with or without a shortcut: it counts as one of the stage and is never left out.
+    `opened` says that a block of the same kind stands before them and changes the shape (the first of a ResNet's
+    stage), with or without a shortcut: it counts as one of the stage and is never left out.
     """
 
     entry: str
@@ -67,17 +70,24 @@ def scale_depth(net: Network, factor: float) -> Network:
     Raises UsageError for a factor that is not positive and for a network that has no block to repeat, naming the layer
     that came nearest.
     """
-    if not factor > 0:
-        raise UsageError(f"depth multiplier {factor} must be above 0")
+    return scale_depth_traced(net, factor)[0]
+
+
+def scale_depth_traced(net: Network, factor: float) -> tuple[Network, tuple[Copy, ...]]:
+    """`scale_depth`, and for each new block its layers with those that they are copies of."""
+    if not 0 < factor < inf:
+        raise UsageError(f"depth multiplier {factor} must be above 0 and finite")
     if factor == 1:
-        return net
+        return net, ()
     stages = repeatable_stages(net)
     if not stages:
         raise UsageError(f"{net.name} has no block that can be repeated: {_obstacle(net)}")
     # From the last: a stage begins where the one before ends, which changes.
+    copies: list[Copy] = []
     for stage in reversed(stages):
-        net = with_blocks(net, stage, max(1, ceil(len(stage) * factor - ROUNDING_SLACK)))
-    return replace(net, origin=_origin(net.origin, factor))
+        net, made = _resized(net, stage, max(1, ceil(len(stage) * factor - ROUNDING_SLACK)))
+        copies += made
+    return replace(net, origin=_origin(net.origin, factor)), tuple(copies)
 
 
 def with_blocks(net: Network, stage: Stage, count: int) -> Network:
@@ -85,15 +95,19 @@ def with_blocks(net: Network, stage: Stage, count: int) -> Network:
 
     Raises UsageError if fewer than one would be left, or if what is left out has parameters that another layer shares.
     """
+    return _resized(net, stage, count)[0]
+
+
+def _resized(net: Network, stage: Stage, count: int) -> tuple[Network, list[Copy]]:
     if count < 1:
         raise UsageError(f"{stage.blocks[0][0]}: a stage keeps at least one block, not {count}")
     added = count - len(stage)
-    if added == 0:
-        return net
-    return _longer(net, stage, added) if added > 0 else _shorter(net, stage, -added)
+    if added <= 0:
+        return (_shorter(net, stage, -added) if added else net), []
+    return _longer(net, stage, added)
 
 
-def _longer(net: Network, stage: Stage, added: int) -> Network:
+def _longer(net: Network, stage: Stage, added: int) -> tuple[Network, list[Copy]]:
     last = stage.blocks[-1]
     entry = stage.blocks[-2][-1] if len(stage.blocks) > 1 else stage.entry
     names = _names(net, stage, added)
@@ -108,7 +122,8 @@ def _longer(net: Network, stage: Stage, added: int) -> Network:
         output = renamed[last[-1]]
     at = next(i for i, node in enumerate(net) if node.name == last[-1]) + 1
     after = [_reading(node, {last[-1]: output}) for node in net.nodes[at:]]
-    return _rewired(net, (*net.nodes[:at], *copies, *after), {last[-1]: output})
+    made = _rewired(net, (*net.nodes[:at], *copies, *after), {last[-1]: output})
+    return made, [tuple((new, old) for old, new in renamed.items()) for renamed in names]
 
 
 def _shorter(net: Network, stage: Stage, dropped: int) -> Network:
