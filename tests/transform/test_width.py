@@ -33,6 +33,10 @@ def test_the_output_keeps_its_classes_and_the_scaled_network_runs():
     assert build(net).eval()(torch.randn(1, 3, 32, 32)).shape == (1, 7)
 
 
+def test_a_classifier_before_the_last_pooling_keeps_its_classes():
+    assert scale_width(create("squeezenet1_0", classes=7), 0.5).classes == 7
+
+
 def test_parameter_free_shortcuts_follow_the_width():
     assert scale_width(create("resnet20"), 0.5)["layer3.0.conv1"].op.channels == 32
 

@@ -12,6 +12,7 @@ from convsmith.network import ops
 from convsmith.network.dims import Shape, blocks, divisible, elements
 from convsmith.network.network import INPUT, Network, Node, infer
 from convsmith.network.origin import Origin
+from convsmith.transform.part import classifier_of
 
 
 def scale_width(net: Network, factor: float) -> Network:
@@ -28,7 +29,7 @@ def scale_width(net: Network, factor: float) -> Network:
         raise UsageError(f"width multiplier {factor} must be above 0")
     if factor == 1:
         return net
-    fixed = {net.output, *(head.node for head in net.auxiliary)}
+    fixed = {_classifier(net, name) for name in (net.output, *(head.node for head in net.auxiliary))}
     shapes: dict[str, Shape] = {INPUT: net.input}
     nodes: dict[str, Node] = {}
     for node in net.nodes:
@@ -40,6 +41,14 @@ def scale_width(net: Network, factor: float) -> Network:
         nodes[node.name] = Node(node.name, op, node.inputs, node.shares)
         shapes[node.name] = infer(node.name, op, [shapes[source] for source in node.inputs])
     return replace(net, nodes=tuple(nodes.values()), origin=_origin(net.origin, factor))
+
+
+def _classifier(net: Network, output: str) -> str:
+    """The layer that decides how long an output is: SqueezeNet's last convolution stands before the pooling."""
+    try:
+        return classifier_of(net, output).name
+    except UsageError:
+        return output
 
 
 def _fit_constants(net: Network, node: Node, nodes: dict[str, Node], shapes: dict[str, Shape]) -> None:
