@@ -98,7 +98,7 @@ def test_a_shallow_network_keeps_the_place_of_things_where_that_tells() -> None:
     small = designed(evidence=easy).candidate("smallest").blueprint
     assert small.hidden is not None
     inputs = 4 * small.filters[-1]
-    assert small.classes < small.hidden <= inputs  # MISSION 1: between input and output size
+    assert small.classes < small.hidden <= inputs  # between input and output size
     assert designed().candidate("smallest").blueprint.hidden is None
 
 

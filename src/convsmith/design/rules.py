@@ -185,7 +185,7 @@ def padding_for(evidence: Evidence, stem_kernel: int) -> tuple[Padding, Decision
         "stride 1, zeros that keep the size" + ("; none in the first layer" if padding == "none" else ""),
         f"zeros keep borders and size; none in the first layer where {need} pixels at the border never change",
         UNMEASURED if evidence.scale is None else f"the margin that never changes is {border} pixels wide",
-        "MISSION 1: zero padding keeps borders and size; stride 1 by default",
+        "rule of thumb: zero padding keeps borders and size; stride 1 by default",
         f"a margin of {need} pixels or more that never changes"
         if padding == "zeros"
         else "images that fill the margin",
@@ -210,7 +210,7 @@ def level_for(evidence: Evidence) -> tuple[int, Decision]:
         ("one a stage", "one a stage, three in the last", "three a stage")[level],
         f"by difficulty: a probe's error below {EASY:.0%}, below {MEDIUM:.0%}, or above",
         said,
-        "MISSION 1: two or three convolutions suffice for an easy task, more for classes that are alike",
+        "rule of thumb: two or three convolutions suffice for an easy task, more for classes that are alike",
         ("a harder task" if level == 0 else "an easier task" if level == 2 else "an easier or a harder task")
         + " by a probe's error",
     )
@@ -229,7 +229,7 @@ def filters_for(evidence: Evidence) -> tuple[int, Decision]:
         f"{FILTERS[number]} in the first stage, twice as many in each further one",
         "grow with depth; at first as many as pay in a probe: the fewest that are not surely worse than the best",
         said,
-        "MISSION 1: filters grow with depth (VGG, ResNet); Coates, Lee and Ng 2011, fig. 1, on their number",
+        "filters grow with depth as in VGG and ResNet; Coates, Lee and Ng 2011, fig. 1, on their number",
         "a probe that gains by more filters, or none by fewer",
     )
 
@@ -269,7 +269,7 @@ def position_for(evidence: Evidence) -> tuple[bool, Decision]:
         "the mean over positions goes to the classifier; where the place of a patch tells much and the network does "
         "not see the whole image, a hidden layer of 2/3 of inputs and outputs",
         UNMEASURED if location is None else f"knowing the place of a patch adds {points(location)}",
-        "Lin, Chen and Yan 2013, arXiv 1312.4400 (global average pooling); MISSION 1 on the hidden width",
+        "Lin, Chen and Yan 2013, arXiv 1312.4400 (global average pooling); Heaton 2008, chapter 5, on the hidden width",
         "patches that say as much without their place" if kept else "patches that say more with their place",
     )
 
