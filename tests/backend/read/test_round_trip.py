@@ -20,6 +20,9 @@ QUICK = (
 """One network for each family, and for each dialect's peculiarities."""
 SIDES = (32, 48, 64, 96, 128, 192, 224, 299)
 
+DEEP = 2000
+"""Layers beyond which activations overflow where the norms' statistics are near 1: in ResNet-1202 alone."""
+
 
 def smallest(name: str) -> Network:
     """The network for the smallest side that it can take; LeNets and the like for their own."""
@@ -35,11 +38,12 @@ def smallest(name: str) -> Network:
 
 def check(net: Network) -> None:
     built = convsmith.build(net, 3)
+    calm = 16 if len(net.nodes) > DEEP else 1
     for key, buffer in built.named_buffers():
         if key.endswith("running_mean"):
             buffer.uniform_(-0.2, 0.2)
         elif key.endswith("running_var"):
-            buffer.uniform_(0.5, 1.5)
+            buffer.uniform_(0.5 * calm, 1.5 * calm)
     found = read(built, net.input)
     assert found.weights.keys() == net.parameters.keys()
     assert all(torch.equal(tensor, built.state_dict()[key]) for key, tensor in found.weights.items())
@@ -54,7 +58,9 @@ def check(net: Network) -> None:
     again.load_state_dict(found.weights)
     image = torch.rand(1, *net.input, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        torch.testing.assert_close(again(image), built.eval()(image), atol=1e-4, rtol=1e-4)
+        expected = built.eval()(image)
+        assert expected.isfinite().all()
+        torch.testing.assert_close(again(image), expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", QUICK)
