@@ -12,7 +12,7 @@ import pytest
 import typer
 
 import convsmith
-from convsmith.cli.main import app
+from convsmith.cli.main import application
 
 LONGEST = 72
 """Characters of help that fit in one line beside the widest options of a verb."""
@@ -21,7 +21,7 @@ PACKAGE = Path(convsmith.__file__).parent
 
 
 def commands() -> Iterator[tuple[str, Any]]:
-    pending = [("convsmith", typer.main.get_command(app))]
+    pending = [("convsmith", typer.main.get_command(application()))]
     while pending:
         name, command = pending.pop()
         if hasattr(command, "commands"):

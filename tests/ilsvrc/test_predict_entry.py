@@ -9,7 +9,7 @@ from small_kit import IMAGES, NUMBERS, WORDNET_IDS, model, write_images, write_k
 from typer.testing import CliRunner
 
 import convsmith
-from convsmith.cli.main import app
+from convsmith.cli.main import application
 from convsmith.errors import DataError
 from convsmith.ilsvrc.entry import read_entry
 from convsmith.ilsvrc.predict import write_guesses
@@ -82,9 +82,9 @@ def test_predicted_and_scored_from_the_command_line(tmp_path: Path) -> None:
     root = tree(tmp_path / "imagenet")
     save_model(model(), tmp_path / "m.safetensors")
     runner, entry = CliRunner(), str(tmp_path / "e.txt")
-    done = runner.invoke(app, ["ilsvrc", "predict", str(tmp_path / "m.safetensors"), str(root), "-o", entry])
+    done = runner.invoke(application(), ["ilsvrc", "predict", str(tmp_path / "m.safetensors"), str(root), "-o", entry])
     assert done.exit_code == 0, done.output
-    done = runner.invoke(app, ["ilsvrc", "score", entry, str(root)])
+    done = runner.invoke(application(), ["ilsvrc", "score", entry, str(root)])
     assert done.exit_code == 0, done.output
     top5 = score([entry], root).entries[0].errors[-1]
     assert f"{top5.value:.2%}" in done.output

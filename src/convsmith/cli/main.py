@@ -5,48 +5,71 @@ from __future__ import annotations
 import io
 import os
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
 
-from convsmith.cli import data, design, fit, ilsvrc, inspect, recipes, report, runs
-from convsmith.cli.model import evaluate, export, features, hierarchy, predict, size, verify, weights
-from convsmith.cli.network import certify, compare, gradients, lint, models, show
 from convsmith.cli.verb import Verb, tell
 from convsmith.errors import ConvsmithError
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="From a folder of images and a budget to a trained, measured and verified convolutional network.",
-)
-app.command()(inspect.inspect)
-app.command()(fit.fit)
-app.command()(design.design)
-app.command()(runs.runs)
-app.command()(report.report)
-app.command()(evaluate.evaluate)
-app.command()(evaluate.calibrate)
-app.command()(hierarchy.hierarchy)
-app.command()(predict.predict)
-app.command()(export.export)
-app.command()(verify.verify)
-app.command()(features.features)
-app.command()(models.models)
-app.command()(recipes.recipes)
-app.command()(show.show)
-app.command()(size.size)
-app.command()(compare.compare)
-app.command()(lint.lint)
-app.command()(gradients.gradients)
-app.command()(certify.certify)
-app.add_typer(data.app, name="data")
-app.add_typer(weights.app, name="weights")
-app.add_typer(ilsvrc.app, name="ilsvrc")
-for group in (app, data.app, weights.app, ilsvrc.app):
-    for command in group.registered_commands:
-        command.cls = Verb
+VERBS = {
+    "inspect": "inspect",
+    "fit": "fit",
+    "design": "design",
+    "runs": "runs",
+    "report": "report",
+    "evaluate": "model.evaluate",
+    "calibrate": "model.evaluate",
+    "hierarchy": "model.hierarchy",
+    "predict": "model.predict",
+    "export": "model.export",
+    "verify": "model.verify",
+    "features": "model.features",
+    "models": "network.models",
+    "recipes": "recipes",
+    "show": "network.show",
+    "size": "model.size",
+    "compare": "network.compare",
+    "lint": "network.lint",
+    "gradients": "network.gradients",
+    "certify": "network.certify",
+}
+"""Verb -> the module below `convsmith.cli` that has a function of its name, in the order of the help."""
+
+GROUPS = {"data": "data", "weights": "model.weights", "ilsvrc": "ilsvrc"}
+"""Word before several verbs -> the module that has them as `app`."""
+
+
+def application(word: str | None = None) -> typer.Typer:
+    """The command line; if `word` is a verb or a group, with that alone: the others would only take time."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help="From a folder of images and a budget to a trained, measured and verified convolutional network.",
+    )
+    app.callback()(_nothing)
+    for verb, module in VERBS.items():
+        if word == verb or not (word in VERBS or word in GROUPS):
+            app.command(cls=Verb)(getattr(_module(module), verb))
+    for name, module in GROUPS.items():
+        if word == name or not (word in VERBS or word in GROUPS):
+            group = _module(module).app
+            for command in group.registered_commands:
+                command.cls = Verb
+            app.add_typer(group, name=name)
+    return app
+
+
+def _nothing() -> None:
+    # With a callback typer takes a word for a verb even where there is one alone.
+    return None
+
+
+def _module(name: str) -> Any:
+    return import_module(f"convsmith.cli.{name}")
 
 
 def main() -> None:
@@ -56,7 +79,7 @@ def main() -> None:
             # A class name or a path that the terminal's encoding lacks is escaped, not a traceback.
             stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        application(sys.argv[1] if len(sys.argv) > 1 else None)()
     except ConvsmithError as error:
         tell(error, {})
         sys.exit(error.exit_code)
