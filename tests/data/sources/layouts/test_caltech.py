@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from published_trees import caltech101, caltech256
-
 from convsmith.data import open_dataset
 from convsmith.data.sources.detect import read_source
+from published_trees import caltech101, caltech256
 
 
 def test_101_leaves_its_background_out_and_says_so(tmp_path: Path) -> None:

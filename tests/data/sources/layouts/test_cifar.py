@@ -1,14 +1,16 @@
 """CIFAR's binary files: planes of colour, one label byte or two; truncated files and pickles are refused."""
 
+import os
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
-from published_trees import cifar10, cifar100, cifar_records, text
 
 from convsmith.data import open_dataset
 from convsmith.data.sources.detect import read_source
 from convsmith.errors import DataError
+from published_trees import cifar10, cifar100, cifar_records, text
 
 
 def test_planes_become_pixels(tmp_path: Path) -> None:
@@ -63,14 +65,25 @@ def test_names_that_repeat_are_refused(tmp_path: Path) -> None:
         read_source(root)
 
 
+class Trap:
+    """What a pickle may do when it is loaded: here, make a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (str(self.folder),)
+
+
 @pytest.mark.parametrize("names", [("data_batch_1", "test_batch", "batches.meta"), ("train", "test", "meta")])
 def test_the_pickled_version_is_refused_and_never_loaded(tmp_path: Path, names: tuple[str, ...]) -> None:
-    bomb = b"\x80\x02cos\nsystem\nq\x00X\x10\x00\x00\x00touch /tmp/pwnedq\x01\x85q\x02Rq\x03."
+    root = tmp_path / "python"
+    root.mkdir()
     for name in names:
-        (tmp_path / name).write_bytes(bomb)
+        (root / name).write_bytes(pickle.dumps(Trap(tmp_path / "made"), protocol=2))
     with pytest.raises(DataError, match="which is pickled, and no pickle is loaded; take the binary version"):
-        read_source(tmp_path)
-    assert not Path("/tmp/pwned").exists()
+        read_source(root)
+    assert not (tmp_path / "made").exists()
 
 
 def test_pixels_are_those_of_an_independent_reading(tmp_path: Path) -> None:

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from published_trees import cub, text
 
 from convsmith.data import open_dataset
 from convsmith.data.sources.detect import read_source
 from convsmith.errors import DataError
+from published_trees import cub, text
 
 
 def test_ids_lead_to_paths_labels_and_splits(tmp_path: Path) -> None:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 from pictures import class_folders, picture
-from published_trees import text
 
 from convsmith.data.sources.detect import read_source
 from convsmith.doctor.inspection import inspect
 from convsmith.errors import DataError
+from published_trees import text
 
 
 def voc(root: Path) -> Path:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from published_trees import BREEDS, cells, dogs
 from scipy.io import savemat
 
 from convsmith.data import open_dataset
 from convsmith.data.sources.detect import read_source
 from convsmith.errors import DataError
+from published_trees import BREEDS, cells, dogs
 
 
 def files(listing, split: str) -> list[str]:

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from published_trees import emnist, text
 
 from convsmith.data import open_dataset
 from convsmith.data.sources.detect import read_source
 from convsmith.errors import DataError
+from published_trees import emnist, text
 
 
 @pytest.mark.parametrize("word", ["", "emnist-balanced", "emnist-balanced-"])
@@ -65,5 +65,5 @@ def test_without_a_mapping_labels_are_numbers_and_mnist_is_not_turned(tmp_path: 
 def test_a_truncated_file_is_named(tmp_path: Path) -> None:
     path = emnist(tmp_path) / "emnist-balanced-test-labels-idx1-ubyte.gz"
     path.write_bytes(path.read_bytes()[:20])
-    with pytest.raises(DataError, match="labels-idx1-ubyte.gz cannot be read as IDX"):
+    with pytest.raises(DataError, match=r"labels-idx1-ubyte\.gz cannot be read as IDX"):
         read_source(tmp_path)

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from published_trees import flowers
 from scipy.io import savemat
 
 from convsmith.data import open_dataset
 from convsmith.data.sources.detect import read_source
 from convsmith.errors import DataError
+from published_trees import flowers
 
 
 def test_ids_count_from_one_and_the_splits_are_as_published(tmp_path: Path) -> None:

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from published_trees import food, text
 
 from convsmith.data import open_dataset
 from convsmith.data.sources.detect import read_source
 from convsmith.errors import DataError
+from published_trees import food, text
 
 
 def test_lists_lack_the_ending_and_names_have_blanks(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
-from published_trees import text
 
 from convsmith.data.sources.layouts.listed import Member, lines_of, listing_of, rows_of, wordnet_names
 from convsmith.errors import DataError
+from published_trees import text
 
 
 @given(st.permutations(range(6)))

@@ -6,11 +6,11 @@ import h5py
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
-from published_trees import cells
 from scipy.io import savemat
 
 from convsmith.data.sources.layouts.matlab import integers, read_mat, strings
 from convsmith.errors import DataError
+from published_trees import cells
 
 
 @pytest.mark.parametrize("version", ["4", "5"])

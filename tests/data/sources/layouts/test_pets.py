@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from published_trees import pets, text
 
 from convsmith.data import open_dataset
 from convsmith.data.sources.detect import read_source
 from convsmith.errors import DataError
+from published_trees import pets, text
 
 
 def test_trainval_is_train_and_breeds_are_read_off_the_images(tmp_path: Path) -> None:

@@ -4,6 +4,12 @@ from pathlib import Path
 
 import pytest
 from pictures import class_folders
+
+from convsmith.data import open_dataset
+from convsmith.data.sources.detect import read_source
+from convsmith.data.sources.layouts.recognise import is_published, layout_of
+from convsmith.doctor.inspection import inspect
+from convsmith.errors import DataError
 from published_trees import (
     caltech101,
     caltech256,
@@ -18,12 +24,6 @@ from published_trees import (
     svhn,
     tiny_imagenet,
 )
-
-from convsmith.data import open_dataset
-from convsmith.data.sources.detect import read_source
-from convsmith.data.sources.layouts.recognise import is_published, layout_of
-from convsmith.doctor.inspection import inspect
-from convsmith.errors import DataError
 
 TREES = (caltech101, caltech256, cifar10, cifar100, cub, dogs, emnist, flowers, food, pets, svhn, tiny_imagenet)
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from published_trees import svhn
 from scipy.io import savemat
 
 from convsmith.data import open_dataset
 from convsmith.data.sources.detect import read_source
 from convsmith.errors import DataError
+from published_trees import svhn
 
 
 def test_label_ten_is_the_digit_zero(tmp_path: Path) -> None:

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from published_trees import TINY, text, tiny_imagenet
 
 from convsmith.data import open_dataset
 from convsmith.data.sources.detect import read_source
 from convsmith.errors import DataError
+from published_trees import TINY, text, tiny_imagenet
 
 
 def test_val_is_labelled_by_its_annotations_and_test_is_said_to_have_no_labels(tmp_path: Path) -> None:
