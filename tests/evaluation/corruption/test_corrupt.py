@@ -1,4 +1,4 @@
-"""The common corruptions: the same for a seed, stronger with each severity, of any size; a few by another arithmetic."""
+"""The common corruptions: the same for a seed, stronger by severity, of any size; a few by another arithmetic."""
 
 from __future__ import annotations
 
