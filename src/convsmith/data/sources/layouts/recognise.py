@@ -28,6 +28,9 @@ from convsmith.errors import DataError
 MAX_FOLDERS = 4
 """Folders of which one may be the data set, and the others what else its archives hold."""
 
+MAX_WRAPPERS = 2
+"""Folders that hold nothing but another, as archives are unpacked."""
+
 
 class Layout(NamedTuple):
     """How a layout is known, from a folder and the names in it, and what reads it."""
@@ -79,10 +82,11 @@ def is_published(folder: Path) -> bool:
     return found is not None and found[1] is not None
 
 
-def layout_of(folder: Path) -> tuple[Path, Layout | None] | None:
+def layout_of(folder: Path, wrappers: int = MAX_WRAPPERS) -> tuple[Path, Layout | None] | None:
     """The folder that is in a published layout, and the layout; None for the layout of a detection set.
 
-    It is the folder itself or the only one in it. Raises DataError where there are several.
+    It is the folder itself or the only one in it, or in a folder that is alone in it. Raises DataError where there are
+    several.
     """
     names = _names(folder)
     own = _layout_here(folder, names)
@@ -94,6 +98,8 @@ def layout_of(folder: Path) -> tuple[Path, Layout | None] | None:
     found = [one for one in (_layout_here(place, _names(place)) for place in inner) if one is not None]
     if len(found) > 1:
         raise DataError(f"{folder} holds several data sets: {', '.join(place.name for place, _ in found)}; give one")
+    if not found and len(inner) == 1 and wrappers:
+        return layout_of(inner[0], wrappers - 1)
     return found[0] if found else None
 
 
