@@ -40,6 +40,11 @@ class Stage:
     def __len__(self) -> int:
         return len(self.blocks) + self.opened
 
+    @property
+    def output(self) -> str:
+        """The layer that the last block ends in."""
+        return self.blocks[-1][-1] if self.blocks else self.entry
+
 
 def repeatable_stages(net: Network) -> tuple[Stage, ...]:
     """Where the network can be made deeper: stages of blocks whose output has their input's shape.
@@ -84,10 +89,15 @@ def scale_depth_traced(net: Network, factor: float) -> tuple[Network, tuple[Copy
         raise UsageError(f"{net.name} has no block that can be repeated: {_obstacle(net)}")
     # From the last: a stage begins where the one before ends, which changes.
     copies: list[Copy] = []
-    for stage in reversed(stages):
-        net, made = _resized(net, stage, max(1, ceil(len(stage) * factor - ROUNDING_SLACK)))
+    for stage, count in reversed(list(zip(stages, counts_at(net, factor), strict=True))):
+        net, made = _resized(net, stage, count)
         copies += made
     return replace(net, origin=_origin(net.origin, factor)), tuple(copies)
+
+
+def counts_at(net: Network, factor: float) -> tuple[int, ...]:
+    """How many blocks each of the `repeatable_stages` has at `factor` times the depth: rounded up, at least one."""
+    return tuple(max(1, ceil(len(stage) * factor - ROUNDING_SLACK)) for stage in repeatable_stages(net))
 
 
 def with_blocks(net: Network, stage: Stage, count: int) -> Network:
