@@ -1,11 +1,11 @@
 """Aim: on one core, 100,000 candidates a second are costed exactly with arrays, and 500 a second one by one.
 
-Parameters, multiply-adds and activations of each. Two spaces: EfficientNet-B0 at any width, any number of blocks in each
-stage and any resolution (`design.candidates`); and MNASNet's (Tan et al. 2018, section 4.1), in which each of seven
+Parameters, multiply-adds and activations of each. Two spaces: EfficientNet-B0 at any width, any number of blocks in
+each stage and any resolution (`design.candidates`); and MNASNet's (Tan et al. 2018, section 4.1), where each of seven
 stages has its own kernel, expansion, squeeze-and-excitation, filters and number of blocks, written once with arrays
-(`cost.totals`). Of each, candidates drawn at random are costed as networks too, and every figure must be equal.
-One by one, each candidate is written as a network and costed. The row below has what a FLOP counter takes that needs the
-module built (fvcore), if it is installed.
+(`cost.totals`). Of each, candidates drawn at random are costed as networks too, and every figure must be equal. One by
+one, each candidate is written as a network and costed. The last row is a FLOP counter that needs the module built
+(fvcore), where it is installed.
 
     OMP_NUM_THREADS=1 python benchmarks/candidates.py
 """

@@ -14,6 +14,7 @@ from convsmith.cost.totals import Totals, totals_of
 from convsmith.errors import UsageError
 from convsmith.network import builder as nn
 from convsmith.network.network import Network
+from convsmith.transform.depth import repeatable_stages, with_blocks
 
 
 def figures(net: Network) -> Totals:
@@ -28,24 +29,15 @@ def test_a_networks_totals_are_its_costs(name: str) -> None:
 
 def test_a_part_that_is_named_counts_as_often_as_said() -> None:
     net = create("resnet20")
-    assert totals_of(net, {"layer2.2": 4, "layer1": 1}) == figures_with_blocks(3 + 3)
-
-
-def figures_with_blocks(count: int) -> Totals:
-    from convsmith.transform.depth import repeatable_stages, with_blocks
-
-    net = create("resnet20")
-    return figures(with_blocks(net, repeatable_stages(net)[1], count))
+    longer = with_blocks(net, repeatable_stages(net)[1], 6)
+    assert totals_of(net, {"layer2.2": 4, "layer1": 1}) == figures(longer)
 
 
 def test_parts_within_parts_multiply() -> None:
     net = create("resnet20")
     conv = totals_of(net, {"layer1.2.conv1": 2}).macs - totals_of(net).macs
-    assert totals_of(net, {"layer1.2": 3, "layer1.2.conv1": 2}).macs == figures_of_block(net, 2) + 3 * conv
-
-
-def figures_of_block(net: Network, more: int) -> Any:
-    return totals_of(net, {"layer1.2": more + 1}).macs
+    both = totals_of(net, {"layer1.2": 3, "layer1.2.conv1": 2}).macs
+    assert both == totals_of(net, {"layer1.2": 3}).macs + 3 * conv
 
 
 def test_a_part_that_is_not_there_is_refused() -> None:

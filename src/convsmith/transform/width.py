@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import singledispatch
 from math import gcd
-from typing import Any, TypeAlias
+from typing import Any
 
 from convsmith.errors import UsageError
 from convsmith.network import ops
@@ -13,19 +13,17 @@ from convsmith.network.dims import Dim, Shape, always, blocks, divisible, elemen
 from convsmith.network.network import INPUT, Network, Node, infer
 from convsmith.network.origin import Origin
 from convsmith.transform.part import classifier_of
-
-
-Factor: TypeAlias = Any
-"""A float, or an array of floats with one for each candidate network."""
-
+from convsmith.transform.width_rules import Factor, Layer, rules_of, scaled
 
 def scale_width(net: Network, factor: Factor) -> Network:
     """The same network with every layer's channels multiplied by `factor`, except the output's.
 
     Channels are rounded to a multiple of 8 (of a smaller power of two where the original is not a multiple of 8), as
-    MobileNet's width multiplier does (Howard et al. 2017, section 3.3). Equal widths stay equal, so that residual sums
-    still fit; depthwise layers and constants follow what they are applied to. Connection tables keep their maps, and
-    dense layers over rows or columns their size.
+    MobileNet's width multiplier does (Howard et al. 2017, section 3.3), never below 90% of the product. Equal widths
+    stay equal, so that residual sums still fit; depthwise layers and constants follow what they are applied to; what
+    MobileNet-V2 expands stays as many times its input, squeeze-and-excitation keeps its reduction, and what grouped
+    convolutions read is a multiple of their groups. Connection tables keep their maps, and dense layers over rows or
+    columns their size.
 
     With an array of factors the network has arrays as sizes, as `cost_of` and `totals_of` take them.
 
@@ -36,13 +34,16 @@ def scale_width(net: Network, factor: Factor) -> Network:
     if always(factor == 1):
         return net
     fixed = {_classifier(net, name) for name in (net.output, *(head.node for head in net.auxiliary))}
+    rules = rules_of(net)
     shapes: dict[str, Shape] = {INPUT: net.input}
     nodes: dict[str, Node] = {}
     for node in net.nodes:
         op = node.op
         if node.inputs:
             _fit_constants(net, node, nodes, shapes)
-            if node.name not in fixed:
+            if node.name in rules and isinstance(op, Layer):
+                op = rules[node.name].applied(op, shapes[node.inputs[0]][0], shapes, factor)
+            elif node.name not in fixed:
                 op = widen(op, net.inputs_of(node)[0], shapes[node.inputs[0]], factor)
         nodes[node.name] = Node(node.name, op, node.inputs, node.shares)
         shapes[node.name] = infer(node.name, op, [shapes[source] for source in node.inputs])
@@ -79,12 +80,6 @@ def _origin(origin: Origin | None, factor: Factor) -> Origin | None:
         return None
     before = origin.setting(scale_width.__name__)
     return origin.with_setting(scale_width.__name__, factor * (before if isinstance(before, int | float) else 1))
-
-
-def scaled(channels: int, factor: Factor) -> Dim:
-    """A layer's new width."""
-    divisor = next(d for d in (8, 4, 2, 1) if channels % d == 0)
-    return divisible(channels * factor, divisor)
 
 
 @singledispatch
