@@ -4,7 +4,7 @@ built."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,8 @@ from convsmith.cost.totals import Totals, totals_of
 from convsmith.errors import ShapeError, UsageError
 from convsmith.network.dims import equal
 from convsmith.network.network import Network
-from convsmith.transform.depth import counts_at, repeatable_stages, with_blocks
+from convsmith.transform.depth import ROUNDING_SLACK, repeatable_stages, with_blocks
+from convsmith.transform.side import with_side
 from convsmith.transform.width import scale_width
 
 Ints = NDArray[np.int64]
@@ -56,9 +57,8 @@ class Candidates:
     @classmethod
     def by_factors(cls, network: Network, widths: Floats, depths: Floats, sides: Ints) -> Candidates:
         """Those with `depths[i]` times the blocks in every stage, rounded up as `transform.scale_depth` does."""
-        different, rows = np.unique(depths, return_inverse=True)
-        counts = [counts_at(network, float(factor)) for factor in different]
-        blocks = np.array(counts, np.int64).reshape(len(different), -1)[rows]
+        lengths = np.array([len(stage) for stage in repeatable_stages(network)], np.int64)
+        blocks = np.maximum(1, np.ceil(np.multiply.outer(depths, lengths) - ROUNDING_SLACK)).astype(np.int64)
         return cls(network, widths, blocks, sides)
 
     def __len__(self) -> int:
@@ -67,7 +67,7 @@ class Candidates:
     def at(self, index: int) -> Network:
         """Candidate number `index` as a network. Raises UsageError, ShapeError where its layers do not fit."""
         net = with_counts(self.network, self.blocks[index].tolist())
-        return _resized(scale_width(net, float(self.widths[index])), int(self.sides[index]))
+        return with_side(scale_width(net, float(self.widths[index])), int(self.sides[index]))
 
     def some(self, rows: NDArray[Any]) -> Candidates:
         """Those at `rows`: numbers, a mask or a slice."""
@@ -148,7 +148,7 @@ def _in_one_pass(candidates: Candidates, uneven: NDArray[np.bool_]) -> NDArray[n
             # Blocks of a stage cost the same: fewer than the template has are a negative number of the last.
             further = _one(candidates.blocks[:, place]) - (len(stage) - 1)
             times |= dict.fromkeys(stage.blocks[-1], further)
-    made = _resized(scale_width(template, _one(candidates.widths)), _one(candidates.sides))
+    made = with_side(scale_width(template, _one(candidates.widths)), _one(candidates.sides))
     for place, stage in enumerate(stages):
         if not uneven[place] and not equal(made.shapes[stage.entry], made.shapes[stage.output]):
             raise UsageError(f"{stage.output}: a block that keeps its shape does not at every width")
@@ -167,15 +167,6 @@ def _template(net: Network, blocks: Ints, uneven: NDArray[np.bool_]) -> Network:
         return with_counts(
             net, [count if apart else max(len(stage), stage.opened + 1) for stage, count, apart in stages]
         )
-
-
-def _resized(net: Network, side: Any) -> Network:
-    """For images of this height, in the proportions of the network's own."""
-    channels, height, width = net.input
-    if width == height:
-        return replace(net, input=(channels, side, side))
-    across = (2 * width * side + height) // (2 * height)  # rounded, as ints and arrays can
-    return replace(net, input=(channels, side, across))
 
 
 def _one(values: NDArray[Any]) -> Any:

@@ -35,7 +35,7 @@ def openings(net: Network, links: Sequence[Link], kept: Sequence[Link]) -> Itera
 
     Where blocks are residual, these are blocks whose shortcut is a projection (ResNet) and, if such blocks open other
     stages too, blocks without a shortcut that are otherwise like those that have one (MBConv); in a plain network,
-    convolutions like those that are repeated, or any if none is. Neither the first layers nor the classifier are blocks.
+    convolutions like those that are repeated, or any if none is. Neither the first layer nor the classifier is a block.
     """
     inside = {name for block in kept for name in block.nodes}
     entries = {block.entry for block in kept}
@@ -51,9 +51,7 @@ def _ordered(net: Network, found: Sequence[Opening]) -> list[Opening]:
     return sorted(found, key=lambda opening: places[opening.link.exit])
 
 
-def _projected(
-    net: Network, free: Sequence[Link | None], kept: Sequence[Link], entries: set[str]
-) -> Iterator[Opening]:
+def _projected(net: Network, free: Sequence[Link | None], kept: Sequence[Link], entries: set[str]) -> Iterator[Opening]:
     """Residual blocks whose shortcut has another shape than what is added to it."""
     endings = {_behind_sum(net, block) for block in kept}
     for before, link in zip([None, *free], free, strict=False):
@@ -68,9 +66,7 @@ def _projected(
             yield Opening(link, template)
 
 
-def _linear(
-    net: Network, free: Sequence[Link | None], kept: Sequence[Link], entries: set[str]
-) -> Iterator[Opening]:
+def _linear(net: Network, free: Sequence[Link | None], kept: Sequence[Link], entries: set[str]) -> Iterator[Opening]:
     """Blocks without a shortcut that are like those that have one, perhaps without what those begin with."""
     signs = {_sign(net, block.nodes): block for block in kept if _sum_of(net, block) is not None}
     endings = {sign[start:]: block for sign, block in signs.items() for start in reversed(range(_last_start(sign) + 1))}
@@ -86,9 +82,7 @@ def _linear(
                 yield Opening(link, template)
 
 
-def _plain(
-    net: Network, free: Sequence[Link | None], kept: Sequence[Link], entries: set[str]
-) -> Iterator[Opening]:
+def _plain(net: Network, free: Sequence[Link | None], kept: Sequence[Link], entries: set[str]) -> Iterator[Opening]:
     signs = {_sign(net, block.nodes): block for block in kept}
     for run in _runs(net, free):
         opened = _longest_end(net, run, signs) if run and run[-1].exit in entries else 0
@@ -117,9 +111,7 @@ def _runs(net: Network, free: Sequence[Link | None]) -> Iterator[list[Link]]:
             run.append(link)
 
 
-def _matches(
-    net: Network, run: Sequence[Link], signs: dict[tuple[object, ...], Link]
-) -> Iterator[tuple[Link, Link]]:
+def _matches(net: Network, run: Sequence[Link], signs: dict[tuple[object, ...], Link]) -> Iterator[tuple[Link, Link]]:
     """The longest neighbouring links that have one of these signs, each with the block whose sign it is."""
     start = 0
     while start < len(run):

@@ -15,6 +15,7 @@ from convsmith.network.origin import Origin
 from convsmith.transform.part import classifier_of
 from convsmith.transform.width_rules import Factor, Layer, rules_of, scaled
 
+
 def scale_width(net: Network, factor: Factor) -> Network:
     """The same network with every layer's channels multiplied by `factor`, except the output's.
 

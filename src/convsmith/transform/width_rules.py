@@ -63,7 +63,7 @@ def rules_of(net: Network) -> Mapping[str, WidthRule]:
 
     - The expansion of an inverted residual stays as many times its block's input (Sandler et al. 2018, table 1): a 1x1
       convolution to k times its input, whose depthwise convolution leads to a 1x1 convolution to fewer channels.
-    - Squeeze-and-excitation keeps its reduction (Hu et al. 2018, section 3.3), and its gate is as wide as what it gates.
+    - Squeeze-and-excitation keeps its reduction (Hu et al. 2018, section 3.3); its gate is as wide as what it gates.
     - What a grouped convolution reads is a multiple of its groups.
     """
     readers: dict[str, list[Node]] = defaultdict(list)
