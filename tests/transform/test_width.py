@@ -22,7 +22,7 @@ def test_scaling_mobilenet_v2_is_its_own_width_multiplier(width):
 
 
 def test_squeeze_and_excitation_keeps_its_reduction():
-    for name in ("seresnet50", "efficientnet_b0"):
+    for name in ("se_resnet50", "efficientnet_b0"):
         net = create(name)
         scaled = scale_width(net, 0.6)
         for node in net:

@@ -29,6 +29,7 @@ VERBS = {
     "models": "network.models",
     "recipes": "recipes",
     "show": "network.show",
+    "scale": "network.scale",
     "size": "model.size",
     "compare": "network.compare",
     "lint": "network.lint",

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import inf, log
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from math import log
+from typing import Any, NoReturn
 
 from convsmith.cost import Cost, cost_of
-from convsmith.design.candidates import Candidates
 from convsmith.design.limits import file_bytes
 from convsmith.errors import LimitError, ShapeError, UsageError
 from convsmith.network.network import Network
 from convsmith.scaling.target import Unit, said
-from convsmith.transform.compound import Constants, Factors, scale_network, side_at
+from convsmith.transform.compound import Constants, Factors, scale_network
 from convsmith.transform.depth import scale_depth
 from convsmith.transform.side import with_side
 from convsmith.transform.width import scale_width
 
 MOST, STEP = 32.0, 0.01
-"""What depth, width or resolution is multiplied by at most; and the step of the coefficient, about a hundredth of
-twice the multiply-adds."""
+"""What depth, width or resolution is multiplied or divided by at most; and the step of the coefficient: between two,
+multiply-adds grow by less than a hundredth."""
 
-MEASUREMENTS = 9
-"""Latencies that are measured to find a coefficient."""
+FIRST_STRIDE = 25
+"""Steps to the first network that is looked at beside the given one."""
 
 LatencyOf = Callable[[Network], float]
 """Milliseconds for one image."""
@@ -44,6 +40,11 @@ class Member:
     @property
     def network(self) -> Network:
         return self.cost.network
+
+    @property
+    def as_constants(self) -> Constants:
+        """The constants of which this is the network of coefficient 1."""
+        return Constants(self.factors.depth, self.factors.width, self.factors.resolution)
 
     def figure(self, unit: Unit) -> float:
         """What it takes; of `times`, its multiply-adds. Raises UsageError for a latency that was not measured."""
@@ -99,119 +100,110 @@ def without(constants: Constants, fixed: dict[str, str]) -> Constants:
 
 
 class Line:
-    """A network's scalings by some constants, by their coefficient phi."""
+    """A network's scalings by some constants, by their coefficient phi. What was costed is not costed again."""
 
     def __init__(self, network: Network, constants: Constants) -> None:
         self.network, self.constants = network, constants
+        self._members: dict[int, Member | None] = {}
 
-    def at(self, phi: float, latency_of: LatencyOf | None = None) -> Member:
+    def at(self, phi: float) -> Member:
         """The network at a coefficient. Raises ShapeError where its layers do not fit."""
         factors = self.constants.at(phi)
-        net = scale_network(self.network, factors)
-        return Member(phi, factors, cost_of(net), latency_of(net) if latency_of else None)
+        return Member(phi, factors, cost_of(scale_network(self.network, factors)))
 
-    def within(self, amount: float, unit: Unit, latency_of: LatencyOf) -> Member:
-        """The largest network that takes at most `amount`.
+    def within(self, amount: float, unit: Unit, latency_of: LatencyOf | None = None) -> Member:
+        """The largest network that takes at most `amount`, at the smallest coefficient that gives it.
 
-        Raises LimitError where even the smallest takes more, or where the largest, at `MOST` times the depth, width or
-        resolution, takes less.
+        Latency is measured along the way, and taken to grow. Raises LimitError where even the smallest network takes
+        more, or the largest, at `MOST` times the depth, width or resolution, takes less.
         """
-        phis = self._phis()
-        totals = self._candidates(phis).totals
-        costs = {"params": totals.params, "bytes": totals.stored_bytes}.get(unit, totals.macs)
-        places = _steps(costs)
-        if unit == "ms":
-            return self._within_ms(amount, phis[places], latency_of)
-        within = [place for place in places if costs[place] <= amount]
-        member = None
-        while within:
-            member = self.at(float(phis[within[-1]]))
-            if member.figure(unit) <= amount:
+        known: dict[int, Member | None] = {}
+
+        def taken(step: int) -> float | None:
+            """What the network at so many steps takes; None where its layers do not fit."""
+            if step not in known:
+                known[step] = self._member(step, latency_of if unit == "ms" else None)
+            member = known[step]
+            return None if member is None else member.figure(unit)
+
+        low, high = self._bracket(taken, amount, unit)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if _no_more(taken(middle), amount) else (low, middle)
+        member = known[low]
+        assert member is not None
+        # The first coefficient of this very network; one that is timed twice would take another time.
+        while unit != "ms" and low > 0 and (before := self._member(low - 1, None)) is not None:
+            if before.network != member.network:
                 break
-            within.pop()  # of a file, whose description takes room beside its tensors
-        if not within or member is None:
-            smallest = self.at(float(phis[places[0]])).figure(unit)
-            raise LimitError(f"{said(amount, unit)} cannot be met: {self._end('smallest', smallest, unit)}", settings="to")
-        if within[-1] == places[-1]:
-            self._too_large(amount, member.figure(unit), unit)
+            member, low = before, low - 1
         return member
 
     def near(self, macs: float) -> Member:
-        """The network whose multiply-adds are nearest to so many."""
-        phis = self._phis()
-        apart = np.abs(self._candidates(phis).totals.macs - macs)
-        return self.at(float(phis[int(np.argmin(apart))]))
+        """The network whose multiply-adds are nearest to so many, from below or from above."""
+        below = self.within(macs, "macs")
+        phi = below.phi
+        while (above := self.at(phi)).cost.macs <= macs and phi < below.phi + 4:
+            phi += STEP
+        return min(below, above, key=lambda member: abs(member.cost.macs - macs))
 
-    def _within_ms(self, amount: float, phis: NDArray[np.float64], latency_of: LatencyOf) -> Member:
-        """By bisection: latency grows with the coefficient but for what timing varies."""
-        low, high, best, fastest = 0, len(phis), None, inf
-        for _ in range(MEASUREMENTS):
-            if low >= high:
-                break
-            middle = (low + high) // 2
-            member = self.at(float(phis[middle]), latency_of)
-            fastest = min(fastest, member.latency or inf)
-            if (member.latency or inf) <= amount:
-                best, low = member, middle + 1
-            else:
-                high = middle
-        if best is None:
-            smallest = self._end("smallest that was timed", fastest, "ms")
-            raise LimitError(f"{said(amount, 'ms')} cannot be met: {smallest}", settings="to")
-        if low == len(phis):
-            self._too_large(amount, best.figure("ms"), "ms")
-        return best
+    @property
+    def _last(self) -> int:
+        """The step at which the fastest grows to `MOST`."""
+        return int(log(MOST) / log(max(self._each())) / STEP)
 
-    def _too_large(self, amount: float, largest: float, unit: Unit) -> None:
-        if largest < amount:
+    def _each(self) -> tuple[float, float, float]:
+        return self.constants.depth, self.constants.width, self.constants.resolution
+
+    def _member(self, step: int, latency_of: LatencyOf | None) -> Member | None:
+        if step not in self._members:
+            try:
+                self._members[step] = self.at(round(step * STEP, 2))
+            except ShapeError:
+                self._members[step] = None
+        member = self._members[step]
+        return member if member is None or latency_of is None else with_latency(member, latency_of)
+
+    def _bracket(self, taken: Callable[[int], float | None], amount: float, unit: Unit) -> tuple[int, int]:
+        """Steps of which the first takes at most `amount` and the second more, found by strides that double."""
+        here, stride, grows = 0, FIRST_STRIDE, _no_more(taken(0), amount)
+        while True:
+            there = max(-self._last, min(self._last, here + (stride if grows else -stride)))
+            figure = taken(there)
+            if figure is None and not grows:
+                there = self._smallest(taken, there, here)
+                figure = taken(there)
+            if figure is None or _no_more(figure, amount) != grows:
+                return (here, there) if grows else (there, here)
+            if abs(there) == self._last or abs(there - here) < stride:
+                self._refuse(figure, amount, unit, grows=grows)
+            here, stride = there, 2 * stride
+
+    @staticmethod
+    def _smallest(taken: Callable[[int], float | None], misfit: int, fits: int) -> int:
+        """The first step between these whose layers fit."""
+        while fits - misfit > 1:
+            middle = (misfit + fits) // 2
+            misfit, fits = (middle, fits) if taken(middle) is None else (misfit, middle)
+        return fits
+
+    def _refuse(self, figure: float, amount: float, unit: Unit, *, grows: bool) -> NoReturn:
+        wanted, name = said(amount, unit), self.network.name
+        if grows:
+            part = max(zip(self._each(), ("depth", "width", "resolution"), strict=True))[1]
             raise LimitError(
-                f"{said(amount, unit)} is more than {self._end('largest', largest, unit)}, at {MOST:g} times its "
-                f"{self._fastest()}",
+                f"{wanted} is more than the largest {name} by these constants takes, {said(figure, unit)} at {MOST:g} "
+                f"times its {part}",
                 settings="to",
             )
-
-    def _end(self, which: str, figure: float, unit: Unit) -> str:
-        return f"the {which} {self.network.name} by these constants takes {said(figure, unit)}"
-
-    def _fastest(self) -> str:
-        return max(("depth", "width", "resolution"), key=lambda part: float(getattr(self.constants, part)))
-
-    def _phis(self) -> NDArray[np.float64]:
-        """The coefficients that are looked at: from the smallest network whose layers fit."""
-        end = log(MOST) / log(getattr(self.constants, self._fastest()))
-        phis = np.arange(-end, end, STEP)
-        low, high = 0, int(np.searchsorted(phis, 0))
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (low, middle) if self._fits(float(phis[middle])) else (middle + 1, high)
-        return phis[low:]
-
-    def _fits(self, phi: float) -> bool:
-        try:
-            _ = scale_network(self.network, self.constants.at(phi)).shapes
-        except ShapeError:
-            return False
-        return True
-
-    def _candidates(self, phis: NDArray[np.float64]) -> Candidates:
-        factors = [self.constants.at(float(phi)) for phi in phis]
-        return Candidates.by_factors(
-            self.network,
-            np.array([each.width for each in factors]),
-            np.array([each.depth for each in factors]),
-            np.array([side_at(self.network, each.resolution) for each in factors]),
+        raise LimitError(
+            f"{wanted} cannot be met: the smallest {name} by these constants takes {said(figure, unit)}", settings="to"
         )
-
-
-def _steps(costs: NDArray[np.int64]) -> list[int]:
-    """The first place of each cost, where it grows: between two steps the network is the same."""
-    highest, found = -1, []
-    for place, cost in enumerate(costs.tolist()):
-        if cost > highest:
-            found.append(place)
-            highest = cost
-    return found
 
 
 def with_latency(member: Member, latency_of: LatencyOf) -> Member:
     return replace(member, latency=latency_of(member.network))
+
+
+def _no_more(figure: float | None, amount: float) -> bool:
+    return figure is not None and figure <= amount

@@ -20,6 +20,9 @@ class Factors:
     width: float = 1.0
     resolution: float = 1.0
 
+    def __str__(self) -> str:
+        return f"depth {self.depth:.2f}, width {self.width:.2f}, resolution {self.resolution:.2f}"
+
 
 @dataclass(frozen=True, slots=True)
 class Constants:
