@@ -57,9 +57,9 @@ class Contest:
         near = [point for point in finished if point.reached.value >= best - error]
         return points, min(near, key=lambda point: int(point.member.cost.params)).member
 
-    def accuracy(self, member: Member, epochs: int) -> Reached:
+    def accuracy(self, network: Network, epochs: int) -> Reached:
         """What one training comes to."""
-        training = short_training(self.chosen(member.network, epochs), self.dataset)
+        training = short_training(self.chosen(network, epochs), self.dataset)
         try:
             training.advance()
         except DivergedError:

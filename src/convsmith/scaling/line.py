@@ -112,7 +112,8 @@ class Line:
         return Member(phi, factors, cost_of(scale_network(self.network, factors)))
 
     def within(self, amount: float, unit: Unit, latency_of: LatencyOf | None = None) -> Member:
-        """The largest network that takes at most `amount`, at the smallest coefficient that gives it.
+        """The largest network that takes at most `amount`, at the smallest coefficient that gives it. Where that is
+        multiply-adds, and resolution is scaled at all, it grows further alone to use what is left of them.
 
         Latency is measured along the way, and taken to grow. Raises LimitError where even the smallest network takes
         more, or the largest, at `MOST` times the depth, width or resolution, takes less.
@@ -137,7 +138,22 @@ class Line:
             if before.network != member.network:
                 break
             member, low = before, low - 1
-        return member
+        return self._filled(member, amount) if unit == "macs" and self.constants.resolution > 1 else member
+
+    def _filled(self, member: Member, amount: float) -> Member:
+        """The network at the largest side that takes no more: sides are rounded least, and what the rounding of blocks
+        and channels leaves of the amount would be lost."""
+        height = self.network.input[1]
+        side = member.network.input[1]
+        while True:
+            side += 1
+            try:
+                cost = cost_of(with_side(member.network, side))
+            except ShapeError:
+                return member
+            if not member.cost.macs <= cost.macs <= amount:
+                return member
+            member = replace(member, factors=replace(member.factors, resolution=side / height), cost=cost)
 
     def near(self, macs: float) -> Member:
         """The network whose multiply-adds are nearest to so many, from below or from above."""

@@ -45,7 +45,8 @@ def draw(scaled: Scaled, path: str | Path) -> None:
         figure = Figure(figsize=(4.6 * panels, 3.8), layout="constrained")
         axes = list(figure.subplots(1, panels, squeeze=False)[0])
         if scaled.base.reached is not None:
-            _ways(axes.pop(0), scaled)
+            _ways(axes[0], scaled)
+            figure.legend(*axes.pop(0).get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
         if scaled.grid:
             _grid(axes.pop(0), scaled)
         figure.savefig(
@@ -66,7 +67,6 @@ def _ways(axes: Any, scaled: Scaled) -> None:
         title=f"{scaled.base.member.network.name} on {scaled.data}, {scaled.epochs} epochs each",
     )
     axes.grid(visible=True, linewidth=0.3)
-    axes.legend(frameon=False, loc="lower right")
 
 
 def _line(axes: Any, base: Step, way: Way, shift: float) -> None:
@@ -97,12 +97,16 @@ def _grid(axes: Any, scaled: Scaled) -> None:
         )
         accuracy = "diverged" if reached.accuracy is None else f"{100 * reached.accuracy.value:.1f}%"
         axes.annotate(
-            f"w {factors.width:.2f}: {accuracy}\n{reached.epochs} epochs",
+            f"width {factors.width:.2f}: {accuracy}\nafter {reached.epochs}",
             (factors.resolution, factors.depth),
             textcoords="offset points",
             xytext=(6, -4),
             fontsize=7,
         )
     axes.margins(0.25)
-    axes.set(xlabel="resolution (gamma)", ylabel="depth (alpha)", title="constants tried; x: stopped early")
+    axes.set(
+        xlabel="resolution (gamma)",
+        ylabel="depth (alpha)",
+        title="constants tried (accuracy after epochs; x: stopped early)",
+    )
     axes.grid(visible=True, linewidth=0.3)

@@ -22,6 +22,7 @@ from convsmith.transform.compound import EFFICIENTNET, Constants, Factors
 
 if TYPE_CHECKING:  # without data nothing is trained, and torch is not needed
     from convsmith.data.dataset import Dataset
+    from convsmith.fitting.halving import Reached
     from convsmith.scaling.contest import Contest
 
 MOST_PHI = 12
@@ -33,6 +34,9 @@ SINGLE: dict[WayName, Constants] = {
     "resolution only": Constants(1.0, 1.0, 2**0.5),
 }
 """Constants that grow multiply-adds by 2 in one dimension alone."""
+
+APART = 0.5
+"""Coefficients between two networks that are trained, at least."""
 
 CLOSE = 0.01
 """How far below its target a network may be without a word."""
@@ -230,7 +234,7 @@ class _Scaling:
 
     def _ways(self, line: Line, chosen: Member, fixed: dict[str, str]) -> tuple[tuple[Way, ...], tuple[str, ...]]:
         """Compound scaling at coefficient 1, 2... and as asked, and each dimension alone at the same costs."""
-        steps = [line.at(phi) for phi in range(1, ceil(chosen.phi))] if chosen.phi > 1 else []
+        steps = [line.at(phi) for phi in range(1, ceil(chosen.phi)) if phi <= chosen.phi - APART]
         compound = [self._timed(member) for member in (*steps, chosen)]
         ways, missed = [Way("compound", tuple(Step(member) for member in compound))], []
         for name, constants in SINGLE.items():
@@ -250,10 +254,13 @@ class _Scaling:
         """The network and every step of every way, each trained once."""
         contest = self.contest
         assert contest is not None
+        known: dict[Network, Reached] = {}
 
         def trained(step: Step, name: str) -> Step:
-            assert contest is not None
-            reached = contest.accuracy(step.member, epochs)
+            net = step.member.network
+            if net not in known:
+                known[net] = contest.accuracy(net, epochs)
+            reached = known[net]
             self.told(f"{name}, {step.member.factors}: {reached}")
             return replace(step, reached=reached)
 
