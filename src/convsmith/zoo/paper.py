@@ -16,6 +16,8 @@ class Paper:
     source: str
     """arXiv number, or journal and pages."""
     new: str
+    month: int
+    """When it appeared, 1 to 12: of the first preprint where there is one."""
 
 
 @dataclass(frozen=True, slots=True)

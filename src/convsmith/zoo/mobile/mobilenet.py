@@ -15,6 +15,7 @@ HOWARD_2017 = Paper(
     2017,
     "arXiv 1704.04861",
     "Depthwise separable convolutions cost 8 to 9 times less; two multipliers trade accuracy for cost.",
+    month=4,
 )
 SANDLER_2018 = Paper(
     "MobileNetV2: inverted residuals and linear bottlenecks",
@@ -22,6 +23,7 @@ SANDLER_2018 = Paper(
     2018,
     "arXiv 1801.04381",
     "Shortcuts join thin, linear layers; the wide depthwise layer lives in between.",
+    month=1,
 )
 
 
@@ -40,6 +42,7 @@ V1_STAGES = ((64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2))
 
 @family(
     paper=HOWARD_2017,
+    flagship="mobilenet_v1",
     variants={"mobilenet_v1": {}},
     published={
         "mobilenet_v1": PaperFigures(
@@ -101,6 +104,7 @@ V2_STAGES = (
 
 @family(
     paper=SANDLER_2018,
+    flagship="mobilenet_v2",
     variants={"mobilenet_v2": {}},
     published={
         "mobilenet_v2": PaperFigures(
