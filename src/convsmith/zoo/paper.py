@@ -19,6 +19,12 @@ class Paper:
     month: int
     """When it appeared, 1 to 12: of the first preprint where there is one."""
 
+    @property
+    def cited(self) -> str:
+        """First author and year: "He et al. 2015"."""
+        first, *others = self.authors.split(", ")
+        return f"{first} et al. {self.year}" if len(others) > 1 else f"{self.authors.replace(', ', ' and ')} {self.year}"
+
 
 @dataclass(frozen=True, slots=True)
 class PaperFigures:

@@ -16,7 +16,7 @@ from convsmith.zoo.registry import VARIANTS, Variant, create
 
 WIDTH = 100
 INDENT = "      "
-COLUMNS = ("date", "network", "parameters", "MACs", "top-1", "measured with")
+COLUMNS = ("date", "network", "parameters", "MACs", "top-1")
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,11 @@ def timeline() -> list[Landmark]:
 
 def text_of(landmarks: Sequence[Landmark]) -> str:
     """A table in which each network's row is followed by its paper and by what was new."""
-    table = aligned(COLUMNS, [_cells(one) for one in landmarks], "llrrrl").splitlines()
+    table = aligned(COLUMNS, [_cells(one) for one in landmarks], "llrrr").splitlines()
     lines = table[:2]
     for one, row in zip(landmarks, table[2:], strict=True):
-        told = f"{one.paper.new} ({one.paper.authors.split(',')[0]} {one.paper.year}, {one.paper.source})"
+        told = f"{one.paper.new} {one.paper.cited}, {one.paper.source}."
+        told += f" Top-1: {one.protocol}." if one.protocol else ""
         lines += [row, textwrap.fill(told, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)]
     return "\n".join([*lines, "", "top-1: accuracy on ImageNet's validation images as the paper prints it."])
 
@@ -84,4 +85,4 @@ def _landmark(variant: Variant) -> Landmark:
 
 def _cells(one: Landmark) -> tuple[str, ...]:
     top1 = f"{one.top1}%" if one.top1 is not None else ""
-    return (one.date, one.network, short(one.params), short(one.macs), top1, one.protocol)
+    return (one.date, one.network, short(one.params), short(one.macs), top1)
