@@ -35,6 +35,7 @@ VERBS = {
     "gradients": "network.gradients",
     "certify": "network.certify",
     "paper-table": "network.paper_table",
+    "timeline": "network.timeline",
 }
 """Verb -> the module below `convsmith.cli` that has a function of its name, in the order of the help."""
 

@@ -32,7 +32,7 @@ class Accuracy:
 
     def __str__(self) -> str:
         if self.low is None or self.high is None:
-            return f"{self.top1:g}%"
+            return f"{self.top1}%"
         return f"{self.top1:.1f}% ({self.low:.1f} to {self.high:.1f})"
 
 
@@ -63,6 +63,7 @@ class ComparedNetwork:
         figures = self.cost.to_json()
         accuracy, published = self.accuracy, self.accuracy is not None and self.accuracy.published
         return {
+            "name": self.name,
             **figures,
             "layers": len(figures["layers"]),
             "published_top1": accuracy.top1 if accuracy and published else None,

@@ -23,7 +23,9 @@ class Paper:
     def cited(self) -> str:
         """First author and year: "He et al. 2015"."""
         first, *others = self.authors.split(", ")
-        return f"{first} et al. {self.year}" if len(others) > 1 else f"{self.authors.replace(', ', ' and ')} {self.year}"
+        return (
+            f"{first} et al. {self.year}" if len(others) > 1 else f"{self.authors.replace(', ', ' and ')} {self.year}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 from convsmith.cost import cost_of
 from convsmith.cost.table import aligned
 from convsmith.network.describe import short
-from convsmith.records import to_json
+from convsmith.records import to_json as plain
 from convsmith.zoo.paper import Paper
 from convsmith.zoo.registry import VARIANTS, Variant, create
 
@@ -48,7 +48,7 @@ class Landmark:
 
     def to_json(self) -> dict[str, Any]:
         """The landmark as JSON values."""
-        return {"date": self.date, **to_json(self)}
+        return {"date": self.date, **plain(self)}
 
 
 def timeline() -> list[Landmark]:

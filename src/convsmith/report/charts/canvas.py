@@ -67,7 +67,10 @@ def save(figure: Figure, path: Path, title: str) -> None:
     check_chart(path)
     kind = path.suffix[1:].lower()
     stream = io.BytesIO()
-    metadata = {"svg": {"Date": None, "Creator": None, "Title": title}, "pdf": {"CreationDate": None, "Creator": None, "Title": title}}
+    metadata = {
+        "svg": {"Date": None, "Creator": None, "Title": title},
+        "pdf": {"CreationDate": None, "Creator": None, "Title": title},
+    }
     figure.savefig(stream, format=kind, dpi=DOTS_PER_INCH, metadata=metadata.get(kind, {"Title": title}))
     data = stream.getvalue()
     write_bytes(path, _in_schemes(data.decode()).encode() if kind == "svg" else data)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from convsmith.report.charts.canvas import INK, check_chart, drawing, save
-from convsmith.report.charts.labels import Box, Point, write_labels
+from convsmith.report.charts.labels import Point, write_labels
 from convsmith.zoo.timeline import Landmark
 
 SHORTENED_YEARS = 1.2
@@ -119,7 +119,9 @@ def _legends(figure: Any, colours: Sequence[Any]) -> None:
         for colour, title in zip(colours, MAC_TITLES, strict=True)
     ]
     sizes = [
-        Line2D([], [], markerfacecolor="none", markersize=sqrt(_area(10**power)), label=f"{10 ** (power - 6):g} M", **style)  # type: ignore[arg-type]
+        Line2D(
+            [], [], markerfacecolor="none", markersize=sqrt(_area(10**power)), label=f"{10 ** (power - 6):g} M", **style
+        )  # type: ignore[arg-type]
         for power in range(6, round(log10(1e8)) + 1)
     ]
     figure.legend(handles=macs, title="multiply-adds", loc="outside right upper")

@@ -50,6 +50,7 @@ GRID: dict[str, tuple[float, float, float, float, dict[str, str]]] = {
     "0.75-128": (104, 2.59, 62.1, 83.9, {"gmacs": NARROWER}),
     "0.5-224": (150, 1.34, 63.3, 84.9, {"params_m": UNSTATED.format("1.33")}),
     "0.5-192": (110, 1.34, 61.7, 83.6, {"params_m": UNSTATED.format("1.33")}),
+    "0.5-160": (77, 1.34, 59.1, 81.9, {"params_m": UNSTATED.format("1.33")}),
     "0.5-128": (49, 1.34, 56.3, 79.4, {"params_m": UNSTATED.format("1.33")}),
     "0.25-224": (41, 0.47, 49.8, 74.2, {}),
     "0.25-192": (34, 0.47, 47.7, 72.3, {"gmacs": SQUARE}),
@@ -80,7 +81,7 @@ V1_STAGES = ((64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2))
             note="ReLU6, as in the authors' code; the paper says ReLU",
         ),
         **{f"mobilenet_v1:{point}": released(*row) for point, row in GRID.items()},
-        "mobilenet_v1:0.5-160": PaperFigures(
+        "mobilenet_v1:0.5-160": PaperFigures(  # the paper's, not the release page's
             params_m=1.32,
             gmacs=0.076,
             top1=60.2,

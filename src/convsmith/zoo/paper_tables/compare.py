@@ -84,7 +84,11 @@ class PaperTable:
 
 def paper_table(name: str) -> PaperTable:
     """A paper's table by name (`table_names`), with ours recomputed. Raises UnknownNameError with the nearest names."""
-    table = printed_table(name)
+    return compare_table(name, printed_table(name))
+
+
+def compare_table(name: str, table: PrintedTable) -> PaperTable:
+    """A printed table with ours beside. A figure that is not ours and has no explanation "differs"."""
     ours = architecture(table) if table.architecture else [_measured_row(table, row) for row in table.rows]
     figures = [tuple(_figures(table, row, cells)) for row, cells in zip(table.rows, ours, strict=True)]
     recomputed = {f.column for row in figures for f in row if f.verdict not in ("not measured", "no figure")}
