@@ -24,7 +24,7 @@ IN_LIST = ("input", "parameters", "MACs", "memory, inference", "top-1", "measure
 def compare(
     networks: Annotated[
         list[str],
-        typer.Argument(help="Names, patterns of names, model files, runs, ONNX, JSON, module.py:make_model."),
+        typer.Argument(help="Names, 'resnet*', runs, model files, ONNX, JSON, module.py:make_model."),
     ],
     classes: Annotated[int | None, typer.Option(help="Classes instead of each paper's.")] = None,
     input: Annotated[str | None, typer.Option(metavar="CxHxW", help="Input instead of each paper's.")] = None,

@@ -128,8 +128,12 @@ def _legend(
         entries["published, ImageNet" + (f" ({family}: width-side)" if family else "")] = "o"
     for data, marker in marker_of.items():
         entries[f"measured here, {data}, with 95% interval"] = marker
-    style = {"linestyle": "", "markerfacecolor": "none", "markeredgecolor": INK, "markersize": 7}
-    handles = [Line2D([], [], marker=marker, label=label, **style) for label, marker in entries.items()]  # type: ignore[arg-type]
+    handles = [
+        Line2D(
+            [], [], linestyle="", marker=shape, markerfacecolor="none", markeredgecolor=INK, markersize=7, label=label
+        )
+        for label, shape in entries.items()
+    ]
     title = "accuracies on different images cannot be compared with each other" if len(entries) > 1 else None
     figure.legend(handles=handles, loc="outside upper center", ncols=min(3, len(handles)), title=title)
 

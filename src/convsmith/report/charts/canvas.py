@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convsmith.errors import UsageError
 
@@ -19,6 +19,8 @@ INK, PAPER = "#1c1d1f", "#fdfdfe"
 """Text and lines, and what is behind them. In an SVG both follow the reader's colour scheme."""
 
 DARK_INK, DARK_PAPER = "#e6e7ea", "#16181c"
+
+INKED = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
 
 DOTS_PER_INCH = 150
 
@@ -41,22 +43,20 @@ def drawing() -> Iterator[None]:
     """The style of all charts, for as long as one is drawn and saved."""
     from matplotlib import rc_context
 
-    style = dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
-    fonts = {"font.size": 9, "font.family": "DejaVu Sans", "axes.titlesize": 10}
-    with rc_context(
-        {
-            **style,
-            **fonts,
-            "figure.facecolor": PAPER,
-            "axes.facecolor": "none",
-            "savefig.facecolor": PAPER,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "legend.frameon": False,
-            "svg.hashsalt": "convsmith",
-            "svg.fonttype": "none",
-        }
-    ):
+    style: dict[Any, Any] = {
+        **dict.fromkeys(INKED, INK),
+        "font.size": 9,
+        "font.family": "DejaVu Sans",
+        "figure.facecolor": PAPER,
+        "axes.facecolor": "none",
+        "savefig.facecolor": PAPER,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+        "svg.hashsalt": "convsmith",
+        "svg.fonttype": "none",
+    }
+    with rc_context(style):
         yield
 
 

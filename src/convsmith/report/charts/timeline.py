@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import log10, sqrt
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,8 @@ def draw_timeline(landmarks: Sequence[Landmark], path: Path) -> int:
         figure.set_layout_engine("none")
         scale = figure.dpi / 72
         points = [
-            Point(*axes.transData.transform((x, y)), sqrt(area) / 2 * scale, 0, 0)
-            for x, y, area in zip(places, heights, areas, strict=True)
+            Point(float(x), float(y), sqrt(area) / 2 * scale)
+            for (x, y), area in zip(axes.transData.transform([*zip(places, heights, strict=True)]), areas, strict=True)
         ]
         missing = write_labels(axes, canvas, [one.network for one in landmarks], points)
         save(figure, path, "The zoo by year")
@@ -113,16 +113,12 @@ def _legends(figure: Any, colours: Sequence[Any]) -> None:
     """Multiply-adds as colours, parameters as areas."""
     from matplotlib.lines import Line2D
 
-    style = {"linestyle": "", "marker": "o", "markeredgecolor": INK}
-    macs = [
-        Line2D([], [], markerfacecolor=colour, markersize=8, label=title, **style)  # type: ignore[arg-type]
-        for colour, title in zip(colours, MAC_TITLES, strict=True)
-    ]
-    sizes = [
-        Line2D(
-            [], [], markerfacecolor="none", markersize=sqrt(_area(10**power)), label=f"{10 ** (power - 6):g} M", **style
-        )  # type: ignore[arg-type]
-        for power in range(6, round(log10(1e8)) + 1)
-    ]
+    def marker(size: float, colour: Any, label: str) -> Line2D:
+        return Line2D(
+            [], [], linestyle="", marker="o", markeredgecolor=INK, markerfacecolor=colour, markersize=size, label=label
+        )
+
+    macs = [marker(8, colour, title) for colour, title in zip(colours, MAC_TITLES, strict=True)]
+    sizes = [marker(sqrt(_area(params)), "none", f"{params / 1e6:g} M") for params in (1e6, 1e7, 1e8)]
     figure.legend(handles=macs, title="multiply-adds", loc="outside right upper")
     figure.legend(handles=sizes, title="parameters", loc="outside right lower", labelspacing=1.6)

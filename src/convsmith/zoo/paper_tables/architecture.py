@@ -76,7 +76,7 @@ def _resnet_column(net: Network) -> list[Ours]:
 
 def _resnet_outputs(net: Network) -> list[Ours]:
     stages = [_last(net, f"layer{stage}") for stage in range(1, 5)]
-    return [_size(net.shapes[name]) for name in ("conv1", "pool1", *stages, "avgpool1")] + [""]
+    return [*(_size(net.shapes[name]) for name in ("conv1", "pool1", *stages, "avgpool1")), ""]
 
 
 def _densenet_column(net: Network) -> list[Ours]:
