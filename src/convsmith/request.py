@@ -111,6 +111,8 @@ class Request:
         ):
             if wrong:
                 raise UsageError(message, settings=settings)
+        if self.teacher is not None:
+            _ = self.distillation  # refuses what is out of range
 
     @property
     def limits(self) -> Limits:

@@ -50,9 +50,9 @@ def test_learned_steps_give_what_the_file_will_hold_and_lsqs_gradients() -> None
     v = weight.detach() / step.detach().view(-1, 1, 1, 1)
     inside = (v >= -8) & (v <= 7)
     torch.testing.assert_close(weight.grad, above * inside)
-    # Esser et al. 2020, equations 3 and the scale of section 2.2, at 18 weights a step.
+    # Esser et al. 2020, equation 3, and the scale of section 2.2 for a layer of 54 weights.
     slope = torch.where(inside, v.round() - v, v.clamp(-8, 7))
-    wanted = (slope * above).sum((1, 2, 3)) / (18 * 7) ** 0.5
+    wanted = (slope * above).sum((1, 2, 3)) / (54 * 7) ** 0.5
     torch.testing.assert_close(step.grad, wanted, atol=1e-5, rtol=1e-4)
     assert not inside.all()
 

@@ -131,6 +131,7 @@ def test_what_cannot_be_taught_is_refused_and_leaves_no_folder(
         ({"distill": "hints"}, "distill: needs? a teacher"),
         ({"temperature": 2.0}, "temperature: needs? a teacher"),
         ({"teacher": "t", "temperature": 0.0}, "temperature: must be above 0"),
+        ({"teacher": "t", "distill": "warm"}, "unknown kind of distillation 'warm'"),
     ],
 )
 def test_settings_of_a_teacher_are_checked(settings: dict[str, object], named: str) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import convsmith
 from convsmith import Model, Network, Preprocess
+from convsmith.backend.preprocess import PreprocessModule
 from convsmith.compression import retrained
 from convsmith.errors import UnknownNameError, UsageError
 from convsmith.network import builder
@@ -29,7 +29,7 @@ def network(width: int, name: str = "small") -> Network:
     def family(x: builder.Tensor) -> builder.Tensor:
         x = builder.conv_norm_act(x, width, 3)
         x = builder.conv_norm_act(x, 2 * width, 3, stride=2)
-        return builder.linear(builder.global_average_pool(builder.conv_norm_act(x, 4 * width, 3, stride=2)), 3)
+        return builder.linear(builder.global_avg_pool(builder.conv_norm_act(x, 4 * width, 3, stride=2)), 3)
 
     return builder.write(name, (3, 12, 12), family)
 
@@ -176,9 +176,10 @@ def test_a_compressed_model_is_trained_on_with_the_whole_one_as_its_teacher(tiny
     assert any(not torch.equal(after.weights[key], student.weights[key]) for key in student.weights)
 
 
-def test_a_student_of_a_perfect_teacher_learns_without_labels(tiny: ModuleType) -> None:
-    """The teacher's shares alone bring the student nearer to it."""
-    student, teacher, images = model(4, 2), model(4, 1), batch(60).images
+def test_a_student_learns_its_teachers_answers_without_labels(tiny: ModuleType) -> None:
+    data = tiny.in_memory()
+    teacher, student = retrained(model(8), data, recipe(6)), model(2, 1)
+    images = PreprocessModule(PREPROCESS)(torch.from_numpy(data.split("val").images.array))
     taught = teacher.module()(images)
 
     def away(of: Model) -> float:
@@ -186,8 +187,8 @@ def test_a_student_of_a_perfect_teacher_learns_without_labels(tiny: ModuleType) 
             return float(soft_targets(of.module()(images), taught, 1.0).mean())
 
     about = Distillation(temperature=2.0, soft_weight=1.0)
-    after = retrained(student, tiny.in_memory(), recipe(6), objective=distilling(teacher, student, about))
-    assert away(after) < away(student)
+    after = retrained(student, data, recipe(6), objective=distilling(teacher, student, about))
+    assert away(after) < 0.7 * away(student)
 
 
 def test_a_module_that_no_network_describes_is_refused_where_maps_are_compared() -> None:
@@ -233,4 +234,3 @@ def test_a_teacher_of_more_classes_teaches_those_of_the_student() -> None:
     about = Distillation(soft_weight=1.0)
     found = distilling(teacher, student, about).total(logits, images, student.module())
     torch.testing.assert_close(found, soft_targets(logits, taught, 4).sum(), atol=1e-4, rtol=1e-4)
-    assert np.isfinite(float(found))

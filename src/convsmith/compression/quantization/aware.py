@@ -96,7 +96,10 @@ class FakeQuantization:
             rounded = self.rule(self.storage, weight.detach())
             return on_grid(self.storage, rounded.integers, rounded.grid) + (weight - weight.detach())
         assert step is not None
-        scale = self._along(weight, _gently(step.clamp(min=SMALLEST_STEP), self._share(weight, step)))
+        # LSQ, section 2.2: a step's gradient is a sum over weights. N counts the whole layer here as there: for the few
+        # weights of a single channel the steps would be too fast, and collapse.
+        share = 1 / sqrt(weight.numel() * self.storage.highest)
+        scale = self._along(weight, _gently(step.clamp(min=SMALLEST_STEP), share))
         held = (weight / scale).clamp(self.storage.lowest, self.storage.highest)
         return (held.round().detach() + (held - held.detach())) * scale
 
@@ -107,10 +110,6 @@ class FakeQuantization:
         assert step is not None
         grid = {"scale": step.clamp(min=SMALLEST_STEP)}
         return Rounded(nearest(self.storage, weight, grid), grid)
-
-    def _share(self, weight: Tensor, step: Tensor) -> float:
-        """What makes the gradient of a step, a sum over its weights, as large as a weight's (LSQ, section 2.2)."""
-        return 1 / sqrt(weight.numel() / max(1, step.numel()) * self.storage.highest)
 
     def _along(self, weight: Tensor, step: Tensor) -> Tensor:
         if self.storage.axis is None:
