@@ -126,6 +126,10 @@ def fit(
     decoders: Annotated[
         int | None, typer.Option(min=0, help="Processes that decode files.", rich_help_panel=SPEED)
     ] = None,
+    cache: Annotated[
+        Literal["memory", "disk"] | None,
+        typer.Option(help="Keep decoded images for later epochs.", rich_help_panel=SPEED),
+    ] = None,
     cluster: Annotated[
         str | None,
         typer.Option(metavar="auto|HOST:PORT|ray://HOST:PORT", help="Train on a Ray cluster.", rich_help_panel=CLUSTER),
@@ -189,6 +193,7 @@ def fit(
         max_unusable=max_unusable,
         recover=recover or None,
         decoders=decoders,
+        cache=cache,
         checkpoints=checkpoints,
         cluster=None if cluster is None else Cluster(cluster, workers, gpus_per_worker),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from convsmith.data.assemble import MAX_UNUSABLE
 from convsmith.data.checks.framing import framing_for, seen_share
 from convsmith.data.checks.mirror import mirrored_classes
 from convsmith.data.dataset import Dataset
+from convsmith.data.load.kept import keeping_pixels
 from convsmith.data.open import open_dataset
 from convsmith.doctor.quick import quick_issues, refuse_leaks, told
 from convsmith.errors import UsageError
@@ -154,9 +155,9 @@ class _Work:
         module = first_module(self.plan, self.dataset.classes, self.chosen.start).to(best_device())
         if self.request.cluster is not None:
             self._train_on_cluster()  # what is done there is only read here
-        with self._watched() as (store, observers):
+        with self._watched() as (store, observers), self._kept() as dataset:
             result = train(
-                *(module, self.dataset, self.plan.preprocess, self.plan.recipe),
+                *(module, dataset, self.plan.preprocess, self.plan.recipe),
                 objective=self.extras.objective,
                 after_update=self.extras.after_update,
                 tuned=tuned,
@@ -184,6 +185,12 @@ class _Work:
             )
         whole = replace(start, weights={**start.weights, **_weights(result, plan.network)})
         return whole.module(), replace(result, weights=whole.weights)
+
+    def _kept(self) -> AbstractContextManager[Dataset]:
+        """The data, with what is decoded kept if that is asked for."""
+        if self.request.cache is None:
+            return nullcontext(self.dataset)
+        return keeping_pixels(self.dataset, self.plan.preprocess, self.request.cache)
 
     def _train_on_cluster(self) -> None:
         request = self.request

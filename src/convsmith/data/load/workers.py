@@ -24,6 +24,7 @@ from convsmith.data.augment.random_crop import random_resized_crop
 from convsmith.data.dataset import Finding, Images
 from convsmith.data.decode.image import Box
 from convsmith.data.images import read_box
+from convsmith.data.load.kept import KeptImages
 from convsmith.errors import DataError
 from convsmith.network.preprocess import Preprocess
 
@@ -137,6 +138,8 @@ class _Reader(torch_data.Dataset[_Done]):
                 unreadable.append(Finding(self._images.name(key.row), str(error)))
                 continue
             kept.append(at)
+        if isinstance(self._images, KeptImages):
+            self._images.store.flush()
         return _Done(job.slot, kept, unreadable)
 
     def images_of(self, done: _Done) -> Tensor:
