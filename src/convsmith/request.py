@@ -96,7 +96,7 @@ class Request:
             ),
             (
                 self.cluster and (self.batch_size == "auto" or self.compiled or self.cache),
-                "are for one process; leave them out on a cluster",
+                "works in one process only: leave it out on a cluster",
                 tuple(
                     name
                     for name in self._asked("batch_size", "compiled", "cache")

@@ -59,7 +59,7 @@ def test_large_images_are_kept_reduced_and_cut_in_their_own_proportions(tmp_path
         (root / name).mkdir(parents=True)
         for number in range(4):
             ramp = np.linspace(0, 255, 400, dtype=np.uint8)
-            Image.fromarray(np.stack([np.tile(ramp, (300, 1))] * 3, 2)).save(root / name / f"{number}.png")
+            Image.fromarray(np.stack([np.tile(ramp, (300 + number % 2, 1))] * 3, 2)).save(root / name / f"{number}.png")
     dataset = open_dataset(root)
     with keeping_pixels(dataset, PREPROCESS, "memory") as keeping:
         images = keeping.split("train").images
@@ -76,8 +76,8 @@ def test_large_images_are_kept_reduced_and_cut_in_their_own_proportions(tmp_path
             assert box.shape == (32, 21, 3)
             assert 120 < box[:, 0].mean() < 140
             assert box[:, -1].mean() > 240
-        assert seen == [(300, 400)] * 2
-        assert images[0].shape == (300, 400, 3)
+        assert seen in ([(300, 400)] * 2, [(301, 400)] * 2)
+        assert images[0].shape == (*seen[0], 3)
 
 
 def test_images_that_are_measured_come_from_their_files(tmp_path: Path) -> None:

@@ -181,12 +181,13 @@ class PixelStore:
         return bool(used > NEARLY_FULL * self.limit)
 
     def close(self) -> None:
+        """Until it is next asked for."""
         if self._opened is not None and self._opened[0] == os.getpid():
             self._opened[1].close()
         self._opened = None
 
     def _environment(self) -> Any:
-        """Opened by this process: what a parent opened is of no use after a fork."""
+        """Opened by this process: LMDB allows no use of what was opened before a fork."""
         import lmdb
 
         if self._opened is None or self._opened[0] != os.getpid():

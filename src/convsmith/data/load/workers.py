@@ -68,6 +68,8 @@ def read_batches(
     images: Images, preprocess: Preprocess, training: EpochOrder | None, batches: list[list[Key]], workers: int
 ) -> Iterator[ReadBatch]:
     """The batches in turn, read ahead by this many worker processes; with 0, by this process."""
+    if workers and isinstance(images, KeptImages):
+        images.store.close()  # or the processes could not open it, which begin as copies of this one
     largest = max(map(len, batches), default=0)
     reader = _Reader(images, preprocess, training, largest, workers)
     # Workers live for an epoch: a fork takes milliseconds, and validation's then cost nothing while training.
