@@ -1,4 +1,4 @@
-"""Aim: the training step of this tree takes at most 1.02 times as long as another commit's, on every case of train_step.
+"""Aim: a training step of this tree takes at most 1.02 times as long as another commit's, on every case of train_step.
 
 A process imports both trees, one after the other, and takes each tree's `train_step.our_step` on the same images; the
 steps then take turns of about half a second, so that threads, allocator and whatever else the machine does are the same

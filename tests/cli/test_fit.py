@@ -180,7 +180,7 @@ def test_decoded_images_are_kept_where_it_is_asked_for(
     fitted = convsmith("fit", photo_folder, *QUICK, "--cache", "disk", "--out", tmp_path / "run", "--json")
     assert fitted.code == 0, fitted.err
     (kept,) = cache_folder.rglob("decoded-images-*/data.mdb")
-    assert kept.stat().st_size > 100 * 64 * 64 * 3
+    assert kept.stat().st_size > 100 * 32 * 32 * 3
 
 
 @pytest.mark.parametrize(

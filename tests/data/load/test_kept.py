@@ -80,11 +80,25 @@ def test_large_images_are_kept_reduced_and_cut_in_their_own_proportions(tmp_path
         assert images[0].shape == (*seen[0], 3)
 
 
-def test_images_that_are_measured_come_from_their_files(tmp_path: Path) -> None:
-    dataset = open_dataset(folder_of(tmp_path / "data", 40, 40))
+@pytest.mark.parametrize("training", [None, EpochOrder(0, Augment(flip=True))])
+def test_what_is_prepared_in_one_way_is_the_same_bits_and_needs_no_file(
+    tmp_path: Path, training: EpochOrder | None
+) -> None:
+    dataset = open_dataset(folder_of(tmp_path / "data", 200, 40))
+    split = "val" if training is None else "train"
     with keeping_pixels(dataset, PREPROCESS, "memory") as keeping:
-        assert keeping.split("val") is dataset.split("val")
         assert keeping.split("test") is dataset.split("test")
+
+        def images(dataset: Dataset, epoch: int) -> torch.Tensor:
+            loader = Loader(dataset.split(split), PREPROCESS, 2, training=training, workers=0)
+            return torch.cat([batch.images.clone() for batch in loader.epoch(epoch)])
+
+        plain = [images(dataset, epoch) for epoch in range(2)]
+        first = images(keeping, 0)
+        for file in (tmp_path / "data").rglob("*.png"):
+            file.unlink()
+        assert torch.equal(first, plain[0])
+        assert torch.equal(images(keeping, 1), plain[1])
 
 
 def test_arrays_are_left_as_they_are() -> None:

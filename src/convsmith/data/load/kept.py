@@ -1,16 +1,18 @@
-"""Pixels that are kept for later epochs: a file is decoded once, and its random crops are then cut from what was kept.
+"""Pixels that are kept for later epochs, so that a file is decoded once.
 
-An image is kept whole, reduced to `SCALE` times the network's input where it is larger than that. Crops of images that
-are not larger are the same to the bit; those of larger ones come from the reduced image instead of from the file.
+What is prepared in one way alone, for validation or for training without random crops, is kept as it was prepared. For
+random crops an image is kept whole, reduced to `SCALE` times the network's input where it is larger than that. Crops of
+images that are not larger are the same to the bit; those of larger ones come from the reduced image.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -18,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from convsmith.backend.preprocess import resize
 from convsmith.data.dataset import Dataset
@@ -42,23 +45,26 @@ FREE_SHARE = 0.5
 NEARLY_FULL = 0.9
 """The share of its room beyond which a store on the disk is emptied when it is opened."""
 
+KEPT = ("train", "val")
+"""The splits that are read in every epoch."""
+
 SHARED_MEMORY = Path("/dev/shm")
 
 
 @contextlib.contextmanager
 def keeping_pixels(dataset: Dataset, preprocess: Preprocess, where: Where) -> Iterator[Dataset]:
-    """The data set, with the decoded images of train kept from epoch to epoch; data in memory are left as they are.
+    """The data set, with what is decoded of train and val kept from epoch to epoch; what does not fit is decoded anew.
 
-    What does not fit is decoded each time. Val and test are: they are measured on the files themselves.
+    Data in memory are left as they are.
     """
-    train = dataset.split("train")
-    if not isinstance(train.images, FileImages) or train.content is None:
-        yield dataset
-        return
     with _store(where) as store:
         size = (SCALE * preprocess.crop[0], SCALE * preprocess.crop[1])
-        kept = KeptImages(train.images, train.content, size, store)
-        yield replace(dataset, splits={**dataset.splits, "train": replace(train, images=kept)})
+        splits = {
+            name: replace(split, images=KeptImages(split.images, split.content, size, store))
+            for name, split in dataset.splits.items()
+            if name in KEPT and isinstance(split.images, FileImages) and split.content is not None
+        }
+        yield replace(dataset, splits={**dataset.splits, **splits}) if splits else dataset
 
 
 class _Kept(NamedTuple):
@@ -101,7 +107,7 @@ class KeptImages:
 
     def crop(self, index: int, choose: Callable[[int, int], Box], size: tuple[int, int]) -> NDArray[np.uint8]:
         """The box (h, w, 3) that `choose` picks, as `FileImages` gives it, or out of the reduced image."""
-        key = f"{self.content[index]} {self.size} {self.files.decoding}".encode()
+        key = self._key(index, f"reduced to {self.size}")
         data = self.store.get(key)
         if data is not None:
             kept = _Kept.from_bytes(data)
@@ -112,6 +118,21 @@ class KeptImages:
         down, across = kept.pixels.shape[0] / kept.height, kept.pixels.shape[1] / kept.width
         places = (int(box.top * down), int(box.left * across), int(box.height * down), int(box.width * across))
         return cut(kept.pixels, Box(*places))
+
+    def once(self, index: int, form: str, shape: Sequence[int], make: Callable[[], Tensor]) -> Tensor:
+        """What `make` makes of an image, of this shape and the dtype that `form` begins with, which says what it is."""
+        key = self._key(index, form)
+        data = self.store.get(key)
+        if data is not None:
+            return torch.from_numpy(np.frombuffer(data, form.split()[0]).reshape(shape).copy())
+        made = make()
+        self.store.put(key, made.contiguous().numpy().tobytes())
+        return made
+
+    def _key(self, index: int, form: str) -> bytes:
+        # LMDB's keys have 511 bytes at most.
+        whole = f"{self.content[index]} {self.files.decoding} {form}"
+        return hashlib.sha256(whole.encode()).digest()
 
     def _read(self, index: int) -> _Kept:
         sizes: list[tuple[int, int]] = []
