@@ -1,4 +1,4 @@
-"""Circumstances that nobody asks for: an odd terminal, user, folder, limit or seed. It works, or a line says why not."""
+"""Circumstances that nobody asks for: odd terminals, users, folders, limits, seeds. It works, or one line says why."""
 
 from __future__ import annotations
 
