@@ -19,7 +19,9 @@ from command import QUICK, Command
 from PIL import Image
 from test_bad_input import assert_one_line
 
+from convsmith import Request, fit
 from convsmith.cli.main import main
+from convsmith.train import EpochEnded
 
 RUN = (sys.executable, "-c", "from convsmith.cli.main import main; main()")
 NORMED = ("--model", "mobilenet_v2", "--side", "32", "--epochs", "1", "--float32")
@@ -129,6 +131,20 @@ def test_the_data_folder_is_the_working_folder(
     assert resumed.code == 0, resumed.err
     predicted = convsmith("predict", ".", "--model", "runs/latest/model.safetensors", "--json")
     assert len(json.loads(predicted.out)) == 20
+
+
+def test_a_run_of_another_seed_goes_on_without_it(convsmith: Command, tmp_path: Path) -> None:
+    def stop(event: object, training: object) -> None:
+        if isinstance(event, EpochEnded) and event.epoch == 2:
+            raise KeyboardInterrupt
+
+    data, request = pictures(tmp_path / "data"), Request(side=32, epochs=3, seed=7, precision="float32")
+    with pytest.raises(KeyboardInterrupt):
+        fit(data, "lenet5", request, out=tmp_path / "run", observers=(stop,))
+    resumed = convsmith("fit", data, "--resume", "--out", tmp_path / "run")
+    assert resumed.code == 0, resumed.err
+    measured = convsmith("evaluate", tmp_path / "run/model.safetensors", data, "--json")
+    assert json.loads(measured.out)["trained_on"] in (0, None)
 
 
 @pytest.mark.parametrize("place", ["file://{root}/a[b]c", "{root}/loc[al]"])
