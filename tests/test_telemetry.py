@@ -91,7 +91,8 @@ import time
 import numpy as np
 import convsmith
 labels = np.arange(40) % 2
-images = (labels * 90).astype(np.uint8)[:, None, None] + np.random.default_rng(0).integers(0, 90, (40, 28, 28), np.uint8)
+noise = np.random.default_rng(0).integers(0, 90, (40, 28, 28), np.uint8)
+images = noise + 90 * labels.astype(np.uint8)[:, None, None]
 data = convsmith.Dataset.from_arrays(images, labels)
 made = convsmith.fit(data, "lenet5", convsmith.Request(epochs=1, precision="float32"), out="run")
 convsmith.predict("run/model.onnx", images[0])
