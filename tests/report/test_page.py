@@ -127,7 +127,7 @@ def test_a_damaged_log_is_named_and_the_rest_shown(tmp_path: Path, line: str) ->
 
 
 def test_a_held_folder_is_running_and_cannot_be_held_twice(tmp_path: Path) -> None:
-    folder = run_folder(tmp_path, [STARTED])
+    folder = run_folder(tmp_path, [STARTED, ended(1)])
     with running(folder):
         assert read_run(folder).state == "running"
         with pytest.raises(UsageError, match="is being trained by another process"), running(folder):

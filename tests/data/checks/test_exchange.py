@@ -63,7 +63,8 @@ def test_classes_that_brightness_tells_apart_are_exchanged_by_changes_of_colour(
 
 
 def test_shapes_may_have_any_colour() -> None:
-    assert exchanged_classes(data_set(a=arrows(40, "left"), b=arrows(40, "right", 160)), "colour") is None
+    left, right = ([*arrows(30, side), *arrows(30, side, 160)] for side in ("left", "right"))
+    assert exchanged_classes(data_set(a=left, b=right), "colour") is None
 
 
 @pytest.mark.parametrize("change", ["mirror", "turn", "colour"])

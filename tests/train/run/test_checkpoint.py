@@ -150,7 +150,7 @@ def test_an_unknown_scheme_is_refused_in_one_line() -> None:
         checkpoint_folder("nowhere://bucket/run")
 
 
-@pytest.mark.parametrize("name", ["memory://bucket/a[b]c", "memory://[x]/run", "local://{tmp}/a[b]/c"])
+@pytest.mark.parametrize("name", ["local://{tmp}/a[b]c", "local://{tmp}/[x]/c"])
 def test_brackets_in_a_url_are_part_of_it(name: str, tmp_path: Path) -> None:
     folder = checkpoint_folder(name.format(tmp=tmp_path))
     assert folder.files() == []

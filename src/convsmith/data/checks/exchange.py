@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, reduce
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from convsmith.data.augment.trivial import OPERATIONS, UNSIGNED
+from convsmith.data.augment.trivial import OPERATIONS, UNSIGNED, Operation
 from convsmith.data.dataset import Dataset
 from convsmith.data.images import read_reduced
 from convsmith.errors import DataError
@@ -38,8 +38,8 @@ READ_SIDE = 64
 MAX_SHIFT = 6
 """Of these pixels, to either side."""
 
-TURNS = (-135, -90, -45, 45, 90, 135)
-"""Degrees."""
+TURNS = (45, 90, 135)
+"""Degrees, to the one side and to the other."""
 
 TURN_SHIFTS = (-4, -2, 0, 2, 4)
 """What an image is shifted by, across and down, before it is compared with turned ones."""
@@ -49,6 +49,12 @@ STRENGTHS = (0.5, 1.0)
 
 MIN_IMAGES = 5
 """Of a class, below which nothing can be said of it."""
+
+UNLIKE_SHARE = 0.1
+"""Of a class's images: those that are least like any other image. What is less like them is none of the class."""
+
+TOLD_SHARE = 0.75
+"""Of a class's images: those that have their nearest neighbour by colour in it, where colours tell it from others."""
 
 EXCHANGED_SHARE = 0.4
 """Of the images of each of two classes: if a change brings more of them to the other, it exchanges the two."""
@@ -60,6 +66,9 @@ WORDS: dict[ChangeName, tuple[str, str]] = {
 }
 
 Floats = NDArray[np.float64]
+
+Compared = tuple[Floats, Iterator[tuple[Floats, Floats]]]
+"""How alike (N, N) images are with each other; and changed ones with them, for each change and its inverse."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,8 @@ def exchanged_classes(dataset: Dataset, change: ChangeName) -> Exchange | None:
 
     Small copies are compared: for mirroring and turning by the correlation of their grey values, for colours by the
     distribution of these. Turn signs, arrows and left hands are found so, and day and night. Classes that only look one
-    way by chance are not, because their changed images go to no class in particular.
+    way by chance are not, because their changed images go to no class in particular. The one class must go to the other
+    by the change, and come back by its inverse.
     """
     images, labels = _sampled(dataset)
     if change == "turn":
@@ -98,18 +108,27 @@ def exchanged_classes(dataset: Dataset, change: ChangeName) -> Exchange | None:
     known = counts >= MIN_IMAGES
     if known.sum() < 2:
         return None
-    as_they_are, *changed = _COMPARISONS[change](images)
+    as_they_are, pairs = {"mirror": _mirrored, "turn": _turned, "colour": _recoloured}[change](images)
     before = _confusions(as_they_are, labels, counts)
-    after = reduce(np.maximum, (_confusions(alike, labels, counts) for alike in changed))
-    more = after - before
-    more[~known], more[:, ~known] = 0, 0
-    np.fill_diagonal(more, 0)
-    both_ways = np.minimum(more, more.T)
-    one, other = np.unravel_index(both_ways.argmax(), both_ways.shape)
-    if both_ways[one, other] <= EXCHANGED_SHARE:
-        return None
-    share_after, share_before = ((share[one, other] + share[other, one]) / 2 for share in (after, before))
-    return Exchange(change, dataset.classes[one], dataset.classes[other], float(share_after), float(share_before))
+    members = None
+    if change == "colour":
+        # Only some strengths are tried, and another one may be what brings an image as near as members of a class are;
+        # instead, the classes must be told apart by their colours.
+        known &= np.diag(before) >= TOLD_SHARE
+    else:
+        members = _least_alike(as_they_are, labels, counts)
+    found: Exchange | None = None
+    for there, back in pairs:
+        after, returned = (_confusions(alike, labels, counts, members) for alike in (there, back))
+        both_ways = np.minimum(after - before, (returned - before).T)
+        both_ways[~known], both_ways[:, ~known] = 0, 0
+        np.fill_diagonal(both_ways, 0)
+        one, other = np.unravel_index(both_ways.argmax(), both_ways.shape)
+        share = float((after[one, other] + returned[other, one]) / 2)
+        if both_ways[one, other] > EXCHANGED_SHARE and (found is None or share > found.changed):
+            was = float((before[one, other] + before[other, one]) / 2)
+            found = Exchange(change, dataset.classes[one], dataset.classes[other], share, was)
+    return found
 
 
 @lru_cache(maxsize=1)
@@ -126,42 +145,39 @@ def _sampled(dataset: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     return np.array(small, np.uint8).reshape(-1, SIDE, SIDE, 3), train.labels[kept]
 
 
-def _mirrored(images: NDArray[np.uint8]) -> Iterator[Floats]:
-    """How alike (N, N) images are with each other, and mirrored ones with them, at the best sideways shift: what
-    stands left of the middle stands right of it in the mirror."""
+def _mirrored(images: NDArray[np.uint8]) -> Compared:
+    """At the best sideways shift: what stands left of the middle stands right of it in the mirror."""
     grey = _grey(images)
     shifts = [(0, across) for across in range(-MAX_SHIFT, MAX_SHIFT + 1)]
-    for changed in (grey, grey[:, :, ::-1]):
-        yield _alike(changed, grey, shifts)
+    mirrored = _alike(grey[:, :, ::-1], grey, shifts)
+    return _alike(grey, grey, shifts), iter([(mirrored, mirrored)])
 
 
-def _turned(images: NDArray[np.uint8]) -> Iterator[Floats]:
-    """The same of turned images, at the best shift to any side."""
+def _turned(images: NDArray[np.uint8]) -> Compared:
+    """At the best shift to any side."""
     grey = _grey(images)
     shifts = list(product(TURN_SHIFTS, TURN_SHIFTS))
-    yield _alike(grey, grey, shifts)
-    for degrees in TURNS:
-        yield _alike(np.stack([_rotated(image, degrees) for image in grey]), grey, shifts)
+
+    def by(degrees: int) -> Floats:
+        return _alike(np.stack([_rotated(image, degrees) for image in grey]), grey, shifts)
+
+    return _alike(grey, grey, shifts), ((by(degrees), by(-degrees)) for degrees in TURNS)
 
 
-def _recoloured(images: NDArray[np.uint8]) -> Iterator[Floats]:
-    """The same of images whose colours are changed, by the distribution of the values of each channel."""
+def _recoloured(images: NDArray[np.uint8]) -> Compared:
+    """By the distribution of the values of each channel."""
     plain = torch.from_numpy(images).permute(0, 3, 1, 2).float()
     known = _values(plain)
-    yield _near(known, known)
-    for operation in OPERATIONS:
-        signs = (1.0,) if operation in UNSIGNED else (-1.0, 1.0)
-        for amount in (sign * strength for sign in signs for strength in STRENGTHS):
-            amounts = torch.full((len(plain), 1, 1, 1), amount)
-            yield _near(_values(operation(plain, amounts).clamp(0, 255)), known)
 
+    def by(operation: Operation, amount: float) -> Floats:
+        return _near(_values(operation(plain, torch.full((len(plain), 1, 1, 1), amount)).clamp(0, 255)), known)
 
-_COMPARISONS: dict[ChangeName, Callable[[NDArray[np.uint8]], Iterator[Floats]]] = {
-    "mirror": _mirrored,
-    "turn": _turned,
-    "colour": _recoloured,
-}
-"""For each change, how alike (N, N) images are with each other: first as they are, then changed in each way."""
+    def pairs() -> Iterator[tuple[Floats, Floats]]:
+        for operation, strength in product(OPERATIONS, STRENGTHS):
+            changed = by(operation, strength)
+            yield changed, changed if operation in UNSIGNED else by(operation, -strength)
+
+    return _near(known, known), pairs()
 
 
 def _grey(images: NDArray[np.uint8]) -> Floats:
@@ -200,10 +216,30 @@ def _near(values: Floats, others: Floats) -> Floats:
     return np.asarray(2 * values @ others.T - (values**2).sum(1)[:, None] - (others**2).sum(1)[None])
 
 
-def _confusions(alike: Floats, labels: NDArray[np.int64], counts: NDArray[np.int64]) -> Floats:
-    """(K, K): of the images of each class, the shares whose nearest neighbour, but for themselves, is of each class."""
-    alike = alike.copy()
-    np.fill_diagonal(alike, -np.inf)
+def _confusions(
+    alike: Floats, labels: NDArray[np.int64], counts: NDArray[np.int64], least: Floats | None = None
+) -> Floats:
+    """(K, K): of the images of each class, the shares whose nearest neighbour, but for themselves, is of each class.
+
+    Neighbours that are less alike than `least` (K,) of their class do not count.
+    """
+    nearest, likeness = _neighbours(alike)
+    near = np.ones(len(labels), bool) if least is None else likeness >= least[labels[nearest]]
     found = np.zeros((len(counts), len(counts)))
-    np.add.at(found, (labels, labels[alike.argmax(axis=1)]), 1)
+    np.add.at(found, (labels[near], labels[nearest[near]]), 1)
     return np.asarray(found / np.maximum(counts, 1)[:, None])
+
+
+def _least_alike(alike: Floats, labels: NDArray[np.int64], counts: NDArray[np.int64]) -> Floats:
+    """(K,): how alike the images of each class are with their neighbours, but for the `UNLIKE_SHARE` that is least."""
+    _, likeness = _neighbours(alike)
+    members = [likeness[labels == label] for label in range(len(counts))]
+    return np.array([np.quantile(found, UNLIKE_SHARE) if len(found) else np.inf for found in members])
+
+
+def _neighbours(alike: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """The place of each image's nearest neighbour, but for itself, and how alike they are, (N,) each."""
+    others = alike.copy()
+    np.fill_diagonal(others, -np.inf)
+    nearest = others.argmax(axis=1)
+    return nearest, others[np.arange(len(others)), nearest]
