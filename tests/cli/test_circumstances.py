@@ -6,11 +6,8 @@ import io
 import json
 import os
 import resource
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +21,7 @@ from convsmith.cli.main import main
 from convsmith.train import EpochEnded
 
 RUN = (sys.executable, "-c", "from convsmith.cli.main import main; main()")
-NORMED = ("--model", "mobilenet_v2", "--side", "32", "--epochs", "1", "--float32")
+NORMED = ("--model", "mobilenet_v1:0.25", "--side", "32", "--epochs", "1", "--float32", "--learning-rate", "1e-4")
 """A network whose last maps are single pixels, so that one image gives batch norm one value a channel."""
 
 
@@ -42,7 +39,7 @@ def pictures(root: Path, classes: tuple[str, ...] = ("a", "b"), each: int = 10, 
 def test_fit_ends_well_where_the_terminal_cannot_say_a_class(
     encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = pictures(tmp_path / "data", ("Łoś", "猫"))
+    data = pictures(tmp_path / "Łódź", ("Łoś", "猫"))
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding, write_through=True) for _ in range(2))
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", err)
@@ -68,38 +65,35 @@ def test_few_files_may_be_open(tmp_path: Path) -> None:
     assert (tmp_path / "run/model.onnx").exists()
 
 
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder in which every user may write: pytest's own are for one."""
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o777)
-    yield folder
-    shutil.rmtree(folder)
+NOBODY = """
+import os, pwd
+
+def unknown(user):
+    raise KeyError("getpwuid(): uid not found: 54321")
+
+pwd.getpwuid, os.getuid = unknown, lambda: 54321
+"""
+"""A user of a container whom its list of users lacks; to become one in earnest, Python must be there for everybody."""
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root may become another user")
-def test_a_user_without_a_name_or_a_home(open_folder: Path) -> None:
-    data = pictures(open_folder / "data")
+def test_a_user_without_a_name_or_a_home(tmp_path: Path) -> None:
     unset = {"HOME", "USER", "LOGNAME", "LNAME", "USERNAME", "XDG_CACHE_HOME"}
     done = subprocess.run(
-        [*RUN, "fit", str(data), *QUICK, "--out", "run"],
-        cwd=open_folder,
+        [sys.executable, "-c", NOBODY + RUN[-1], "fit", str(pictures(tmp_path / "data")), *QUICK, "--out", "run"],
+        cwd=tmp_path,
         env={name: value for name, value in os.environ.items() if name not in unset},
-        user=54321,
-        group=54321,
-        extra_groups=[],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert (open_folder / "run/model.onnx").exists()
+    assert (tmp_path / "run/model.onnx").exists()
 
 
 @pytest.mark.parametrize(
     "words",
-    [("--batch-size", 1), ("--batch-size", 4, "--accumulate", 4), ("--batch-size", 5, "--accumulate", 2)],
-    ids=["a batch of one", "parts of one", "a last part of one"],
+    [("--batch-size", 1), ("--batch-size", 5, "--accumulate", 4)],
+    ids=["a batch of one", "a last part of one"],
 )
 def test_batch_norm_sees_a_single_image(convsmith: Command, tmp_path: Path, words: tuple[object, ...]) -> None:
     data = pictures(tmp_path / "data")
@@ -108,7 +102,7 @@ def test_batch_norm_sees_a_single_image(convsmith: Command, tmp_path: Path, word
     assert done.code == 0, done.err
 
 
-@pytest.mark.parametrize("seed", [2**31, 2**32, 2**63, 2**64, 10**30])
+@pytest.mark.parametrize("seed", [2**63, 10**30])
 def test_any_seed_is_one(convsmith: Command, tmp_path: Path, seed: int) -> None:
     done = convsmith("fit", pictures(tmp_path / "data"), *QUICK, "--seed", seed, "--out", tmp_path / "run")
     assert done.code == 0, done.err
@@ -172,7 +166,8 @@ def test_a_checkpoint_store_that_cannot_be_opened_is_one_line(convsmith: Command
 def test_backslashes_of_an_archive_from_windows_are_pointed_at(convsmith: Command, tmp_path: Path) -> None:
     for number in range(6):
         Image.new("RGB", (9, 9), (number, 0, 0)).save(tmp_path / f"{'cat' if number % 2 else 'dog'}\\{number}.png")
-    assert_one_line(convsmith("inspect", tmp_path), 1, "backslashes, as of an archive from Windows: unpack it again")
+    refused = convsmith("fit", tmp_path, *QUICK)
+    assert_one_line(refused, 1, "backslashes, as of an archive from Windows: unpack it again")
 
 
 @pytest.mark.parametrize(("words", "flip"), [(("--flip",), True), (("--no-flip",), False)], ids=["--flip", "--no-flip"])
@@ -187,14 +182,14 @@ def test_mirroring_is_forced(convsmith: Command, tmp_path: Path, words: tuple[st
 def arrows(root: Path) -> Path:
     """The letter T at different places, upright and lying."""
     generator = np.random.default_rng(0)
-    for label in ("one", "two"):
+    for label in ("post", "rail"):
         (root / label).mkdir(parents=True)
         for number in range(40):
             image = generator.integers(0, 60, (32, 32), np.uint8)
             top, left = generator.integers(2, 8, 2)
             image[top : top + 20, left + 8 : left + 12] = 255
             image[top : top + 4, left : left + 20] = 255
-            Image.fromarray(image if label == "one" else np.rot90(image)).save(root / label / f"{number}.png")
+            Image.fromarray(image if label == "post" else np.rot90(image)).save(root / label / f"{number}.png")
     return root
 
 
@@ -203,7 +198,7 @@ def test_what_turning_exchanges_is_not_turned_unless_that_is_forced(convsmith: C
     words = ("--model", "lenet5", "--recipe", "small", "--epochs", 1, "--float32")
     done = convsmith("fit", data, *words, "--out", tmp_path / "run")
     assert done.code == 0, done.err
-    assert "not turned in training: turning exchanges 'one' and 'two'" in done.err
+    assert "not turned in training: turning exchanges 'post' and 'rail'" in done.err
     augment = json.loads((tmp_path / "run/run.json").read_text())["recipe"]["augment"]
     assert (augment["trivial"], augment["turn"]) == (True, False)
     forced = convsmith("fit", data, *words, "--turn", "--no-colour", "--out", tmp_path / "forced")
