@@ -38,6 +38,17 @@ def fit(
         str | None,
         typer.Option(help="Weights to start from, by file or name.", rich_help_panel=NETWORK),
     ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="Model that the network learns from, by file or name.", rich_help_panel=TRAINING),
+    ] = None,
+    distill: Annotated[
+        Literal["soft", "hints", "attention"] | None,
+        typer.Option(help="What it learns from: shares of classes (soft), or maps too.", rich_help_panel=TRAINING),
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Of the teacher's shares; 4 by default.", rich_help_panel=TRAINING)
+    ] = None,
     freeze: Annotated[
         str | None,
         typer.Option(
@@ -170,12 +181,16 @@ def fit(
 
     if float32 and (precision or memory_format):
         raise UsageError("leave these out with --float32, which is both", settings=("precision", "memory_format"))
-    if pretrained is not None:
-        _fetch(pretrained)
+    for word in (pretrained, teacher):
+        if word is not None:
+            _fetch(word)
     request = Request(
         data=data,
         network=network,
         pretrained=pretrained,
+        teacher=teacher,
+        distill=distill,
+        temperature=temperature,
         freeze=freeze,
         layer_decay=layer_decay,
         unfreeze_every=unfreeze_every,
@@ -233,11 +248,11 @@ def _teller() -> Any:
     return tell
 
 
-def _fetch(pretrained: str) -> None:
+def _fetch(word: str) -> None:
     """Fetches published weights here, where a bar can be seen."""
     from convsmith.cli.source import checkpoint_of
 
-    checkpoint_of(pretrained)
+    checkpoint_of(word)
 
 
 def _number(text: str | None, setting: str, *, whole: bool = False) -> Any:

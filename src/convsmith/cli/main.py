@@ -29,11 +29,14 @@ VERBS = {
     "models": "network.models",
     "recipes": "recipes",
     "show": "network.show",
+    "scale": "network.scale",
     "size": "model.size",
     "compare": "network.compare",
     "lint": "network.lint",
     "gradients": "network.gradients",
     "certify": "network.certify",
+    "paper-table": "network.paper_table",
+    "timeline": "network.timeline",
 }
 """Verb -> the module below `convsmith.cli` that has a function of its name, in the order of the help."""
 
@@ -53,7 +56,7 @@ def application(word: str | None = None) -> typer.Typer:
     app.callback()(_nothing)
     for verb, module in VERBS.items():
         if word == verb or not (word in VERBS or word in GROUPS):
-            app.command(cls=Verb)(getattr(_module(module), verb))
+            app.command(cls=Verb)(getattr(_module(module), verb.replace("-", "_")))
     for name, module in GROUPS.items():
         if word == name or not (word in VERBS or word in GROUPS):
             group = _module(module).app

@@ -27,6 +27,7 @@ from convsmith.fitting.chosen import Chosen
 from convsmith.fitting.delivery import FitResult, deliver, tested_split
 from convsmith.fitting.folder import begun_run, check_data, read_run
 from convsmith.fitting.measured import measure
+from convsmith.fitting.teaching import with_teacher
 from convsmith.fitting.trials import plain_head, start_of
 from convsmith.model import Model
 from convsmith.network.dims import text
@@ -41,7 +42,7 @@ from convsmith.train.run.events import Noticed
 from convsmith.train.run.folder import running
 from convsmith.train.run.interrupt import Interruption
 from convsmith.train.run.loop import Observer, TrainResult, train
-from convsmith.train.run.plan import RunPlan, first_module, read_start
+from convsmith.train.run.plan import RunPlan, first_module, objective_of, read_start, read_teacher
 from convsmith.train.run.store import RunStore
 from convsmith.train.run.tensorboard import TensorBoard
 from convsmith.train.step.learner import AfterUpdate
@@ -110,19 +111,25 @@ def fit(
     issues = quick_issues(dataset)
     if request.strict:
         refuse_leaks(dataset.name, issues)
+    if request.teacher is not None and extras.objective is not None:
+        raise UsageError("is an objective of its own; give one or the other", settings="teacher")
     if resume:
         check_data(out, dataset)
         recover = plan.recipe.recover if request.recover is None else request.recover
         plan = replace(plan, recipe=replace(plan.recipe, recover=recover))
-        chosen, tuned, folder = Chosen(plan, read_start(out)), None, ExitStack()
+        chosen, tuned, folder = _begun(out, plan), None, ExitStack()
     else:
         chosen = choose_plan(request, dataset, lambda line: _tell(observers, Noticed(line)))
+        chosen = with_teacher(request, chosen, dataset)
         deadline = None if request.seconds is None else started + request.seconds
         objective = None if extras.objective is None else as_objective(extras.objective)
         plan, tuned = measure(request, chosen, dataset, deadline, objective)
         folder = begun_run(out, replace(chosen, plan=plan), request, dataset)  # type: ignore[assignment]
     with folder, running(out):
-        about = (f"network: {plan.reason}; input {text(plan.network.input)}", f"recipe: {plan.recipe}", *plan.notes)
+        about = (
+            *(f"network: {plan.reason}; input {text(plan.network.input)}", f"recipe: {plan.recipe}", *plan.notes),
+            *([] if plan.taught_by is None else [f"teacher: {plan.taught_by}; {plan.taught_by.distillation}"]),
+        )
         for line in (
             *_left_out(dataset),
             *told(issues),
@@ -156,13 +163,14 @@ class _Work:
 
     def train(self, tuned: Tuned | None) -> tuple[NetworkModule, TrainResult]:
         """The trained module, and what training gives; on a cluster if one is asked for."""
-        module = first_module(self.plan, self.dataset.classes, self.chosen.start).to(best_device())
+        plan, dataset, teacher = self.plan, self.dataset, self.chosen.teacher
+        module = first_module(plan, dataset.classes, self.chosen.start).to(best_device())
         if self.request.cluster is not None:
             self._train_on_cluster()  # what is done there is only read here
         with self._watched() as (store, observers):
             result = train(
-                *(module, self.dataset, self.plan.preprocess, self.plan.recipe),
-                objective=self.extras.objective,
+                *(module, dataset, plan.preprocess, plan.recipe),
+                objective=self.extras.objective or objective_of(plan, module, dataset, teacher),
                 after_update=self.extras.after_update,
                 tuned=tuned,
                 decoders=self.request.decoders,
@@ -227,6 +235,11 @@ def _of_changes(dataset: Dataset, plan: RunPlan, request: Request) -> list[str]:
     }
     reasons = {change: reason_against(dataset, change) for change, left in left_out.items() if left}
     return [f"not {WORDS[change][1]} in training: {reason}" for change, reason in reasons.items() if reason]
+
+
+def _begun(out: Path, plan: RunPlan) -> Chosen:
+    """What a run in a folder starts from and learns from."""
+    return Chosen(plan, read_start(out), teacher=read_teacher(out, plan))
 
 
 def _of_framing(dataset: Dataset, preprocess: Preprocess, asked: bool) -> list[str]:

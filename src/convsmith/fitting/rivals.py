@@ -166,7 +166,8 @@ def _transfers(
     weights, file = max(quick, key=lambda found: found[0].top1)
     told(f"pretrained weights at hand: {weights.name} ({file})")
     start = model_of(file)
-    yield _frozen(request, dataset, start, weights.name, seconds)
+    if request.teacher is None:  # on frozen features there are no images for a teacher to see
+        yield _frozen(request, dataset, start, weights.name, seconds)
     tuned = _tuned(request, dataset, start, weights.name, seconds)
     if tuned is not None:
         yield tuned

@@ -132,6 +132,12 @@ def is_run(folder: Path) -> bool:
     return (folder / PLAN_FILE).is_file()
 
 
+def require_model(folder: Path) -> None:
+    """Raises UsageError for a run that has no model yet."""
+    if is_run(folder) and not (folder / MODEL_FILE).is_file():
+        raise UsageError(f"{folder} has no model yet: the run is not finished")
+
+
 def read_run(folder: Path) -> RunRecord:
     """The run in this folder; the record says what is damaged. Raises UsageError if there is no run."""
     if not is_run(folder):

@@ -12,6 +12,8 @@ from convsmith.data.known.names import NAMED, read_named
 from convsmith.data.sources.folder import read_folder
 from convsmith.data.sources.idx import is_idx, read_idx
 from convsmith.data.sources.imagenet.ilsvrc import is_ilsvrc, read_ilsvrc
+from convsmith.data.sources.layouts.emnist import is_emnist, read_emnist
+from convsmith.data.sources.layouts.recognise import read_layout
 from convsmith.data.sources.listing import Listing
 from convsmith.data.sources.npz import read_npz
 from convsmith.data.sources.parquet import image_set_files, read_image_set, read_parquet
@@ -64,6 +66,8 @@ def read_source(data: str | Path, progress: Progress = lambda done, total: None)
 
 
 def _read_path(path: Path, data: str | Path, progress: Progress) -> Listing:
+    if not path.is_dir() and is_emnist(path):  # before IDX, of which it is a kind
+        return read_emnist(path)
     if is_idx(path):
         return read_idx(path)
     if path.is_dir():
@@ -78,8 +82,8 @@ def _read_path(path: Path, data: str | Path, progress: Progress) -> Listing:
         if has_image_name(path.name):
             raise DataError(f"{path} is one image; a data set is a folder with a folder of images for each class")
         raise DataError(
-            f"{path} is not a data set; expected a folder of class folders, of shards, of ImageNet's archives or of "
-            f"Parquet files; IDX files or {', '.join(READERS)}"
+            f"{path} is not a data set; expected a folder of class folders, of shards, of ImageNet's archives, of "
+            f"Parquet files or in a published layout; IDX files or {', '.join(READERS)}"
         )
     return READERS[path.suffix.lower()](path, progress)
 
@@ -88,6 +92,9 @@ def _read_directory(folder: Path, progress: Progress) -> Listing:
     # A folder of ImageNet's class tars could be one of shards, so it is known first.
     if is_ilsvrc(folder):
         return read_ilsvrc(folder)
+    published = read_layout(folder)
+    if published is not None:
+        return published
     if is_shards(folder):
         return read_shards(folder)
     files = image_set_files(folder)
