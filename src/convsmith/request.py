@@ -45,6 +45,8 @@ class Request:
       `learning_rate` may be "auto", found by a range test.
     - `side` is that of the network's input in pixels. `framing` says whether pictures that are not square are cropped,
       squashed or padded; see `convsmith.network.preprocess.Preprocess`.
+    - `flip`, `turn` and `colour` say whether training images may be mirrored, turned, and changed in their colours;
+      None: as the recipe does it, where that keeps the class (`convsmith.train.recipes.keeping`).
     - `strict` refuses unreadable files, `max_unusable` more than this share of them; `recover` goes on at half the
       learning rate where training diverges; `decoders` processes decode files; `cache` keeps decoded images in
       "memory" or on the "disk" (see `convsmith.data.load.kept`); `checkpoints` is a folder or fsspec URL for them;
@@ -76,6 +78,9 @@ class Request:
     patience: int | None = None
     side: int | None = None
     framing: Framing | None = None
+    flip: bool | None = None
+    turn: bool | None = None
+    colour: bool | None = None
     seed: int | None = None
     precision: Precision | None = None
     memory_format: MemoryFormat | None = None

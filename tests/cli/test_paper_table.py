@@ -77,6 +77,15 @@ def test_compare_draws_own_runs_beside_published_networks(convsmith: Command, tr
     assert shown[1]["measured"] is None
 
 
+def test_a_run_that_is_not_finished_has_nothing_to_compare(convsmith: Command, trained: Path, tmp_path: Path) -> None:
+    run = tmp_path / "begun"
+    run.mkdir()
+    (run / "run.json").write_bytes((trained / "run.json").read_bytes())
+    done = convsmith("compare", run, "resnet18")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"convsmith: {run} has no model yet: the run is not finished\n"
+
+
 def test_a_pattern_leaves_out_what_has_no_accuracy(convsmith: Command, tmp_path: Path) -> None:
     drawn = convsmith("compare", "vgg*", "--plot", tmp_path / "a.png")
     assert drawn.code == 0

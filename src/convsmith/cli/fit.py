@@ -73,6 +73,18 @@ def fit(
         Literal["crop", "squash", "pad"] | None,
         typer.Option(help="What is done with pictures that are not square.", rich_help_panel=NETWORK),
     ] = None,
+    flip: Annotated[
+        bool | None,
+        typer.Option("--flip/--no-flip", help="Mirror images in training.", rich_help_panel=TRAINING),
+    ] = None,
+    turn: Annotated[
+        bool | None,
+        typer.Option("--turn/--no-turn", help="Let a recipe turn images.", rich_help_panel=TRAINING),
+    ] = None,
+    colour: Annotated[
+        bool | None,
+        typer.Option("--colour/--no-colour", help="Let a recipe change colours.", rich_help_panel=TRAINING),
+    ] = None,
     max_params: Annotated[int | None, typer.Option(min=1, help="Most parameters.", rich_help_panel=NETWORK)] = None,
     max_macs: Annotated[
         int | None, typer.Option(min=1, help="Most multiply-adds for one image.", rich_help_panel=NETWORK)
@@ -200,6 +212,9 @@ def fit(
         patience=patience,
         side=side,
         framing=framing,
+        flip=flip,
+        turn=turn,
+        colour=colour,
         seed=seed,
         precision="float32" if float32 else precision,
         memory_format="contiguous" if float32 else memory_format,

@@ -14,8 +14,8 @@ from torch import nn
 from convsmith.backend.torch import NetworkModule
 from convsmith.cluster import Job, train_on
 from convsmith.data.assemble import MAX_UNUSABLE
+from convsmith.data.checks.exchange import WORDS, ChangeName
 from convsmith.data.checks.framing import framing_for, seen_share
-from convsmith.data.checks.mirror import mirrored_classes
 from convsmith.data.dataset import Dataset
 from convsmith.data.load.kept import keeping_pixels
 from convsmith.data.open import open_dataset
@@ -37,6 +37,8 @@ from convsmith.network.preprocess import Preprocess
 from convsmith.report.page import write_page
 from convsmith.report.record import read_run as read_record
 from convsmith.request import Request
+from convsmith.train.recipes.keeping import reason_against
+from convsmith.train.run.checkpoint import checkpoint_folder
 from convsmith.train.run.events import Noticed
 from convsmith.train.run.folder import running
 from convsmith.train.run.interrupt import Interruption
@@ -95,6 +97,8 @@ def fit(
     """
     started = time.monotonic() if started is None else started
     request, out = _whole(request, data, network), Path(out)
+    if request.checkpoints is not None:
+        checkpoint_folder(request.checkpoints).files()  # a store that does not answer is told before the work
     if resume:
         plan, request = read_run(out, request)
     dataset = open_dataset(
@@ -131,7 +135,8 @@ def fit(
             *_left_out(dataset),
             *told(issues),
             *about,
-            *_of_pictures(dataset, plan, request.framing is not None),
+            *_of_changes(dataset, plan, request),
+            *_of_framing(dataset, plan.preprocess, request.framing is not None),
             *unused_gpus(request),
         ):
             _tell(observers, Noticed(line))
@@ -227,18 +232,21 @@ class _Work:
             yield store, (store.log, board, *self.observers, interruption)
 
 
+def _of_changes(dataset: Dataset, plan: RunPlan, request: Request) -> list[str]:
+    """Which changes are not made to the pictures in training because they do not keep the class, and why."""
+    augment = plan.recipe.augment
+    left_out: dict[ChangeName, bool] = {
+        "mirror": not augment.flip and request.flip is None,
+        "turn": augment.trivial and not augment.turn and request.turn is None,
+        "colour": augment.trivial and not augment.colour and request.colour is None,
+    }
+    reasons = {change: reason_against(dataset, change) for change, left in left_out.items() if left}
+    return [f"not {WORDS[change][1]} in training: {reason}" for change, reason in reasons.items() if reason]
+
+
 def _begun(out: Path, plan: RunPlan) -> Chosen:
     """What a run in a folder starts from and learns from."""
     return Chosen(plan, read_start(out), teacher=read_teacher(out, plan))
-
-
-def _of_pictures(dataset: Dataset, plan: RunPlan, asked: bool) -> list[str]:
-    """What is to be known of how the pictures are cut and changed; `asked`: their framing was asked for."""
-    if not plan.recipe.augment.flip and (mirrored := mirrored_classes(dataset)) is not None:
-        lines = [f"not mirrored in training: {mirrored}"]
-    else:
-        lines = []
-    return [*lines, *_of_framing(dataset, plan.preprocess, asked)]
 
 
 def _of_framing(dataset: Dataset, preprocess: Preprocess, asked: bool) -> list[str]:

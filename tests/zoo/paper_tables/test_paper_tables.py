@@ -210,3 +210,9 @@ def test_patterns_name_several_tables():
         paper_tables("zz*")
     with pytest.raises(UnknownNameError, match="nearest: mobilenet-9"):
         paper_tables("mobilnet-9")
+
+
+@TABLES
+def test_the_page_of_the_docs_has_the_table_as_it_is_printed_now(name):
+    page = (Path(__file__).parents[3] / "docs" / "tables.md").read_text(encoding="utf-8")
+    assert f"### {name}\n\n{markdown_of(recomputed(name))}\n" in page, "run scripts/make_tables_page.py"

@@ -86,6 +86,10 @@ def _has_accuracy(name: str) -> bool:
 def _compared(name: str, classes: int | None, input: str | None) -> ComparedNetwork:
     from convsmith.report.compared import ComparedNetwork, measured_accuracy, published_accuracy
 
+    if Path(name).is_dir():
+        from convsmith.report.record import require_model
+
+        require_model(Path(name))
     network = network_of(name, classes, input)
     own = classes is None and input is None
     return ComparedNetwork(

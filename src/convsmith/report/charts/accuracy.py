@@ -11,6 +11,7 @@ from convsmith.network.describe import short
 from convsmith.report.charts.canvas import INK, check_chart, drawing, save
 from convsmith.report.charts.labels import Box, Point, write_labels
 from convsmith.report.compared import Accuracy, ComparedNetwork
+from convsmith.resolve import MODEL_FILE
 
 MARKERS = ("*", "D", "^", "s", "P", "X")
 """One for each data set that own models were measured on, in turn; published figures are circles."""
@@ -75,10 +76,16 @@ def draw_accuracies(compared: Sequence[ComparedNetwork], path: Path) -> int:
 def _labels(names: Sequence[str]) -> tuple[list[str], str]:
     """What the points are called; where many are widths and sides of one family, these alone, and the family."""
     families = {name.partition(":")[0] for name in names if ":" in name}
-    if len(families) != 1 or sum(":" in name for name in names) < 2:
-        return [Path(name).stem if Path(name).is_file() else name.rstrip("/") for name in names], ""
-    family = families.pop()
-    return [name.removeprefix(f"{family}:") for name in names], family
+    family = families.pop() if len(families) == 1 and sum(":" in name for name in names) > 1 else ""
+    return [_short(name).removeprefix(f"{family}:") for name in names], family
+
+
+def _short(name: str) -> str:
+    """A run by its folder, another model file by its name without the ending."""
+    path = Path(name)
+    if path.name == MODEL_FILE:
+        return str(path.parent)
+    return path.stem if path.is_file() else name.rstrip("/")
 
 
 def _markers(accuracies: Sequence[Accuracy]) -> dict[str, str]:
