@@ -73,6 +73,18 @@ def fit(
         Literal["crop", "squash", "pad"] | None,
         typer.Option(help="What is done with pictures that are not square.", rich_help_panel=NETWORK),
     ] = None,
+    flip: Annotated[
+        bool | None,
+        typer.Option("--flip/--no-flip", help="Mirror images in training.", rich_help_panel=TRAINING),
+    ] = None,
+    turn: Annotated[
+        bool | None,
+        typer.Option("--turn/--no-turn", help="Let a recipe turn images.", rich_help_panel=TRAINING),
+    ] = None,
+    colour: Annotated[
+        bool | None,
+        typer.Option("--colour/--no-colour", help="Let a recipe change colours.", rich_help_panel=TRAINING),
+    ] = None,
     max_params: Annotated[int | None, typer.Option(min=1, help="Most parameters.", rich_help_panel=NETWORK)] = None,
     max_macs: Annotated[
         int | None, typer.Option(min=1, help="Most multiply-adds for one image.", rich_help_panel=NETWORK)
@@ -137,6 +149,10 @@ def fit(
     decoders: Annotated[
         int | None, typer.Option(min=0, help="Processes that decode files.", rich_help_panel=SPEED)
     ] = None,
+    cache: Annotated[
+        Literal["memory", "disk"] | None,
+        typer.Option(help="Keep decoded images for later epochs.", rich_help_panel=SPEED),
+    ] = None,
     cluster: Annotated[
         str | None,
         typer.Option(metavar="auto|HOST:PORT|ray://HOST:PORT", help="Train on a Ray cluster.", rich_help_panel=CLUSTER),
@@ -196,6 +212,9 @@ def fit(
         patience=patience,
         side=side,
         framing=framing,
+        flip=flip,
+        turn=turn,
+        colour=colour,
         seed=seed,
         precision="float32" if float32 else precision,
         memory_format="contiguous" if float32 else memory_format,
@@ -204,6 +223,7 @@ def fit(
         max_unusable=max_unusable,
         recover=recover or None,
         decoders=decoders,
+        cache=cache,
         checkpoints=checkpoints,
         cluster=None if cluster is None else Cluster(cluster, workers, gpus_per_worker),
     )
