@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from convsmith.picture.drawing import svg
     from convsmith.request import Request
     from convsmith.scaling.scale import scale
+    from convsmith.searching.search import search
     from convsmith.train import Recipe, Training, default_recipe
 
 __version__ = "0.1.0"
@@ -69,6 +70,7 @@ LAZY = {
     "read": "convsmith.backend.read",
     "save_model": "convsmith.model",
     "scale": "convsmith.scaling.scale",
+    "search": "convsmith.searching.search",
     "size_of": "convsmith.model.size_book",
     "svg": "convsmith.picture.drawing",
     "verify": "convsmith.deploy.agreement",
@@ -106,6 +108,7 @@ __all__ = [
     "read",
     "save_model",
     "scale",
+    "search",
     "size_of",
     "svg",
     "verify",

@@ -30,6 +30,7 @@ VERBS = {
     "recipes": "recipes",
     "show": "network.show",
     "scale": "network.scale",
+    "search": "search",
     "size": "model.size",
     "compare": "network.compare",
     "lint": "network.lint",
