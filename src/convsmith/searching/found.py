@@ -142,11 +142,12 @@ def tried_of(trial: Any) -> Tried:
     """What the storage has of a trial."""
     notes = trial.user_attrs
     rungs = tuple((int(row[0]), Interval(*row[1:4])) for row in notes.get("rungs", ()))
-    figures = (int(notes.get(name, 0)) for name in ("params", "macs", "bytes"))
     return Tried(
         trial.number,
         notes.get("choices", {}),
-        *figures,
+        int(notes.get("params", 0)),
+        int(notes.get("macs", 0)),
+        int(notes.get("bytes", 0)),
         notes.get("ms"),
         float(notes.get("cost", float("nan"))),
         int(notes.get("seed", 0)),

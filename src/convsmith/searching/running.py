@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -34,7 +32,8 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """What trials need: the study, the space within its limits, the data. `until` is when they end, by the wall."""
+    """What trials need: the study, the space within its limits, the data. `until` is when they end, by the wall clock;
+    `worker` is which process it is."""
 
     study: Any
     limited: Limited
@@ -43,6 +42,7 @@ class Work:
     settings: SearchSettings
     epochs: int
     until: float | None = None
+    worker: str = ""
 
     @property
     def objective(self) -> Objective:
@@ -63,6 +63,7 @@ def run_trials(work: Work, told: Callable[[FrozenTrial], None] = lambda trial: N
     """Asks for trials until there are enough or time is over; `told` hears of each that is finished."""
     while not is_over(work):
         trial = work.study.ask(distributions(work.limited.members.space))
+        trial.set_user_attr("worker", work.worker)  # at once: whoever finds it abandoned must know whose it was
         if _is_surplus(work, trial.number):
             work.study.tell(trial, state=TrialState.FAIL)
             return
@@ -105,7 +106,6 @@ def run_trial(work: Work, trial: Any) -> None:
         "ms": candidate.latency,
         "cost": cost,
         "seed": seed,
-        "worker": worker_name(),
     }
     for name, value in notes.items():
         trial.set_user_attr(name, value)
@@ -116,11 +116,6 @@ def run_trial(work: Work, trial: Any) -> None:
         work.study.tell(trial, list(work.objective.values(reached, cost)))
     else:
         work.study.tell(trial, state=TrialState.PRUNED)
-
-
-def worker_name() -> str:
-    """This process, among those of a cluster."""
-    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def _trained(work: Work, trial: Any, candidate: Candidate, seed: int, cost: float) -> tuple[str, float]:

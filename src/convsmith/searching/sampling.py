@@ -1,7 +1,7 @@
 """Which member of a space is tried next: optuna's samplers, and evolution, kept within limits.
 
-Whatever a sampler proposes becomes a member within the limits before it is a trial, so that no trial is spent on a
-network that may not be. What it draws follows from the search's seed and the trial's number, and from the trials before.
+Whatever a sampler proposes becomes a member within the limits before it is a trial, so that no trial is spent on
+another network. What it draws follows from the search's seed and the trial's number, and from the trials before.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +15,13 @@ from convsmith.data.dataset import Dataset
 from convsmith.data.open import open_dataset
 from convsmith.deploy.latency import latency_ms
 from convsmith.design.limits import Limits
-from convsmith.design.preprocessing import preprocess_for
 from convsmith.errors import ConvsmithError, OutputError, UsageError
 from convsmith.files import write_bytes
-from convsmith.network.preprocess import Preprocess
 from convsmith.searching.found import Found, best_of, tried_of
-from convsmith.searching.objective import Objective
 from convsmith.searching.settings import MOST_EPOCHS, USUAL_EPOCHS, SearchSettings
 from convsmith.searching.spaces.limited import LatencyOf, Limited
-from convsmith.searching.spaces.members import Members
-from convsmith.searching.spaces.named import space_for
 from convsmith.searching.spaces.space import Space
-from convsmith.searching.storage import STUDY, import_optuna, opened, told as storage_told, url_of
+from convsmith.searching.storage import import_optuna, told as storage_told, url_of
 from convsmith.train.tune.pace import seconds_an_image
 
 if TYPE_CHECKING:
@@ -77,20 +72,19 @@ def search(
     that cannot be used; SearchError where no trial came to an accuracy; and as `open_dataset` does.
     """
     import_optuna()
+    from convsmith.searching.study import limited_for, work_on  # which needs optuna
+
     dataset = open_dataset(data)
     if "val" not in dataset.splits:
         raise UsageError("a search compares networks on a val split, which these data do not have", settings="data")
     place = _Place(None if out is None else Path(out), storage, resume)
-    preprocess = preprocess_for(dataset, settings.side)
-    input = (preprocess.channels, *preprocess.crop)
-    members = Members(space_for(space, input, len(dataset.classes)), input, len(dataset.classes))
-    limited = Limited(members, limits, latency_of, Objective(settings).timed)
+    limited, preprocess = limited_for(dataset, space, limits, settings, latency_of)
     limited.check()
     with place.held():
-        asked = _asked(dataset, limits, members.space, settings)
+        asked = _asked(dataset, limits, limited.members.space, settings)
         epochs = place.begun(asked) or _epochs(limited, dataset, settings, told)
         url = place.begin({**asked, "epochs": epochs})
-        work = _work(url, limited, dataset, preprocess, settings, epochs)
+        work = work_on(url, limited, dataset, preprocess, settings, epochs)
         _carry_on(work, place, url, told)
         run = _Run(work, place, url, told)
         try:
@@ -127,44 +121,16 @@ def _epochs(limited: Limited, dataset: Dataset, settings: SearchSettings, told: 
     return epochs
 
 
-def _work(
-    url: str, limited: Limited, dataset: Dataset, preprocess: Preprocess, settings: SearchSettings, epochs: int
-) -> Work:
-    """The study at a URL, opened or begun."""
-    from convsmith.searching.pruning import pruner_of
-    from convsmith.searching.running import Work
-    from convsmith.searching.sampling import MemberSampler
-
-    optuna = import_optuna()
-    proxy = None
-    if settings.proxy != "none":
-        from convsmith.searching.proxies import proxy_on
-
-        proxy = proxy_on(settings.proxy, dataset, preprocess, settings.seed)
-    objective = Objective(settings)
-    storage = opened(url) if url else None
-    with storage_told(url):
-        study = optuna.create_study(
-            storage=storage,
-            study_name=STUDY,
-            sampler=MemberSampler(settings.sampler, limited, objective, settings.seed, proxy),
-            pruner=pruner_of(settings, epochs),
-            directions=["maximize", "minimize"] if objective.is_front else ["maximize"],
-            load_if_exists=True,
-        )
-    return Work(study, limited, dataset, preprocess, settings, epochs)
-
-
 def _carry_on(work: Work, place: _Place, url: str, told: Callable[[str], None]) -> None:
     """What a search that is resumed had come to; its lost trials are taken up again."""
-    from convsmith.searching.running import take_up_lost
+    from convsmith.searching.running import FINISHED, take_up_lost
 
     if not place.resume:
         return
     with storage_told(url):
         # Nobody else works on this folder; a database by URL may have other workers, whose trials are theirs.
         lost = take_up_lost(work, lambda trial: place.storage is None)
-        done = len(work.study.trials) - lost
+        done = len(work.study.get_trials(deepcopy=False, states=FINISHED))
     again = f"; {lost} had not ended and {'is' if lost == 1 else 'are'} tried again" if lost else ""
     told(f"resumed: {done} trial{'s' * (done != 1)} there{again}")
 
@@ -274,8 +240,6 @@ class _Run:
 
     def alone(self) -> None:
         """Trials in this process."""
-        from dataclasses import replace
-
         from convsmith.searching.running import run_trials
 
         with storage_told(self.url):

@@ -16,16 +16,15 @@ Proxy = Literal["none", "synflow", "grad_norm", "naswot"]
 CostUnit = Literal["params", "macs", "bytes", "ms"]
 
 USUAL_TRIALS, USUAL_EPOCHS, MOST_EPOCHS = 30, 8, 16
-"""Trials and epochs of each where neither they nor a time are asked for; and the most epochs that a time is used for."""
+"""Trials, and epochs of each, where no time is asked for; and the most epochs that a time is used for."""
 
 
 @dataclass(frozen=True)
 class SearchSettings:
     """How a space is searched.
 
-    - It ends after `trials` trainings or `seconds`; None for both: after `USUAL_TRIALS`. The longest have `epochs`
-      epochs.
-    - `goal` is what is to be best: "accuracy" within the limits; "mnas", accuracy x (cost / target)^w (Tan et al. 2019,
+    - It ends after `trials` trainings or `seconds`; None for both: after `USUAL_TRIALS`. The longest have `epochs`.
+    - `goal` says what is best: "accuracy" within the limits; "mnas", accuracy x (cost / target)^w (Tan et al. 2019,
       equation 2) with w -0.07, or, `hard`, 0 up to the target and -1 above; or "front", accuracy against cost. The cost
       is in `unit`, that of the `target` where there is one.
     - `sampler` proposes members, `pruner` stops trainings early, and `proxy` orders proposals before any is trained.

@@ -22,8 +22,9 @@ DRAWN = 2048
 ORDERS = 32
 """Ways in which one member's choices are made smaller; the one with the fewest changes is taken."""
 
-TIGHTER = 0.93
-"""What is left of a network's multiply-adds and parameters, where it exceeds a limit that arrays cannot tell."""
+TIGHTER, TIGHTEST = 0.93, 0.3
+"""What is left of a network's multiply-adds and parameters, at most and at least, where it exceeds a limit that arrays
+cannot tell."""
 
 ATTEMPTS = 40
 
@@ -59,6 +60,7 @@ class Limited:
     latency_of: LatencyOf
     timed: bool = False
     _known: dict[Places, Candidate | None] = field(default_factory=dict)
+    _latencies: dict[Places, float] = field(default_factory=dict)
 
     def check(self) -> None:
         """Raises LimitError naming a limit that no member meets, and what the smallest takes; or all of them, where
@@ -72,8 +74,8 @@ class Limited:
         self.drawn(1, np.random.default_rng(0))
 
     def drawn(self, count: int, random: np.random.Generator) -> Rows:
-        """Members at random, (count, choices): where one exceeds a limit, choices drawn at random are made smaller until
-        none does. Raises LimitError where that leads to none."""
+        """Members at random, (count, choices): where one exceeds a limit, choices drawn at random are made smaller
+        until none does. Raises LimitError where that leads to none."""
         found: list[Places] = []
         for _ in range(ATTEMPTS):
             rows = random.integers(0, self.members.counts, (max(64, min(DRAWN, 4 * count)), len(self.members.counts)))
@@ -121,7 +123,7 @@ class Limited:
             return None
         if self.limits.max_latency is None and not self.timed:
             return Candidate(places, cost)
-        latency = self.latency_of(cost.network)
+        latency = self._latencies[places] = self.latency_of(cost.network)
         slow = self.limits.max_latency is not None and latency > self.limits.max_latency
         return None if slow else Candidate(places, cost, latency)
 
@@ -135,14 +137,19 @@ class Limited:
             row = rows[int(np.argmin(steps))]
             if (found := self._candidate(tuple(row.tolist()))) is not None:
                 return found
-            totals = self.members.totals(row[None])
-            bounds = {name: TIGHTER * float(getattr(totals, name)[0]) for name in ("params", "macs")}
+            totals, left = self.members.totals(row[None]), self._share_left(tuple(row.tolist()))
+            bounds = {name: left * float(getattr(totals, name)[0]) for name in ("params", "macs")}
         return None
+
+    def _share_left(self, places: Places) -> float:
+        """How much of a network that exceeds a limit may stay: latency goes about by multiply-adds."""
+        latency, most = self._latencies.get(places), self.limits.max_latency
+        return TIGHTER if latency is None or most is None else min(TIGHTER, max(TIGHTEST, most / latency))
 
     def _shrunk(
         self, rows: Rows, random: np.random.Generator, bounds: dict[str, float]
     ) -> tuple[Rows, NDArray[np.int64]]:
-        """Those rows that come within the bounds by smaller values of choices drawn at random, and by how many steps."""
+        """Rows that come within the bounds by smaller values of choices drawn at random, and by how many steps."""
         rows, steps = rows.copy(), np.zeros(len(rows), np.int64)
         shrinks = np.array([choice.ordered for choice in self.members.space.choices])
         left = np.arange(len(rows))
@@ -187,7 +194,7 @@ class Limited:
 
     @staticmethod
     def _only(limit: str) -> Limits:
-        return Limits(**{limit: 1})  # type: ignore[arg-type]
+        return Limits(**{limit: 1})
 
 
 def _neighbours(row: Any, counts: NDArray[np.int64]) -> Rows:

@@ -29,7 +29,7 @@ class Choice:
     def __post_init__(self) -> None:
         if not self.values or len(set(self.values)) != len(self.values):
             raise UsageError(f"{self.name} must have one or more values, each once, not {list(self.values)}")
-        if self.ordered and list(self.values) != sorted(self.values):  # type: ignore[type-var]
+        if self.ordered and list(self.values) != sorted(self.values):
             raise UsageError(f"{self.name} must have its numbers in order, not {list(self.values)}")
 
     @property

@@ -1,7 +1,7 @@
 """The networks of a space, written stage by stage: one member, or all of many at once with arrays as sizes.
 
-A family of members is written once. Where a part is optional or repeated, a `Draft` writes it as often as one member has
-it, or, with arrays, once, and notes how often each member has it (`cost.totals`).
+A family of members is written once. Where a part is optional or repeated, a `Draft` writes it as often as one member
+has it, or, with arrays, once, and notes how often each member has it (`cost.totals`).
 """
 
 from __future__ import annotations
@@ -254,7 +254,7 @@ def _transition(x: Tensor, kept: Dim, function: Any, stride: int) -> Tensor:
 
 
 def _plain(draft: Draft, x: Tensor, space: Space, values: Values, classes: int) -> Tensor:
-    """Convolutions with batch norm, and pooling between stages, as the designer's rules have them (`design.network`)."""
+    """Convolutions with batch norm, and pooling between stages, by the designer's rules (`design.network`)."""
     function = values["function"]
     for stage in range(1, space.stages + 1):
         own = _stage(values, stage)
