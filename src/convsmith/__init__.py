@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from convsmith.model.size_book import size_of
     from convsmith.picture.drawing import svg
     from convsmith.request import Request
+    from convsmith.shrinking.compress import compress
     from convsmith.train import Recipe, Training, default_recipe
 
 __version__ = "0.1.0"
@@ -52,6 +53,7 @@ LAZY = {
     "Request": "convsmith.request",
     "Training": "convsmith.train",
     "build": "convsmith.backend.torch",
+    "compress": "convsmith.shrinking.compress",
     "default_recipe": "convsmith.train",
     "design_for": "convsmith.fitting.designing",
     "evaluate": "convsmith.evaluation.evaluate",
@@ -85,6 +87,7 @@ __all__ = [
     "Request",
     "Training",
     "build",
+    "compress",
     "cost_of",
     "create",
     "default_recipe",
