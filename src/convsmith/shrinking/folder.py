@@ -17,6 +17,8 @@ from convsmith.shrinking.settings import Settings
 from convsmith.train.recipes.recipe import Recipe
 
 REQUEST_FILE = "compress.json"
+FREE = ("max_drop",)
+"""Settings that may change: no step depends on them, only how far the ways to the target are followed."""
 
 
 def begun(folder: Path, settings: Settings, to: str, model: Model, dataset: Dataset) -> Path:
@@ -44,7 +46,9 @@ def begun(folder: Path, settings: Settings, to: str, model: Model, dataset: Data
         raise RunFolderError(f"{path} is damaged ({error}); start over in another folder") from None
     if kept != (note["model"], note["data"]):
         raise UsageError(f"{folder} is a compression of another model or for other data", settings="folder")
-    different = {name: (asked[name], then.get(name)) for name in asked if asked[name] != then.get(name)}
+    different = {
+        name: (asked[name], then.get(name)) for name in asked if name not in FREE and asked[name] != then.get(name)
+    }
     if different:
         raise ResumeError(different)
     return folder

@@ -113,7 +113,7 @@ class Work:
         return self._sample
 
     def step(self, name: str, what: str, make: Callable[[Place], Model]) -> Step:
-        """The step of this name, as it was made before, here or in an earlier call with the same folder; or made now."""
+        """The step of this name: as it was made before, in this call or another with the same folder; or made now."""
         if name not in self._done:
             folder = None if self.folder is None else self.folder / name
             found = None if folder is None else _kept(folder, name, what)
