@@ -17,10 +17,10 @@ from convsmith.errors import DataError, RunFolderError, UnknownNameError, UsageE
 from convsmith.model import Model, load_model, save_model
 from convsmith.request import ResumeError
 from convsmith.shrinking import figures, smaller_network
-from convsmith.shrinking.compress import TargetMissedError, attempt, compress, task_for
+from convsmith.shrinking.compress import TargetMissedError, compress, task_for
 from convsmith.shrinking.figures import figures_of, plain_bytes
 from convsmith.shrinking.settings import Settings
-from convsmith.shrinking.smaller_file import prune_and_quantize, slim_and_quantize
+from convsmith.shrinking.smaller_file import prune_and_quantize, quantize, slim_and_quantize
 from convsmith.shrinking.target import Target
 from convsmith.shrinking.task import Task
 from convsmith.shrinking.work import Work
@@ -57,21 +57,15 @@ def test_the_figures_are_those_that_evaluate_finds():
 
 def test_pruning_and_training_save_what_quantization_alone_loses(tmp_path):
     hard = task("40x")
-    alone = attempt(replace(hard, max_drop=-1), {"quantize": lambda task: prune_free(task)}).steps[-1].figures
+    alone = quantize(hard)[-1].figures
     steps = prune_and_quantize(hard)
     figures = steps[-1].figures
     assert hard.fits(figures)
     assert figures.val.value > alone.val.value
-    assert {one.name for one in steps} >= {"prune-1", "quantize"}
+    assert {one.name for one in steps} >= {"prune-1", "quantize-pruned"}
     save_model(steps[-1].model, tmp_path / "m")
     assert (tmp_path / "m").stat().st_size == figures.bytes
     assert_same_bits(load_model(tmp_path / "m"), steps[-1].model)
-
-
-def prune_free(task: Task):
-    from convsmith.shrinking.smaller_file import quantize
-
-    return quantize(task)
 
 
 def test_slimming_first_ends_in_a_smaller_network():

@@ -117,8 +117,8 @@ class Compressed:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.dataset.name}: decided on {self.before.val_images:,} val images, reported on {self.test_images:,} test "
-            "images; 95% intervals in brackets",
+            f"{self.dataset.name}: decided on {self.before.val_images:,} val images, reported on {self.test_images:,} "
+            "test images; 95% intervals in brackets",
             f"target: {self.target}, at most {told(self.target.measure, self.limit)}, "
             f"losing at most {self.max_drop:g} points on val",
             "",

@@ -73,7 +73,7 @@ def _pruned_and_quantized(task: Task, model: Model, after: str = "") -> tuple[St
         stage = task.step(f"{after}prune-{number}", what, _pruner(task, model, size, PRUNE_EPOCHS / len(sizes)))
         steps.append(stage)
         model = stage.model
-    small = _quantized(task, f"{after}quantize", model, ROOM * task.limit)
+    small = _quantized(task, f"{after}quantize" if after else "quantize-pruned", model, ROOM * task.limit)
 
     def tune(place: Place) -> Model:
         keeping = on_grid(small.model)
