@@ -79,7 +79,7 @@ def test_a_missed_target_is_one_line_and_writes_nothing_unless_asked(
         (("--to", "5x", "--method", "magic"), 2, "unknown method 'magic'"),
         (("--to", "5x", "--max-drop", "-2"), 2, "--max-drop: must be 0 to 100 points"),
         (("--to", "5x", "--recipe", "sourdough"), 2, "unknown recipe 'sourdough'"),
-        (("--to", "5x", "--plot", "curve.gif"), 2, "--plot: curve.gif must end in"),
+        (("--to", "5x", "--plot", "curve.gif"), 2, "--plot: must end in .svg, .png, .pdf, not 'curve.gif'"),
         (("--to", "5x", "--table"), 2, "--to, --table: give a target or ask for the table"),
         ((), 2, "--to, --table: give a target or ask for the table"),
         (("--table", "--out", "x.safetensors"), 2, "the table makes no model"),

@@ -6,7 +6,8 @@ import pytest
 import torch
 from small import clothes, recipe, sample, trained
 
-from convsmith.compression import measure, on_grid, quantize_to, retrained, storable
+from convsmith.compression import measure, quantize_to, retrained
+from convsmith.compression.on_grid import on_grid, storable
 from convsmith.errors import UsageError
 from convsmith.model import Model, load_model, save_model
 

@@ -12,9 +12,10 @@ from convsmith.compression.description import lean
 from convsmith.data.dataset import Dataset
 from convsmith.data.open import open_dataset
 from convsmith.errors import ConvsmithError, DataError, UsageError
-from convsmith.evaluation.evaluate import evaluate
 from convsmith.evaluation.measured import labelled_for, measured, opened_for
+from convsmith.evaluation.overlap import trained_on
 from convsmith.evaluation.paired import compared
+from convsmith.evaluation.training_data import TrainingData
 from convsmith.files import write_bytes
 from convsmith.model import Model, save_model
 from convsmith.network import ops
@@ -196,9 +197,10 @@ def _reached(task: Task, given: Model, target: Target, settings: Settings, ways:
 
 def warn(work: Work, given: Model) -> None:
     """Says so if test images were trained on."""
-    seen = evaluate(given, work.dataset, split=TEST).warning.strip()
+    sketch, images = TrainingData.known_to(given.provenance).sketch, work.dataset.split(TEST)
+    seen = trained_on(sketch, images.content) if sketch and images.content is not None else None
     if seen:
-        work.tell(seen)
+        work.tell(f"TRAINED ON {seen:,} of {len(images):,} test images: their accuracy says nothing of new ones")
 
 
 def _wanted(task: Task) -> str:
@@ -214,11 +216,11 @@ def missed(task: Task, figures: Figures) -> str:
 
 def _message(task: Task, tried: Sequence[Tried], best: Step) -> str:
     ways = "; ".join(f"{one.name}: {one.reason if one.figures is None else missed(task, one.figures)}" for one in tried)
-    missed = f"{_wanted(task)} was not reached within {task.max_drop / POINT:g} points ({ways})"
+    head = f"{_wanted(task)} was not reached within {task.max_drop / POINT:g} points ({ways})"
     if not task.fits(best.figures):
-        return f"{missed}; the least is {told(task.measure, best.figures.amount(task.measure))}: allow that"
+        return f"{head}; the least is {told(task.measure, best.figures.amount(task.measure))}: allow that"
     drop = task.drop(best.figures) / POINT
-    return f"{missed}; allow a drop of {drop:.2f} points, more epochs, or more {UNITS[task.measure]}"
+    return f"{head}; allow a drop of {drop:.2f} points, more epochs, or more {UNITS[task.measure]}"
 
 
 def _result(task: Task, given: Model, target: Target, settings: Settings, found: Attempt) -> Compressed:

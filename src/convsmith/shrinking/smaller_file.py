@@ -9,7 +9,7 @@ from convsmith.compression.deep_compression import CONV_GAP_BITS, DENSE_GAP_BITS
 from convsmith.compression.on_grid import on_grid, storable
 from convsmith.compression.pruning.gradual import prune_gradually
 from convsmith.compression.pruning.magnitude import Masks, Pruning, held, masks_of, prune
-from convsmith.compression.rate_distortion import measure, quantize_to
+from convsmith.compression.rate_distortion import TOLERANCE, measure, quantize_to
 from convsmith.compression.sharing import Sharing, share, tuned, with_codebooks
 from convsmith.compression.slimming.slim import Slimming, slim
 from convsmith.errors import LimitError, UsageError
@@ -23,6 +23,8 @@ from convsmith.shrinking.work import Place, Step
 
 ON_THE_WAY = (6.0, 3.0, 1.7, 1.0)
 """Sizes, in times the target, at which weights are pruned on the way to it."""
+ABOUT = 0.08
+"""How near to such a size is near enough: the share of it that may be left."""
 DENSE_RATIO = 4
 """Times smaller than in float32 that a file must be for weights to be worth less than their bits."""
 PRUNE_EPOCHS = 2 / 3
@@ -102,7 +104,7 @@ def _pruner(task: Task, model: Model, size: float, epochs: float) -> Callable[[P
 
 def _worth_their_bits(task: Task, model: Model, size: float) -> Masks:
     """The weights that are not zero once the model is quantized to this many bytes."""
-    small = _to_bytes(task, model, size)
+    small = _to_bytes(task, model, size, ABOUT)
     before = masks_of(model)
     return {key: mask & (small.weights[key] != 0) for key, mask in before.items() if key in small.weights}
 
@@ -112,9 +114,9 @@ def _quantized(task: Task, name: str, model: Model, size: float) -> Step:
     return task.step(name, what, lambda place: _to_bytes(task, model, size))
 
 
-def _to_bytes(task: Task, model: Model, size: float) -> Model:
+def _to_bytes(task: Task, model: Model, size: float, tolerance: float = TOLERANCE) -> Model:
     try:
-        return quantize_to(measure(model, task.work.sample(model)), int(size)).model
+        return quantize_to(measure(model, task.work.sample(model)), int(size), tolerance=tolerance).model
     except UsageError as error:
         raise UnreachableError(error.message) from None
 
@@ -127,12 +129,13 @@ def prune_only(task: Task) -> tuple[Step, ...]:
 def share_only(task: Task) -> tuple[Step, ...]:
     """As many values a layer as fit, by k-means, and tuned."""
     fused = fuse_norm(task.start.inference)
-    fitting = (one for bits in SHARED_BITS if size_in_bytes(one := share(fused, Sharing(bits)).model) <= task.limit)
-    found = next(fitting, None)
-    if found is None:
-        least = size_in_bytes(share(fused, Sharing(1)).model)
-        raise UnreachableError(f"with 2 values a layer the file has {least:,} bytes")
-    first = task.step("share", "each layer's weights at few values, by k-means, coded", lambda place: found)
+    for bits in SHARED_BITS:
+        found = share(fused, Sharing(bits)).model
+        if size_in_bytes(found) <= task.limit:
+            break
+    else:
+        raise UnreachableError(f"with 2 values a layer the file has {size_in_bytes(found):,} bytes")
+    first = task.step("share", f"each layer's weights at {2**bits} values, by k-means, coded", lambda place: found)
     return (first, *_values_tuned(task, first, task.epochs_of(1.0)))
 
 

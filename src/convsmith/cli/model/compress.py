@@ -64,15 +64,16 @@ def compress(
     """
     from convsmith.cli.progress import teller
     from convsmith.cli.source import model_of
-    from convsmith.explain.plot import check_plot
+    from convsmith.explain.plot import FORMATS
     from convsmith.train.run.progress import LiveBar
 
     if (to and table) or not (to or table or scan):
         raise UsageError("give a target or ask for the table", settings=("to", "table"))
     if table and (out is not None or method != "best"):
         raise UsageError("the table makes no model, and is of all methods", settings=("table", "out", "method"))
-    for path in filter(None, (plot, scan)):
-        check_plot(path, 1)
+    for name, path in (("plot", plot), ("scan", scan)):
+        if path is not None and path.suffix.lower() not in FORMATS:
+            raise UsageError(f"must end in {', '.join(FORMATS)}, not {path.name!r}", settings=name)
     given = model_of(model)
     if scan is not None:
         found = _scan(given, data, seed, scan)
