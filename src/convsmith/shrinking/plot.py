@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from convsmith.compression.description import lean
-from convsmith.compression.rate_distortion import measure, quantize_to
-from convsmith.errors import UsageError
+from convsmith.compression.rate_distortion import measure, quantize_at
 from convsmith.evaluation.measured import measured
 from convsmith.evaluation.metrics import Interval, wilson
 from convsmith.explain.plot import STYLES, check_plot
@@ -21,8 +20,10 @@ from convsmith.shrinking.table import TITLES, Comparison
 from convsmith.shrinking.target import Measure
 from convsmith.shrinking.work import Work
 
-RATIOS = (6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192)
-"""Times smaller than in float32: the sizes at which a model is quantized for a curve."""
+PRICES = tuple(10 ** (exponent / 2) for exponent in range(-17, -3))
+"""Of a bit, in nats an image: those at which a model is quantized for a curve."""
+LEAST_RATIO, LEAST_SHARE = 5, 0.5
+"""Times smaller than in float32 that a mark is at least, and the share of the accuracy below which a curve ends."""
 LINES = (*STYLES, {"color": "#e69f00", "linestyle": "--", "marker": "*"})
 """As many as there are methods."""
 AXES: dict[Measure, str] = {
@@ -50,7 +51,7 @@ class Curve:
 
 def curves_of(found: Compressed | Comparison) -> tuple[Curve, ...]:
     """The curves of a comparison, one a method; or of a compression: its steps, and for a file's size the first and the
-    last of its models in floats, quantized to many sizes without further training, which takes a while."""
+    last of its models in floats, quantized to many sizes without further training."""
     if isinstance(found, Comparison):
         names = dict.fromkeys(point.method for point in found.points)
         return tuple(
@@ -73,15 +74,17 @@ def curves_of(found: Compressed | Comparison) -> tuple[Curve, ...]:
 
 def _quantized(label: str, model: Model, found: Compressed) -> Curve:
     """A model quantized by rate and distortion to many sizes."""
-    ready, marks = measure(model, Work(found.dataset).sample(model)), []
-    for ratio in RATIOS:
-        try:
-            small = quantize_to(ready, int(found.plain_bytes / ratio)).model
-        except UsageError:  # smaller than any file of this network
-            break
+    ready, marks = measure(model, Work(found.dataset).sample(model)), list[Mark]()
+    for price in PRICES:
+        small = quantize_at(ready, price).model
+        size = size_in_bytes(small)
+        if size > found.plain_bytes / LEAST_RATIO:
+            continue
         answers = measured(small, found.dataset, split=TEST)
         hits = int((answers.logits.argmax(axis=1) == answers.labels).sum())
-        marks.append(Mark(size_in_bytes(small), wilson(hits, len(answers.labels))))
+        marks.append(Mark(size, wilson(hits, len(answers.labels))))
+        if marks[-1].accuracy.value < LEAST_SHARE * found.before.top1.value:
+            break
     return Curve(label, tuple(marks))
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from convsmith.compression.deep_compression import CONV_GAP_BITS, DENSE_GAP_BITS, deep_size
 from convsmith.compression.on_grid import on_grid, storable
 from convsmith.compression.pruning.gradual import prune_gradually
-from convsmith.compression.pruning.magnitude import Masks, Pruning, held, masks_of, prune
+from convsmith.compression.pruning.magnitude import Pruning, masks_of, prune
 from convsmith.compression.rate_distortion import TOLERANCE, measure, quantize_to
 from convsmith.compression.sharing import Sharing, share, tuned, with_codebooks
 from convsmith.compression.slimming.slim import Slimming, slim
@@ -17,20 +17,20 @@ from convsmith.model import Model, fuse_norm
 from convsmith.model.codecs import integers_of
 from convsmith.model.file import size_in_bytes
 from convsmith.model.rounding import integer_weights, nearest_to_largest, round_weights
-from convsmith.shrinking.figures import plain_bytes
 from convsmith.shrinking.task import Task, UnreachableError
 from convsmith.shrinking.work import Place, Step
 
-ON_THE_WAY = (6.0, 3.0, 1.7, 1.0)
-"""Sizes, in times the target, at which weights are pruned on the way to it."""
+LEFT = 0.8
+"""Of the weights that are not zero if the model is quantized to the limit at once, the share that is left: fewer, which
+training makes up for, and in finer steps."""
+LEAST_LEFT = 0.001
+"""The share of all weights that is left at least."""
 ABOUT = 0.08
-"""How near to such a size is near enough: the share of it that may be left."""
-DENSE_RATIO = 4
-"""Times smaller than in float32 that a file must be for weights to be worth less than their bits."""
+"""The share of a size that may be left where it is only to know how many weights that are worth their bits."""
 PRUNE_EPOCHS = 2 / 3
 """The share of the epochs in which weights are pruned; in the others those that are left are tuned."""
-PRUNE_LR, TUNE_LR, SLIM_LR = 0.5, 0.05, 0.3
-"""Shares of the recipe's learning rate: for weights that lost others, that are on their grid, that lost channels."""
+PRUNE_LR, TUNE_LR, SLIM_LR = 1.0, 0.2, 0.3
+"""Shares of the recipe's learning rate: while weights are pruned, on their grid, after channels are gone."""
 ROOM = 0.985
 """The share of the limit that is quantized to: integers change while they are tuned, and take a little more."""
 SLIM_KEEP = 0.5
@@ -48,7 +48,7 @@ def quantize(task: Task) -> tuple[Step, ...]:
 
 
 def prune_and_quantize(task: Task) -> tuple[Step, ...]:
-    """Weights that are not worth their bits go in stages, with training after each; then as `quantize`, and tuned."""
+    """Most weights at zero, during a training; the others as in `quantize`, and tuned."""
     return _pruned_and_quantized(task, task.start)
 
 
@@ -67,15 +67,11 @@ def slim_and_quantize(task: Task) -> tuple[Step, ...]:
 
 
 def _pruned_and_quantized(task: Task, model: Model, after: str = "") -> tuple[Step, ...]:
-    steps = []
-    whole = plain_bytes(task.start)
-    sizes = [times * task.limit for times in ON_THE_WAY if times * task.limit < whole / DENSE_RATIO] or [task.limit]
-    for number, size in enumerate(sizes, 1):
-        what = f"weights that are not worth their bits in a file of {size:,.0f} bytes at zero, trained"
-        stage = task.step(f"{after}prune-{number}", what, _pruner(task, model, size, PRUNE_EPOCHS / len(sizes)))
-        steps.append(stage)
-        model = stage.model
-    small = _quantized(task, f"{after}quantize" if after else "quantize-pruned", model, ROOM * task.limit)
+    """As many weights left as are worth their bits in a file of the limit, in which they are then quantized and tuned."""
+    sparsity = 1 - max(LEAST_LEFT, LEFT * _share_left(_to_bytes(task, model, task.limit, ABOUT)))
+
+    pruned = _pruned(task, f"{after}prune", model, sparsity, task.epochs_of(PRUNE_EPOCHS))
+    small = _quantized(task, f"{after}quantize" if after else "quantize-pruned", pruned.model, ROOM * task.limit)
 
     def tune(place: Place) -> Model:
         keeping = on_grid(small.model)
@@ -86,27 +82,26 @@ def _pruned_and_quantized(task: Task, model: Model, after: str = "") -> tuple[St
 
     fine = task.step(f"{after}tune", "weights moved along their steps by training", tune)
     if task.fits(fine.figures) and fine.figures.val.value >= small.figures.val.value:
-        return (*steps, small, fine)
-    return (*steps, small)
+        return pruned, small, fine
+    return pruned, small
 
 
-def _pruner(task: Task, model: Model, size: float, epochs: float) -> Callable[[Place], Model]:
-    """What makes a model whose weights are zero where those of this many bytes are, trained."""
+def _share_left(model: Model) -> float:
+    masks = masks_of(model).values()
+    return sum(int(mask.sum()) for mask in masks) / max(1, sum(mask.numel() for mask in masks))
+
+
+def _pruned(task: Task, name: str, model: Model, sparsity: float, epochs: int) -> Step:
+    """The smallest weights put to zero, ever more of them, during one training."""
 
     def make(place: Place) -> Model:
-        masks = _worth_their_bits(task, model, size)
-        weights = {key: value * masks[key] if key in masks else value for key, value in model.weights.items()}
-        start = replace(model, weights=weights)
-        return place.retrained(start, task.epochs_of(epochs), PRUNE_LR, after_update=held(masks))
+        recipe = place.recipe(model, epochs, PRUNE_LR)
+        with place.watched() as watching:
+            return prune_gradually(
+                model, task.work.dataset, recipe, Pruning(sparsity), folder=place.folder, observers=watching
+            ).model
 
-    return make
-
-
-def _worth_their_bits(task: Task, model: Model, size: float) -> Masks:
-    """The weights that are not zero once the model is quantized to this many bytes."""
-    small = _to_bytes(task, model, size, ABOUT)
-    before = masks_of(model)
-    return {key: mask & (small.weights[key] != 0) for key, mask in before.items() if key in small.weights}
+    return task.step(name, f"{sparsity:.1%} of the weights at zero, the smallest, during training", make)
 
 
 def _quantized(task: Task, name: str, model: Model, size: float) -> Step:
@@ -123,7 +118,7 @@ def _to_bytes(task: Task, model: Model, size: float, tolerance: float = TOLERANC
 
 def prune_only(task: Task) -> tuple[Step, ...]:
     """Magnitude pruning during one training, then 8-bit weights, coded."""
-    return _pruned_to_fit(task, "eight-bits", "weights in 8 bits, coded", eight_bits, task.epochs_of(1.0))[:2]
+    return _pruned_to_fit(task, "eight-bits", "weights in 8 bits, coded", eight_bits, task.epochs)
 
 
 def share_only(task: Task) -> tuple[Step, ...]:
@@ -141,26 +136,20 @@ def share_only(task: Task) -> tuple[Step, ...]:
 
 def deep(task: Task) -> tuple[Step, ...]:
     """Deep Compression: pruned, shared, the values tuned; in our coded file."""
-    steps = _pruned_to_fit(task, "share", "the weights left at few values a layer, by k-means, coded", shared, 0)
+    steps = _pruned_to_fit(
+        task, "share", "the weights left at few values a layer, by k-means, coded", shared, task.epochs_of(0.6)
+    )
     return (*steps, *_values_tuned(task, steps[-1], task.epochs_of(0.4)))
 
 
 def _pruned_to_fit(task: Task, name: str, what: str, finish: Callable[[Model], Model], epochs: int) -> tuple[Step, ...]:
     """Pruned by magnitude in one training, to the sparsity at which the model fits once it is finished."""
     sparsity = _sparsity(task, task.start, finish, 0.0)
-
-    def make(place: Place) -> Model:
-        recipe = place.recipe(task.start, epochs or task.epochs_of(0.6), PRUNE_LR)
-        settings = Pruning(sparsity)
-        with place.watched() as watching:
-            return prune_gradually(
-                task.start, task.work.dataset, recipe, settings, folder=place.folder, observers=watching
-            ).model
+    first = _pruned(task, "prune", task.start, sparsity, epochs)
 
     def finished(place: Place) -> Model:
         return finish(prune(first.model, Pruning(_sparsity(task, first.model, finish, sparsity))).model)
 
-    first = task.step("prune", f"{sparsity:.1%} of the weights at zero, the smallest, during training", make)
     return first, task.step(name, what, finished)
 
 

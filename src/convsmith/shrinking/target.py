@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from math import isfinite
 from typing import Literal
 
@@ -71,14 +72,13 @@ class Target:
     def __str__(self) -> str:
         """As it can be parsed again."""
         if self.unit:
-            return f"{self.amount!r}{self.unit}".replace(".0", "", self.amount.is_integer()) + (
-                "" if self.measure == "bytes" else f"-{self.measure}"
-            )
+            return f"{_plain(self.amount)}{self.unit}{'' if self.measure == 'bytes' else f'-{self.measure}'}"
         return f"{_plain(self.amount)}{ {'bytes': 'B', 'macs': '-macs', 'latency': 'ms'}[self.measure] }"
 
 
 def _plain(amount: float) -> str:
-    return str(int(amount)) if float(amount).is_integer() else format(amount, "f").rstrip("0")
+    """Without an exponent, in as many digits as tell it apart."""
+    return format(Decimal(repr(float(amount))).normalize(), "f")
 
 
 def told(measure: Measure, amount: float) -> str:
