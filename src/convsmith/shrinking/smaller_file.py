@@ -67,7 +67,7 @@ def slim_and_quantize(task: Task) -> tuple[Step, ...]:
 
 
 def _pruned_and_quantized(task: Task, model: Model, after: str = "") -> tuple[Step, ...]:
-    """As many weights left as are worth their bits in a file of the limit, in which they are then quantized and tuned."""
+    """As many weights are left as are worth their bits in a file of the limit; they are quantized to it, and tuned."""
     sparsity = 1 - max(LEAST_LEFT, LEFT * _share_left(_to_bytes(task, model, task.limit, ABOUT)))
 
     pruned = _pruned(task, f"{after}prune", model, sparsity, task.epochs_of(PRUNE_EPOCHS))
