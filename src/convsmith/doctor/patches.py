@@ -40,7 +40,8 @@ GRID = 4
 DIMENSIONS = 256
 """Principal components that are kept of the pooled answers."""
 
-BATCH_IMAGES = 256
+BATCH_IMAGES = 64
+"""At a time: few enough for their answers to stay in the cache."""
 FITTED_IMAGES = 5_000
 """What filters and components are found on, evenly spread."""
 
@@ -57,14 +58,16 @@ class PatchFilters:
     def answers(self, images: Tensor) -> Tensor:
         """Pooled answers (N, K * GRID * GRID) to images, float (N, C, H, W) in 0..1.
 
-        A patch is normalized after the filter has seen it, which is the same and takes one convolution.
+        A patch is normalized after the filter has seen it, which is the same and takes one convolution: a filter whose
+        mean is zero does not see the patch's.
         """
         mean = F.avg_pool2d(images.mean(1, keepdim=True), PATCH, STRIDE)
         square = F.avg_pool2d((images**2).mean(1, keepdim=True), PATCH, STRIDE)
         size = images.shape[1] * PATCH**2
         std = ((square - mean**2).clamp_min(0) * (size / (size - 1)) + CONTRAST).sqrt()
-        seen = F.conv2d(images, self.weight, stride=STRIDE) - mean * self.weight.sum((1, 2, 3)).view(1, -1, 1, 1)
-        return F.adaptive_avg_pool2d((seen / std - self.offset.view(1, -1, 1, 1)).relu_(), GRID).flatten(1)
+        seen = F.conv2d(images, self.weight - self.weight.mean((1, 2, 3), keepdim=True), stride=STRIDE)
+        seen.div_(std).sub_(self.offset.view(1, -1, 1, 1)).relu_()  # in place: fresh memory costs more than the sums
+        return F.adaptive_avg_pool2d(seen, GRID).flatten(1)
 
 
 def patch_features(
