@@ -40,6 +40,9 @@ GRID = 4
 DIMENSIONS = 256
 """Principal components that are kept of the pooled answers."""
 
+STILL = 1e-5
+"""The standard deviation of an answer below which it is the same for all images, and counts for nothing."""
+
 BATCH_IMAGES = 64
 """At a time: few enough for their answers to stay in the cache."""
 FITTED_IMAGES = 5_000
@@ -83,7 +86,8 @@ def patch_features(
     with torch.inference_mode():
         filters = _filters(_floats(fitted), np.random.default_rng(seed))
         pooled = torch.cat([filters.answers(batch) for batch in _batches(fitted)])
-        mean, std = pooled.mean(0), pooled.std(0, correction=0).clamp_min(1e-6)
+        mean, std = pooled.mean(0), pooled.std(0, correction=0)
+        std[std < STILL] = torch.inf
         components = _components((pooled - mean) / std, values.shape[1]) / std[:, None]
         done = 0
         for batch in _batches(thumbnails):
