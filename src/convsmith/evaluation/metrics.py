@@ -41,6 +41,8 @@ class Interval:
         return Interval(1 - self.value, 1 - self.high, 1 - self.low)
 
     def __str__(self) -> str:
+        if self.value != self.value:
+            return "none"
         return f"{self.value:.2%} ({self.low:.2%} to {self.high:.2%})"
 
     def to_json(self) -> dict[str, float]:
