@@ -1,0 +1,1 @@
+"""Tables of what operators take on a device, and predictions from them."""
