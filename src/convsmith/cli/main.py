@@ -30,6 +30,7 @@ VERBS = {
     "recipes": "recipes",
     "show": "network.show",
     "size": "model.size",
+    "profile": "network.profile",
     "compare": "network.compare",
     "lint": "network.lint",
     "gradients": "network.gradients",

@@ -21,6 +21,9 @@ def show(
     width: Annotated[float | None, typer.Option(help="Width multiplier, for families that have one.")] = None,
     svg: Annotated[Path | None, typer.Option(help="Write a picture of the architecture to this file.")] = None,
     paper: Annotated[bool, typer.Option("--paper", help="Show the paper's figures beside ours instead.")] = False,
+    device: Annotated[
+        str | None, typer.Option(help="Predict the latency on a device that `convsmith profile` measured.")
+    ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Check a model file against its seal.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures and the network as JSON.")] = False,
 ) -> None:
@@ -38,6 +41,7 @@ def show(
         return
     net = network_of(network, classes, input, width)
     cost = cost_of(net)
+    latency = None if device is None else _latency(net, device)
     if svg is not None:
         from convsmith.files import write_bytes
         from convsmith.picture.drawing import svg as draw
@@ -45,11 +49,19 @@ def show(
         write_bytes(svg, draw(net).encode())
         typer.echo(f"picture: {svg}", err=True)
     if as_json:
-        say({**cost.to_json(), "architecture": net.to_json()}, as_json=True)
+        data = {**cost.to_json(), "architecture": net.to_json()}
+        say(data if latency is None else {**data, "latency": latency.to_json()}, as_json=True)
     else:
         from convsmith.cost.table import table
 
-        say(table(cost), as_json=False)
+        say(table(cost, None if latency is None else latency.columns(), latency), as_json=False)
+
+
+def _latency(net: Network, device: str) -> LatencyReport:
+    from convsmith.devices import load_table
+    from convsmith.devices.report import LatencyReport
+
+    return LatencyReport.of(net, load_table(device))
 
 
 def _verify(name: str) -> None:
