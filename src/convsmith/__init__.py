@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from convsmith.model.size_book import size_of
     from convsmith.picture.drawing import svg
     from convsmith.request import Request
+    from convsmith.scaling.scale import scale
     from convsmith.train import Recipe, Training, default_recipe
 
 __version__ = "0.1.0"
@@ -67,6 +68,7 @@ LAZY = {
     "preprocess_for": "convsmith.design.preprocessing",
     "read": "convsmith.backend.read",
     "save_model": "convsmith.model",
+    "scale": "convsmith.scaling.scale",
     "size_of": "convsmith.model.size_book",
     "svg": "convsmith.picture.drawing",
     "verify": "convsmith.deploy.agreement",
@@ -103,6 +105,7 @@ __all__ = [
     "preprocess_for",
     "read",
     "save_model",
+    "scale",
     "size_of",
     "svg",
     "verify",

@@ -7,7 +7,7 @@ def test_certify_prints_figure_by_figure_and_counts(convsmith: Command) -> None:
     done = convsmith("certify", "mobilenet_v1*")
     assert done.code == 0
     assert "mobilenet_v1:0.5-160   multiply-adds  explained" in done.out
-    assert done.out.splitlines()[-1].startswith("networks: 6; rows: 18: ")
+    assert done.out.splitlines()[-1].startswith("networks: 17; rows: 51: ")
 
 
 def test_certify_as_json(convsmith: Command) -> None:

@@ -13,9 +13,9 @@ from convsmith.errors import DataError
 from convsmith.evaluation.evaluate import evaluate
 from convsmith.evaluation.nouns.meaning import (
     Meant,
+    meanings_of,
     meant_by,
     membership,
-    outputs_by_class,
     severities,
     specific,
     summed,
@@ -85,8 +85,11 @@ def test_an_output_that_is_a_kind_of_the_class_is_no_mistake() -> None:
 
 
 def test_a_class_of_the_data_is_all_of_its_kinds() -> None:
-    groups = outputs_by_class(model_of(BREEDS), ("cat", "dog"))
-    assert {name: places.tolist() for name, places in groups.items()} == {"cat": [2, 3], "dog": [0, 1]}
+    cat, dog = meanings_of(model_of(BREEDS), ("cat", "dog"))
+    assert (cat.outputs.tolist(), dog.outputs.tolist()) == ([2, 3], [0, 1])
+    assert (cat.synset.sense, dog.synset.wordnet_id) == ("cat.n.01", "n02084071")
+    assert str(dog).startswith("dog: dog.n.01 (n02084071: dog, domestic dog")
+    assert str(dog).endswith("2 classes, such as n02085620")
 
 
 def test_the_probability_of_a_group_is_the_sum_of_its_outputs() -> None:
@@ -106,7 +109,7 @@ def test_the_probability_of_a_group_is_the_sum_of_its_outputs() -> None:
 )
 def test_classes_that_cannot_be_matched_are_named(classes: tuple[str, ...], said: str) -> None:
     with pytest.raises(DataError, match=said):
-        outputs_by_class(model_of(BREEDS), classes)
+        meanings_of(model_of(BREEDS), classes)
 
 
 def test_a_model_of_breeds_is_measured_on_cats_and_dogs(tmp_path: Path) -> None:
@@ -115,3 +118,9 @@ def test_a_model_of_breeds_is_measured_on_cats_and_dogs(tmp_path: Path) -> None:
     assert found.metrics.images == 12
     assert found.outside is not None
     assert f"for {found.outside} images" in str(found)
+    assert "  cat: cat.n.01 (n02121620: cat, true cat)" in str(found)
+    told = found.to_json()["meanings"]
+    assert [(one["name"], one["sense"], one["outputs"]) for one in told] == [
+        ("cat", "cat.n.01", [2, 3]),
+        ("dog", "dog.n.01", [0, 1]),
+    ]

@@ -88,3 +88,29 @@ def test_columns_are_aligned_at_a_hundred_percent_and_beside_wide_names():
     for row in rows:
         before = row[: row.rindex("%", 0, row.rindex("(")) + 1].rpartition(" ")[0]
         assert display_width(before) + 1 == header.index("recall")
+
+
+def test_risk_and_coverage_are_those_counted_one_by_one():
+    shares = np.exp(LOGITS) / np.exp(LOGITS).sum(1, keepdims=True)
+    surest = sorted(range(500), key=lambda row: -shares[row].max())
+    wrong = [LOGITS[row].argmax() != LABELS[row] for row in surest]
+    risks = [sum(wrong[:count]) / count for count in range(1, 501)]
+    assert METRICS.aurc.value == pytest.approx(sum(risks) / 500)
+    assert METRICS.aurc.low < METRICS.aurc.value < METRICS.aurc.high
+    curve = METRICS.risk_coverage
+    assert len(curve) == 100
+    for place in (0, 41, 99):
+        assert curve[place].share == pytest.approx((place + 1) / 100)
+        assert curve[place].accuracy == pytest.approx(1 - risks[5 * place + 4])
+        assert curve[place].confidence == pytest.approx(shares[surest[5 * place + 4]].max())
+    assert curve[-1].accuracy == pytest.approx(METRICS.top1.value)
+
+
+def test_a_classifier_that_knows_when_it_is_wrong_has_less_risk():
+    right = np.arange(400) % 4 > 0
+    labels = np.where(right, 0, 1)
+    knowing = np.stack([np.where(right, 3.0, 0.5), np.zeros(400)], axis=1)
+    guessing = np.stack([np.tile([3.0, 0.5], 200), np.zeros(400)], axis=1)
+    best, worse = (measure(one, labels, ("a", "b"), split="test").aurc.value for one in (knowing, guessing))
+    assert best == pytest.approx(0.25 + 0.75 * np.log(0.75), abs=0.005)  # the least for this accuracy (Geifman et al.)
+    assert worse > 2 * best

@@ -9,6 +9,8 @@ from convsmith.errors import UsageError
 from convsmith.network import builder as nn
 from convsmith.network.network import Network
 from convsmith.transform.depth import repeatable_stages, scale_depth, with_blocks
+from convsmith.transform.width import scale_width
+from convsmith.zoo.searched.efficientnet import SCALES
 
 WITHOUT_BLOCKS = ("lenet5", "lenet5_1998", "lenet5_caffe", "lenet_300_100", "nasnet_mobile", "nasnet_large", "unet")
 """Every layer changes the shape, or cells read two cells back, or the decoder reads the encoder."""
@@ -40,7 +42,50 @@ def test_stages_of_resnet50_are_the_papers():
 
 
 def test_mobilenet_v1_repeats_depthwise_and_pointwise_together():
-    assert lengths(create("mobilenet_v1")) == [2, 2, 6, 2]
+    assert lengths(create("mobilenet_v1")) == [1, 2, 2, 6, 2]
+
+
+@pytest.mark.parametrize("name", ["b1", "b2", "b3", "b4", "b5", "b6", "b7"])
+def test_efficientnet_b0_at_the_authors_coefficients_is_each_larger_one(name):
+    width, depth, side, _ = SCALES[name]
+    larger = create(f"efficientnet_{name}")
+    scaled = replace(scale_width(scale_depth(create("efficientnet_b0"), depth), width), input=(3, side, side))
+    assert [node.op for node in scaled.inference] == [node.op for node in larger.inference]
+    assert scaled.parameters.keys() == larger.parameters.keys()
+
+
+def test_mobilenet_v2_repeats_its_single_blocks_with_a_shortcut():
+    net = scale_depth(create("mobilenet_v2"), 1.1)
+    assert lengths(net) == [2, 3, 4, 5, 4, 4, 2]
+    assert net["stage7.1.add1"].inputs == ("stage7.0.bn3", "stage7.1.bn3")
+    assert [net[f"stage7.1.conv{i}"].op.channels for i in (1, 2, 3)] == [6 * 320, 6 * 320, 320]
+
+
+def test_vgg11_with_a_second_convolution_of_128_is_vgg13s_second_stage():
+    net = create("vgg11")
+    stage = repeatable_stages(net)[0]
+    longer = with_blocks(net, stage, 2)
+    assert [node.op for node in longer if node.name.startswith("block2")] == [
+        node.op for node in create("vgg13") if node.name.startswith("block2")
+    ]
+
+
+def small(x: nn.Tensor) -> nn.Tensor:
+    """A residual network with one block a stage, each with a projection but the first."""
+    x = nn.relu(nn.batch_norm(nn.conv(x, 8, 3)))
+    for maps in (8, 16, 32):
+        y = nn.relu(nn.batch_norm(nn.conv(x, maps, 3, 1 if maps == 8 else 2)))
+        y = nn.batch_norm(nn.conv(y, maps, 3))
+        x = nn.relu(nn.add(y, x if maps == 8 else nn.batch_norm(nn.conv(x, maps, 1, 2))))
+    return nn.linear(nn.global_avg_pool(x), 3)
+
+
+def test_a_projection_is_repeated_as_an_identity():
+    net = scale_depth(nn.write("small", (3, 16, 16), small), 2)
+    assert lengths(net) == [2, 2, 2]
+    sums = [node for node in net if node.op.kind == "add"]
+    shortcuts = [net[node.inputs[1]].op.kind for node in sums]
+    assert sorted(shortcuts) == ["activation"] * 4 + ["batch_norm"] * 2
 
 
 def test_counts_are_rounded_up():

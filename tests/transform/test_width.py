@@ -15,6 +15,28 @@ def test_scaling_mobilenet_is_its_own_width_multiplier():
         assert scaled.nodes == own.nodes
 
 
+@pytest.mark.parametrize("width", [1.4, 2.0])
+def test_scaling_mobilenet_v2_is_its_own_width_multiplier(width):
+    """Below 1 the authors keep the last layer as it is."""
+    assert scale_width(create("mobilenet_v2"), width).nodes == create("mobilenet_v2", width=width).nodes
+
+
+def test_squeeze_and_excitation_keeps_its_reduction():
+    for name in ("se_resnet50", "efficientnet_b0"):
+        net = create(name)
+        scaled = scale_width(net, 0.6)
+        for node in net:
+            if node.name.endswith("se.conv1"):
+                before, after = (n[node.name].op.channels / n.inputs_of(n[node.name])[0][0] for n in (net, scaled))
+                assert after == pytest.approx(before, rel=0.15), node.name
+
+
+def test_what_a_grouped_convolution_reads_is_a_multiple_of_its_groups():
+    scaled = scale_width(create("resnext50_32x4d"), 0.55)
+    assert scaled["layer1.0.conv1"].op.channels % 32 == 0
+    assert cost_of(scaled).macs < cost_of(create("resnext50_32x4d")).macs
+
+
 UNFIT = ("lenet5_1998", "nasnet_mobile", "nasnet_large")
 """Networks whose layers no longer fit one another at another width."""
 

@@ -16,18 +16,22 @@ app = typer.Typer(no_args_is_help=True, help="Pack a data set into shards, list 
 def pack(
     data: Annotated[str, typer.Argument(help="What to pack: any data set that `fit` takes.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="New folder for the shards.")],
+    boxes: Annotated[
+        bool, typer.Option("--boxes", help="Crop each image to its box (Stanford Dogs, CUB-200-2011); writes PNG.")
+    ] = False,
 ) -> None:
     """Write a data set as WebDataset shards: tar files of images and labels, with an index of their checksums.
 
     Example: convsmith data pack photos/ -o shards/
     """
+    from convsmith.data.sources.boxes import boxes_of
     from convsmith.data.sources.detect import read_source
     from convsmith.data.sources.shards import pack as write
 
     listing = read_source(data)
     for finding in (*listing.findings, *listing.notes):
         typer.echo(f"note: {finding}", err=True)
-    for shard in write(listing, out):
+    for shard in write(listing, out, boxes=boxes_of(listing) if boxes else None):
         typer.echo(f"{out / shard.file}: {shard.images:,} images, {shard.bytes:,} bytes, sha256 {shard.sha256}")
 
 

@@ -38,6 +38,17 @@ def fit(
         str | None,
         typer.Option(help="Weights to start from, by file or name.", rich_help_panel=NETWORK),
     ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="Model that the network learns from, by file or name.", rich_help_panel=TRAINING),
+    ] = None,
+    distill: Annotated[
+        Literal["soft", "hints", "attention"] | None,
+        typer.Option(help="What it learns from: shares of classes (soft), or maps too.", rich_help_panel=TRAINING),
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Of the teacher's shares; 4 by default.", rich_help_panel=TRAINING)
+    ] = None,
     freeze: Annotated[
         str | None,
         typer.Option(
@@ -61,6 +72,18 @@ def fit(
     framing: Annotated[
         Literal["crop", "squash", "pad"] | None,
         typer.Option(help="What is done with pictures that are not square.", rich_help_panel=NETWORK),
+    ] = None,
+    flip: Annotated[
+        bool | None,
+        typer.Option("--flip/--no-flip", help="Mirror images in training.", rich_help_panel=TRAINING),
+    ] = None,
+    turn: Annotated[
+        bool | None,
+        typer.Option("--turn/--no-turn", help="Let a recipe turn images.", rich_help_panel=TRAINING),
+    ] = None,
+    colour: Annotated[
+        bool | None,
+        typer.Option("--colour/--no-colour", help="Let a recipe change colours.", rich_help_panel=TRAINING),
     ] = None,
     max_params: Annotated[int | None, typer.Option(min=1, help="Most parameters.", rich_help_panel=NETWORK)] = None,
     max_macs: Annotated[
@@ -126,6 +149,10 @@ def fit(
     decoders: Annotated[
         int | None, typer.Option(min=0, help="Processes that decode files.", rich_help_panel=SPEED)
     ] = None,
+    cache: Annotated[
+        Literal["memory", "disk"] | None,
+        typer.Option(help="Keep decoded images for later epochs.", rich_help_panel=SPEED),
+    ] = None,
     cluster: Annotated[
         str | None,
         typer.Option(metavar="auto|HOST:PORT|ray://HOST:PORT", help="Train on a Ray cluster.", rich_help_panel=CLUSTER),
@@ -158,12 +185,16 @@ def fit(
 
     if float32 and (precision or memory_format):
         raise UsageError("leave these out with --float32, which is both", settings=("precision", "memory_format"))
-    if pretrained is not None:
-        _fetch(pretrained)
+    for word in (pretrained, teacher):
+        if word is not None:
+            _fetch(word)
     request = Request(
         data=data,
         network=network,
         pretrained=pretrained,
+        teacher=teacher,
+        distill=distill,
+        temperature=temperature,
         freeze=freeze,
         layer_decay=layer_decay,
         unfreeze_every=unfreeze_every,
@@ -181,6 +212,9 @@ def fit(
         patience=patience,
         side=side,
         framing=framing,
+        flip=flip,
+        turn=turn,
+        colour=colour,
         seed=seed,
         precision="float32" if float32 else precision,
         memory_format="contiguous" if float32 else memory_format,
@@ -189,6 +223,7 @@ def fit(
         max_unusable=max_unusable,
         recover=recover or None,
         decoders=decoders,
+        cache=cache,
         checkpoints=checkpoints,
         cluster=None if cluster is None else Cluster(cluster, workers, gpus_per_worker),
     )
@@ -218,11 +253,11 @@ def _teller() -> Any:
     return tell
 
 
-def _fetch(pretrained: str) -> None:
+def _fetch(word: str) -> None:
     """Fetches published weights here, where a bar can be seen."""
     from convsmith.cli.source import checkpoint_of
 
-    checkpoint_of(pretrained)
+    checkpoint_of(word)
 
 
 def _number(text: str | None, setting: str, *, whole: bool = False) -> Any:

@@ -29,12 +29,15 @@ VERBS = {
     "models": "network.models",
     "recipes": "recipes",
     "show": "network.show",
+    "scale": "network.scale",
     "size": "model.size",
     "profile": "network.profile",
     "compare": "network.compare",
     "lint": "network.lint",
     "gradients": "network.gradients",
     "certify": "network.certify",
+    "paper-table": "network.paper_table",
+    "timeline": "network.timeline",
 }
 """Verb -> the module below `convsmith.cli` that has a function of its name, in the order of the help."""
 
@@ -54,7 +57,7 @@ def application(word: str | None = None) -> typer.Typer:
     app.callback()(_nothing)
     for verb, module in VERBS.items():
         if word == verb or not (word in VERBS or word in GROUPS):
-            app.command(cls=Verb)(getattr(_module(module), verb))
+            app.command(cls=Verb)(getattr(_module(module), verb.replace("-", "_")))
     for name, module in GROUPS.items():
         if word == name or not (word in VERBS or word in GROUPS):
             group = _module(module).app
@@ -80,14 +83,23 @@ def main() -> None:
             # A class name or a path that the terminal's encoding lacks is escaped, not a traceback.
             stream.reconfigure(errors="backslashreplace")
     try:
-        application(sys.argv[1] if len(sys.argv) > 1 else None)()
+        try:
+            application(sys.argv[1] if len(sys.argv) > 1 else None)()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except ConvsmithError as error:
         tell(error, {})
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("convsmith: interrupted", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader (head, less) has gone; Python would complain once more while closing stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        # The reader (head, less) has gone, the disk is full, the working folder was deleted.
+        if not isinstance(error, BrokenPipeError):
+            place = f": {error.filename}" if error.filename else ""
+            print(f"convsmith: {error.strerror or error}{place}", file=sys.stderr)
+        # Python would complain once more while closing stdout.
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

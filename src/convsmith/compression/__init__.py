@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from convsmith.compression.pruning.iterative import prune_iteratively, rewound
     from convsmith.compression.pruning.magnitude import Masks, Pruning, held, masks_of, prune
     from convsmith.compression.pruning.sensitivity import Sensitivity, sensitivity
+    from convsmith.compression.quantization.aware import quantize_aware
     from convsmith.compression.quantization.equalize import equalized
     from convsmith.compression.quantization.quantize import Quantization, quantized
     from convsmith.compression.rate_distortion import Measured, measure, quantize_at, quantize_to
@@ -39,6 +40,7 @@ LAZY = {
     "pruning.iterative": ("prune_iteratively", "rewound"),
     "pruning.magnitude": ("Masks", "Pruning", "held", "masks_of", "prune"),
     "pruning.sensitivity": ("Sensitivity", "sensitivity"),
+    "quantization.aware": ("quantize_aware",),
     "quantization.equalize": ("equalized",),
     "quantization.quantize": ("Quantization", "quantized"),
     "rate_distortion": ("Measured", "measure", "quantize_at", "quantize_to"),
@@ -74,6 +76,7 @@ __all__ = [
     "prune_gradually",
     "prune_iteratively",
     "quantize_at",
+    "quantize_aware",
     "quantize_to",
     "quantized",
     "retrained",

@@ -170,9 +170,13 @@ def cost_of(net: Network) -> Cost:
     With NumPy arrays as sizes in the network, every figure is an array with one entry for each candidate.
     Raises UsageError for an op that has no rule, ShapeError where layers do not fit.
     """
+    return Cost(net, tuple(rows_of(net)))
+
+
+def rows_of(net: Network) -> Iterator[LayerCost]:
+    """The cost of each layer, in the network's order. Raises as `cost_of` does."""
     shapes = net.shapes
     kept = net.ancestors(net.output)
-    rows = []
     for node in net.nodes:
         op = node.op
         inputs = tuple([shapes[source] for source in node.inputs])
@@ -188,5 +192,4 @@ def cost_of(net: Network) -> Cost:
         flops = 2 * macs + op.elementwise(output, *inputs)
         stored = _stored(net, node) if net.storage else FLOAT32_BYTES * (params + buffers)
         inference = node.name in kept and not op.training_only
-        rows.append(LayerCost(node, inputs, output, params, buffers, macs, flops, inference, stored))
-    return Cost(net, tuple(rows))
+        yield LayerCost(node, inputs, output, params, buffers, macs, flops, inference, stored)

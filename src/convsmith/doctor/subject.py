@@ -18,6 +18,7 @@ from convsmith.data.given import GivenImages, images_of, is_data
 from convsmith.data.images import WHOLE, AnyImages, ArrayImages, FileImages, ListImages, StoredImages
 from convsmith.data.sources.detect import read_source
 from convsmith.data.sources.imagenet.ilsvrc import is_ilsvrc
+from convsmith.data.sources.layouts.recognise import is_published
 from convsmith.data.sources.listing import Listing
 from convsmith.data.sources.shards import is_shards
 from convsmith.data.split import complete
@@ -102,7 +103,7 @@ def subject_of(
 
 def _unlabelled(path: Path, error: DataError, progress: Progress) -> Subject:
     """The images of a folder that is no data set. Raises the error that says so if it holds none."""
-    if not path.is_dir() or is_ilsvrc(path):
+    if not path.is_dir() or is_ilsvrc(path) or is_published(path):
         raise error
     try:
         images = gather([path])

@@ -13,13 +13,18 @@ from convsmith.cost import cost_of
 from convsmith.cost.table import aligned
 from convsmith.data.dataset import Dataset, Finding, Split
 from convsmith.errors import UsageError
+from convsmith.evaluation.corruption.robustness import Robustness
 from convsmith.evaluation.measured import ClassesBy, Measured, measured
 from convsmith.evaluation.metrics import Metrics, measure
+from convsmith.evaluation.nouns.meaning import Meaning
 from convsmith.evaluation.overlap import trained_on
 from convsmith.evaluation.protocol import Protocol
 from convsmith.evaluation.training_data import TrainingData
 from convsmith.model import Model
 from convsmith.resolve import model_of
+
+SHOWN_MEANINGS = 20
+"""Classes of which it is printed what WordNet has for them; the JSON has all."""
 
 HARDEST = 20
 """Images that are named: those that the model got most wrong."""
@@ -46,8 +51,9 @@ class Evaluation:
     multiply-adds for all views of one image. `hardest` are the images of the highest cross-entropy.
     `unreadable` are the files of the split that could not be read and so are not in the figures. `trained_on` is how
     many of the measured images the model was trained on, by their content; None if the model's file does not tell.
-    `outside` counts the images whose likeliest output is none of the data's classes, where classes are matched by
-    WordNet: the likeliest that is counts as their answer.
+    Where classes are matched by WordNet, `meanings` says what each was taken for, and `outside` counts the images whose
+    likeliest output is none of them: the likeliest that is counts as their answer. `robustness` is the same model on
+    corrupted images, where that was measured.
     """
 
     data: str
@@ -59,25 +65,41 @@ class Evaluation:
     unreadable: tuple[Finding, ...] = ()
     trained_on: int | None = None
     outside: int | None = None
+    meanings: tuple[Meaning, ...] | None = None
+    robustness: Robustness | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The metrics', and what they are of."""
         unreadable = [str(finding) for finding in self.unreadable]
         about = {"data": self.data, "protocol": self.protocol.to_json(), "side": self.side, "macs": self.macs}
         seen = {"unreadable_files": unreadable, "trained_on": self.trained_on, "outside": self.outside}
-        return {**about, **seen, **self.metrics.to_json(), "hardest": [asdict(one) for one in self.hardest]}
+        found = {**about, **seen, **self.metrics.to_json(), "hardest": [asdict(one) for one in self.hardest]}
+        found["risk_coverage"] = [asdict(one) for one in self.metrics.risk_coverage]
+        if self.meanings is not None:
+            found["meanings"] = [meaning.to_json() for meaning in self.meanings]
+        if self.robustness is not None:
+            found["robustness"] = self.robustness.to_json()
+        return found
 
     def __str__(self) -> str:
         head, _, figures = str(self.metrics).partition("\n")
-        return f"{self.warning}{self._merged}{self.data}: {head}\nprotocol: {self.protocol}\n{figures}"
+        robust = "" if self.robustness is None else f"\n\n{self.robustness}"
+        return f"{self.warning}{self._merged}{self.data}: {head}\nprotocol: {self.protocol}\n{figures}{robust}"
 
     @property
     def _merged(self) -> str:
-        if self.outside is None:
+        if self.meanings is None:
             return ""
-        return (
-            f"classes by WordNet: each is all of its kinds that the model has; for {self.outside:,} images the "
-            "likeliest class of the model is none of them\n"
+        told = [f"  {meaning}" for meaning in self.meanings[:SHOWN_MEANINGS]]
+        if len(self.meanings) > SHOWN_MEANINGS:
+            told.append(f"  and {len(self.meanings) - SHOWN_MEANINGS:,} more")
+        return "\n".join(
+            (
+                f"classes by WordNet: each is all of its kinds that the model has; for {self.outside:,} images the "
+                "likeliest class of the model is none of them",
+                *told,
+                "",
+            )
         )
 
     @property
@@ -135,6 +157,7 @@ def evaluate(
         unreadable=left,
         trained_on=_trained_on(model, found.images),
         outside=found.outside,
+        meanings=found.meanings,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,11 +9,12 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from convsmith.data import open_dataset
 from convsmith.data.dataset import Dataset, Split
 from convsmith.errors import DataError
-from convsmith.evaluation.nouns.meaning import outputs_by_class, summed
+from convsmith.evaluation.nouns.meaning import Meaning, meanings_of, summed
 from convsmith.evaluation.protocol import Protocol, protocol_named
 from convsmith.evaluation.training_data import TrainingData
 from convsmith.evaluation.views import predict_by
@@ -38,12 +38,42 @@ ANY_SHARE = 1.0
 
 
 @dataclass(frozen=True, eq=False)
+class Task:
+    """What a model is to answer: the `images` of a split, with labels (N,) that are places in `classes`.
+
+    `module` is what answers, `network` what it was built of, `preprocess` the model's own, at the side that was asked
+    for. `meanings` are those of the data's classes where they are matched by WordNet, else None.
+    """
+
+    data: Dataset
+    split: str
+    images: Split
+    module: nn.Module
+    network: Network
+    preprocess: Preprocess
+    protocol: Protocol
+    classes: tuple[str, ...]
+    meanings: tuple[Meaning, ...] | None = None
+
+    def by_class(self, outputs: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
+        """The model's outputs (N, outputs) as logits of `classes` (N, classes)."""
+        return outputs if self.meanings is None else summed(outputs, [one.outputs for one in self.meanings])
+
+    def outside(self, outputs: NDArray[np.float32]) -> int | None:
+        """The images whose likeliest output is of none of the data's classes; None where these are the outputs."""
+        if self.meanings is None:
+            return None
+        used = np.concatenate([one.outputs for one in self.meanings])
+        return int((~np.isin(outputs.argmax(axis=1), used)).sum())
+
+
+@dataclass(frozen=True, eq=False)
 class Measured:
     """A model's answers on the `images` of a split, by a protocol.
 
     `logits` (N, classes) are the model's, or of mean probabilities their logarithms; `labels` (N,) are places in
-    `classes`. `network` is what answered. `outside` counts the images whose likeliest output is none of the data's
-    classes, where classes are matched by WordNet.
+    `classes`. `network` is what answered. Where classes are matched by WordNet, `meanings` are what the data's were
+    taken for, and `outside` counts the images whose likeliest output is none of them.
     """
 
     data: Dataset
@@ -55,6 +85,7 @@ class Measured:
     logits: NDArray[np.floating[Any]]
     labels: NDArray[np.int64]
     outside: int | None = None
+    meanings: tuple[Meaning, ...] | None = None
 
 
 def measured(
@@ -68,6 +99,33 @@ def measured(
     protocol: Protocol | str | None = None,
 ) -> Measured:
     """What a model answers on a split of a data set; see `evaluate`, which has the same arguments and errors."""
+    task = task_of(model, data, split=split, side=side, seed=seed, classes_by=classes_by, protocol=protocol)
+    outputs = predict_by(task.module, task.images, task.preprocess, task.protocol)
+    return Measured(
+        data=task.data,
+        split=task.split,
+        images=task.images,
+        network=task.network,
+        protocol=task.protocol,
+        classes=task.classes,
+        logits=task.by_class(outputs),
+        labels=task.images.labels,
+        outside=task.outside(outputs),
+        meanings=task.meanings,
+    )
+
+
+def task_of(
+    model: Model | str | Path,
+    data: Dataset | str | Path,
+    *,
+    split: str | None = None,
+    side: int | None = None,
+    seed: int | None = None,
+    classes_by: ClassesBy = "name",
+    protocol: Protocol | str | None = None,
+) -> Task:
+    """What is asked of a model on a split of a data set; the arguments and errors are those of `evaluate`."""
     model = model_of(model)
     network, preprocess = resized(model, side)
     by = protocol if isinstance(protocol, Protocol) else protocol_named(protocol or "own", preprocess)
@@ -77,12 +135,9 @@ def measured(
     module = model.module(network)
     if classes_by == "name":
         known = labelled_for(model, dataset, images)
-        logits = predict_by(module, known, preprocess, by)
-        return Measured(dataset, name, images, network, by, model.classes, logits, known.labels)
-    groups = list(outputs_by_class(model, dataset.classes).values())
-    outputs = predict_by(module, images, preprocess, by)
-    merged = dataset.classes, summed(outputs, groups), images.labels
-    return Measured(dataset, name, images, network, by, *merged, _outside(outputs, groups))
+        return Task(dataset, name, known, module, network, preprocess, by, model.classes)
+    meanings = meanings_of(model, dataset.classes)
+    return Task(dataset, name, images, module, network, preprocess, by, dataset.classes, meanings)
 
 
 def resized(model: Model, side: int | None) -> tuple[Network, Preprocess]:
@@ -137,11 +192,6 @@ def labelled_for(model: Model, dataset: Dataset, images: Split) -> Split:
         )
     numbers = np.array([places[name] for name in dataset.classes])[images.labels]
     return replace(images, labels=numbers)
-
-
-def _outside(logits: NDArray[np.float32], groups: Sequence[NDArray[np.int64]]) -> int:
-    """The images whose likeliest output is in none of the groups."""
-    return int((~np.isin(logits.argmax(axis=1), np.concatenate(groups))).sum())
 
 
 def _places(model: Model) -> dict[str, int]:

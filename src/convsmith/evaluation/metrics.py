@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from convsmith.evaluation.confusion import Confusion, most_confused
 BINS = 15
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
 """Shares of the images, the surest first, that the accuracy is also given on."""
+
+CURVE_POINTS = 100
 
 SHOWN_PAIRS = 5
 """Of classes that are most often confused."""
@@ -43,6 +45,10 @@ class Interval:
 
     def to_json(self) -> dict[str, float]:
         return {"value": self.value, "low": self.low, "high": self.high}
+
+
+NOTHING = Interval(float("nan"), float("nan"), float("nan"))
+"""Of no images."""
 
 
 def wilson(hits: int, count: int) -> Interval:
@@ -77,10 +83,11 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Covered:
-    """The accuracy on the `share` of the images that the model is surest of."""
+    """The accuracy on the `share` of the images that the model is surest of, and the least `confidence` among them."""
 
     share: float
     accuracy: float
+    confidence: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +96,10 @@ class Metrics:
 
     `confusion[i][j]` counts the images of class i that were called class j. `unreadable` files of the split are in
     none of the figures. `reliability` has the bins of confidence that hold images, in order (Guo et al. 2017, figure
-    1); `coverage` the accuracy if only the surest answers count (El-Yaniv and Wiener 2010).
+    1); `coverage` the accuracy if only the surest answers count (El-Yaniv and Wiener 2010), at a few shares, and
+    `risk_coverage` at as many as a curve takes. `aurc` is the area under the curve of the error, the risk: the mean of
+    the errors on the surest image, on the two surest, and so on to all (Geifman et al. 2019, arXiv 1805.08206, section
+    2).
     """
 
     split: str
@@ -104,6 +114,8 @@ class Metrics:
     unreadable: int = 0
     reliability: tuple[Bin, ...] = ()
     coverage: tuple[Covered, ...] = ()
+    risk_coverage: tuple[Covered, ...] = ()
+    aurc: Interval = NOTHING
 
     @property
     def headline(self) -> str:
@@ -129,6 +141,7 @@ class Metrics:
             "confusion": [list(row) for row in self.confusion],
             "reliability": [asdict(one) for one in self.reliability],
             "coverage": [asdict(one) for one in self.coverage],
+            "aurc": self.aurc.to_json(),
         }
 
     def __str__(self) -> str:
@@ -140,6 +153,7 @@ class Metrics:
             f"top-{self.k} accuracy     {self.topk}, error {self.topk.complement.value:.2%}",
             f"calibration error  {self.calibration}",
             f"cross-entropy      {self.loss.value:.4f} ({self.loss.low:.4f} to {self.loss.high:.4f})",
+            f"AURC               {self.aurc.value:.4f} ({self.aurc.low:.4f} to {self.aurc.high:.4f})",
             *self._covered(),
             "",
         ]
@@ -206,7 +220,9 @@ def measure(
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
         unreadable=unreadable,
         reliability=_reliability(confidence, hits),
-        coverage=_coverage(confidence, hits),
+        coverage=_coverage(confidence, hits, COVERAGES),
+        risk_coverage=_coverage(confidence, hits, np.arange(1, CURVE_POINTS + 1) / CURVE_POINTS),
+        aurc=_aurc(confidence, hits),
     )
 
 
@@ -219,10 +235,23 @@ def _reliability(confidence: NDArray[np.float64], hits: NDArray[np.bool_]) -> tu
     )
 
 
-def _coverage(confidence: NDArray[np.float64], hits: NDArray[np.bool_]) -> tuple[Covered, ...]:
-    surest = hits[np.argsort(-confidence, kind="stable")]
-    counts = [max(1, round(share * len(hits))) for share in COVERAGES]
-    return tuple(Covered(share, float(surest[:n].mean())) for share, n in zip(COVERAGES, counts, strict=True))
+def _coverage(confidence: NDArray[np.float64], hits: NDArray[np.bool_], shares: Iterable[float]) -> tuple[Covered, ...]:
+    order = np.argsort(-confidence, kind="stable")
+    right, least = np.cumsum(hits[order]), confidence[order]
+    counts = [(float(share), max(1, round(share * len(hits)))) for share in shares]
+    return tuple(Covered(share, float(right[n - 1] / n), float(least[n - 1])) for share, n in counts)
+
+
+def _aurc(confidence: NDArray[np.float64], hits: NDArray[np.bool_]) -> Interval:
+    order = np.argsort(-confidence, kind="stable")
+    wrong = (~hits[order]).astype(np.float64)
+
+    def of_samples(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        drawn = weights[:, order]
+        risk = np.cumsum(drawn * wrong, axis=1) / np.maximum(np.cumsum(drawn, axis=1), 1)
+        return np.einsum("sn,sn->s", drawn, risk) / len(hits)
+
+    return _bootstrap(of_samples, len(hits))
 
 
 def _log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -269,7 +298,7 @@ def _bootstrap(statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]], 
 def mean_of(values: NDArray[np.integer[Any]] | NDArray[np.floating[Any]]) -> Interval:
     """The mean of values (N,) with its bootstrap interval; NaN where there are none."""
     if not len(values):
-        return Interval(float("nan"), float("nan"), float("nan"))
+        return NOTHING
     return _bootstrap(lambda weights: weights @ values / len(values), len(values))
 
 

@@ -157,6 +157,7 @@ def provenance(plan: RunPlan, dataset: Dataset, result: TrainResult) -> dict[str
         "data": records.to_json(TrainingData.of(dataset)),
         "recipe": plan.recipe.to_json(),
         "notes": list(plan.notes),
+        **({} if plan.taught_by is None else {"taught_by": records.to_json(plan.taught_by)}),
         "tuned": records.to_json(result.tuned),
         "weights": result.choice,
         "epochs": len(result.history),

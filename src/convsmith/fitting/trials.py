@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from convsmith.fitting.chosen import Chosen
 from convsmith.model import Model
 from convsmith.train.recipes.recipe import FineTuning, Recipe
 from convsmith.train.run.events import StepEnded
-from convsmith.train.run.loop import Training
+from convsmith.train.run.loop import Observer, Training
 from convsmith.train.run.plan import RunPlan, first_module
 from convsmith.train.step.arithmetic import Arithmetic
 from convsmith.train.tune.arithmetic import Tuned, bfloat16_is_slow
@@ -74,24 +75,38 @@ def accuracy_in(chosen: Chosen, dataset: Dataset, seconds: float, seconds_an_ima
         ema_decay=None if updates < 300 else recipe.ema_decay,
         patience=None,
     )
-    device = best_device()
-    arithmetic = Arithmetic(
-        recipe.memory_format or "channels_last",
-        recipe.precision or ("float32" if bfloat16_is_slow(device) else "bfloat16"),
-        batch_size=batch,
-        parts=recipe.accumulate,
-    )
-    tuned = Tuned(arithmetic, decoders=0 if isinstance(dataset.split("train").images, InMemory) else WORKERS)
-    module = first_module(plan, dataset.classes, chosen.start).to(device)
     deadline = time.monotonic() + OVERRUN * seconds
 
     def stop_late(event: Any, training: Any) -> None:
         if isinstance(event, StepEnded) and time.monotonic() > deadline:
             training.stop()
 
-    training = Training(module, dataset, plan.preprocess, short, tuned=tuned, observers=(stop_late,))
+    training = short_training(replace(chosen, plan=replace(plan, recipe=short)), dataset, observers=(stop_late,))
     training.advance()
-    return _accuracy(training, dataset)
+    return accuracy_of(training, dataset)
+
+
+def short_training(chosen: Chosen, dataset: Dataset, *, observers: Sequence[Observer] = ()) -> Training:
+    """A training by the plan's recipe that writes nothing, for which nothing is measured first."""
+    plan, images = chosen.plan, dataset.split("train").images
+    recipe = plan.recipe
+    device = best_device()
+    arithmetic = Arithmetic(
+        recipe.memory_format or "channels_last",
+        recipe.precision or ("float32" if bfloat16_is_slow(device) else "bfloat16"),
+        batch_size=min(recipe.batch_size, len(dataset.split("train"))),
+        parts=recipe.accumulate,
+    )
+    tuned = Tuned(arithmetic, decoders=0 if isinstance(images, InMemory) else WORKERS)
+    module = first_module(plan, dataset.classes, chosen.start).to(device)
+    return Training(module, dataset, plan.preprocess, recipe, tuned=tuned, observers=observers)
+
+
+def accuracy_of(training: Training, dataset: Dataset) -> Interval | None:
+    """The val accuracy of the last epoch; None before the first."""
+    known = [epoch.val_accuracy for epoch in training.history if epoch.val_accuracy is not None]
+    images = len(dataset.split("val"))
+    return wilson(round(known[-1] * images), images) if known else None
 
 
 def head_accuracy(chosen: Chosen, dataset: Dataset) -> Interval | None:
@@ -104,7 +119,7 @@ def head_accuracy(chosen: Chosen, dataset: Dataset) -> Interval | None:
     tuned = Tuned(Arithmetic(batch_size=min(recipe.batch_size, len(given.split("train")))), decoders=0)
     training = Training(head, given, plan.preprocess, recipe, tuned=tuned)
     training.advance()
-    return _accuracy(training, given)
+    return accuracy_of(training, given)
 
 
 def start_of(chosen: Chosen, dataset: Dataset) -> Model:
@@ -131,9 +146,3 @@ def feature_seconds(model: Model, dataset: Dataset) -> float:
         predict_logits(trunk, images, model.preprocess, workers=0)
         taken.append(time.monotonic() - start)
     return min(taken) / len(images)
-
-
-def _accuracy(training: Training, dataset: Dataset) -> Interval | None:
-    known = [epoch.val_accuracy for epoch in training.history if epoch.val_accuracy is not None]
-    images = len(dataset.split("val"))
-    return wilson(round(known[-1] * images), images) if known else None

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from convsmith.errors import UsageError
 from convsmith.model.model import Model
 from convsmith.network import ops
 from convsmith.network.network import Network, Node
+from convsmith.network.ops import Parameter
 from convsmith.transform.channels import channels_of
 from convsmith.transform.channels.channels import KEPT, Channels, Slot, Units
 from convsmith.transform.depth import Copy, scale_depth_traced
@@ -31,7 +33,8 @@ UNEVENNESS = 0.5
 def deeper(model: Model, factor: float) -> Model:
     """The model with `factor` times the blocks in each stage (`transform.scale_depth`), which computes the same.
 
-    A new residual block copies its neighbour, with the last norm or layer of its branch at zero. In a plain network new
+    A new residual block copies its neighbour (or, behind one that changes the number of channels, is initialised anew),
+    with the last norm or layer of its branch at zero. In a plain network new
     convolutions are identities, behind rectifiers. New batch norms have mean 0 and variance 1: the outputs are equal in
     evaluation.
 
@@ -73,6 +76,8 @@ def wider(model: Model, factor: float, seed: int = 0) -> Model:
 
 def _identity(net: Network, copy: Copy, weights: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
     """Weights with which a new block gives what it gets."""
+    import torch
+
     ended = _branch_end(net, [net[new] for new, _ in copy])
     for new, old in copy:
         node = net[new]
@@ -81,9 +86,22 @@ def _identity(net: Network, copy: Copy, weights: Mapping[str, Tensor]) -> Iterat
             if ended is None:
                 yield key, _neutral(net, node, parameter.name)
             elif node is ended and parameter.trainable and not _standardized_weight(node, parameter.name):
-                yield key, weights[f"{old}.{parameter.name}"].new_zeros(parameter.shape)
+                yield key, torch.zeros(parameter.shape)
             else:
-                yield key, weights[f"{old}.{parameter.name}"].clone()
+                yield key, _taken_over(parameter, weights[f"{old}.{parameter.name}"], key)
+
+
+def _taken_over(parameter: Parameter, original: Tensor, key: str) -> Tensor:
+    """A copy of the neighbour's; initialised anew behind a block that changes the number of channels."""
+    import torch
+
+    from convsmith.backend.initialise import fill
+
+    if tuple(original.shape) == tuple(parameter.shape):
+        return original.clone()
+    made = torch.empty(parameter.shape)
+    fill(made, parameter.init, torch.Generator().manual_seed(crc32(key.encode())))
+    return made
 
 
 def _standardized_weight(node: Node, parameter: str) -> bool:

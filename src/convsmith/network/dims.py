@@ -19,13 +19,22 @@ Pair: TypeAlias = tuple[int, int]
 """(height, width)."""
 
 
-def pair(value: int | Pair) -> Pair:
-    return (value, value) if isinstance(value, int) else value
+def pair(value: Dim | Pair) -> Pair:
+    return value if isinstance(value, tuple) else (value, value)
 
 
 def always(condition: Any) -> bool:
     """Whether a comparison holds, for every candidate when the sizes are arrays."""
     return condition if isinstance(condition, bool) else bool(condition.all())
+
+
+def at_least(bound: int, *sizes: Dim) -> bool:
+    """Whether none of the sizes is smaller than `bound`, in any candidate."""
+    for size in sizes:
+        enough = size >= bound
+        if enough is not True and not always(enough):
+            return False
+    return True
 
 
 def equal(a: Shape, b: Shape) -> bool:

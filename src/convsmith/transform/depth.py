@@ -14,6 +14,7 @@ from convsmith.network.dims import Shape
 from convsmith.network.network import INPUT, Network, Node
 from convsmith.network.origin import Origin
 from convsmith.transform.chain import Link, chain_of
+from convsmith.transform.opening import FROM, Template, openings
 
 ROUNDING_SLACK = 1e-9
 """What a product of a count and a factor may be off: 3 * 1.1 / 1.1 is 3."""
@@ -30,15 +31,23 @@ class Stage:
     """Neighbouring blocks that are alike, in order. `entry` is what the first one reads.
 
     `opened` says that a block of the same kind stands before them and changes the shape (the first of a ResNet's
-    stage), with or without a shortcut: it counts as one of the stage and is never left out.
+    stage), with or without a shortcut: it counts as one of the stage and is never left out. Where it is the only one,
+    there are no `blocks`, and `follower` is the block that can follow it: the same at stride 1, for as many channels as
+    it gives, with the shortcut that the network's other blocks have.
     """
 
     entry: str
     blocks: tuple[Block, ...]
     opened: bool
+    follower: Template = ()
 
     def __len__(self) -> int:
         return len(self.blocks) + self.opened
+
+    @property
+    def output(self) -> str:
+        """The layer that the last block ends in."""
+        return self.blocks[-1][-1] if self.blocks else self.entry
 
 
 def repeatable_stages(net: Network) -> tuple[Stage, ...]:
@@ -46,7 +55,8 @@ def repeatable_stages(net: Network) -> tuple[Stage, ...]:
 
     A block is what lies between two layers through which everything passes. In a network with shortcuts only blocks
     that have one count, DenseNet's layers, which add their maps to their input, among them; in one with convolutions,
-    dense layers do not. Empty if there is no such block.
+    dense layers do not. A stage may be a single block that changes the shape, if what could follow it is plain
+    (`transform.opening`). Empty if there is no such block.
     """
     links = chain_of(net)
     atoms = list(_atoms(net, links))
@@ -54,11 +64,12 @@ def repeatable_stages(net: Network) -> tuple[Stage, ...]:
         atoms = [atom for atom in atoms if _has_shortcut(net, atom)]
     elif any(len(net.shapes[atom.entry]) > 1 for atom in atoms):
         atoms = [atom for atom in atoms if len(net.shapes[atom.entry]) > 1]  # not the dense layers at the end
-    found: list[Stage] = []
-    for neighbours in _neighbours(atoms):
-        for run in _runs(net, neighbours):
-            found.append(Stage(run[0].entry, tuple(link.nodes for link in run), _is_opened(net, links, run[0])))
-    return tuple(found)
+    runs = [run for neighbours in _neighbours(atoms) for run in _runs(net, neighbours)]
+    found = [Stage(run[0].entry, tuple(link.nodes for link in run), _is_opened(net, links, run[0])) for run in runs]
+    alone = openings(net, links, [link for run in runs for link in run])
+    found += [Stage(opening.link.exit, (), True, opening.follower) for opening in alone]
+    places = {node.name: place for place, node in enumerate(net)} | {INPUT: -1}
+    return tuple(sorted(found, key=lambda stage: places[stage.entry]))
 
 
 def scale_depth(net: Network, factor: float) -> Network:
@@ -84,10 +95,15 @@ def scale_depth_traced(net: Network, factor: float) -> tuple[Network, tuple[Copy
         raise UsageError(f"{net.name} has no block that can be repeated: {_obstacle(net)}")
     # From the last: a stage begins where the one before ends, which changes.
     copies: list[Copy] = []
-    for stage in reversed(stages):
-        net, made = _resized(net, stage, max(1, ceil(len(stage) * factor - ROUNDING_SLACK)))
+    for stage, count in reversed(list(zip(stages, counts_at(net, factor), strict=True))):
+        net, made = _resized(net, stage, count)
         copies += made
     return replace(net, origin=_origin(net.origin, factor)), tuple(copies)
+
+
+def counts_at(net: Network, factor: float) -> tuple[int, ...]:
+    """How many blocks each of the `repeatable_stages` has at `factor` times the depth: rounded up, at least one."""
+    return tuple(max(1, ceil(len(stage) * factor - ROUNDING_SLACK)) for stage in repeatable_stages(net))
 
 
 def with_blocks(net: Network, stage: Stage, count: int) -> Network:
@@ -100,7 +116,8 @@ def with_blocks(net: Network, stage: Stage, count: int) -> Network:
 
 def _resized(net: Network, stage: Stage, count: int) -> tuple[Network, list[Copy]]:
     if count < 1:
-        raise UsageError(f"{stage.blocks[0][0]}: a stage keeps at least one block, not {count}")
+        first = stage.blocks[0][0] if stage.blocks else stage.entry
+        raise UsageError(f"{first}: a stage keeps at least one block, not {count}")
     added = count - len(stage)
     if added <= 0:
         return (_shorter(net, stage, -added) if added else net), []
@@ -108,22 +125,28 @@ def _resized(net: Network, stage: Stage, count: int) -> tuple[Network, list[Copy
 
 
 def _longer(net: Network, stage: Stage, added: int) -> tuple[Network, list[Copy]]:
-    last = stage.blocks[-1]
-    entry = stage.blocks[-2][-1] if len(stage.blocks) > 1 else stage.entry
-    names = _names(net, stage, added)
+    template, end = _template(net, stage), stage.output
+    names = _names(net, stage, template, added)
     copies: list[Node] = []
-    output = last[-1]
+    output = end
     for renamed in names:
-        moved = {**renamed, entry: output}
-        for name in last:
-            node = net[name]
+        moved = {**renamed, FROM: output}
+        for node in template:
             inputs = tuple(moved.get(source, source) for source in node.inputs)
-            copies.append(Node(renamed[name], node.op, inputs, renamed.get(node.shares or "", node.shares)))
-        output = renamed[last[-1]]
-    at = next(i for i, node in enumerate(net) if node.name == last[-1]) + 1
-    after = [_reading(node, {last[-1]: output}) for node in net.nodes[at:]]
-    made = _rewired(net, (*net.nodes[:at], *copies, *after), {last[-1]: output})
+            copies.append(Node(renamed[node.name], node.op, inputs, renamed.get(node.shares or "", node.shares)))
+        output = renamed[template[-1].name]
+    at = next(i for i, node in enumerate(net) if node.name == end) + 1
+    after = [_reading(node, {end: output}) for node in net.nodes[at:]]
+    made = _rewired(net, (*net.nodes[:at], *copies, *after), {end: output})
     return made, [tuple((new, old) for old, new in renamed.items()) for renamed in names]
+
+
+def _template(net: Network, stage: Stage) -> Template:
+    """The block that is repeated: the last, or what can follow the only one."""
+    if not stage.blocks:
+        return stage.follower
+    entry = stage.blocks[-2][-1] if len(stage.blocks) > 1 else stage.entry
+    return tuple(_reading(net[name], {entry: FROM}) for name in stage.blocks[-1])
 
 
 def _shorter(net: Network, stage: Stage, dropped: int) -> Network:
@@ -185,6 +208,8 @@ def _shape_again(net: Network, links: Sequence[Link], start: int) -> int | None:
     if first.concatenates(net) and net.shapes[first.exit] != before:
         return None
     for end in range(start + 1, len(links) + 1):
+        if end > start + 1 and _is_residual_block(net, links[end - 1]):
+            return None  # it would be half of this block
         # A depthwise convolution alone is half a block.
         if net.shapes[links[end - 1].exit] == before and any(link.mixes(net) for link in links[start:end]):
             return end
@@ -192,6 +217,10 @@ def _shape_again(net: Network, links: Sequence[Link], start: int) -> int | None:
         if net.shapes[links[end - 1].exit][1:] != before[1:]:
             return None
     return None
+
+
+def _is_residual_block(net: Network, link: Link) -> bool:
+    return net.shapes[link.entry] == net.shapes[link.exit] and _has_shortcut(net, link)
 
 
 def _has_shortcut(net: Network, link: Link) -> bool:
@@ -281,11 +310,11 @@ def _kinds(net: Network, names: Sequence[str]) -> list[str]:
     return [op.kind for op in found if not op.training_only and not isinstance(op, ops.Add)]
 
 
-def _names(net: Network, stage: Stage, added: int) -> list[dict[str, str]]:
-    """New names for the last block's layers, once for each copy."""
+def _names(net: Network, stage: Stage, template: Template, added: int) -> list[dict[str, str]]:
+    """New names for the layers of the block that is repeated, once for each copy."""
     taken = {node.name for node in net} | {INPUT}
-    last = stage.blocks[-1]
-    place, step = _counted(stage)
+    last = tuple(node.name for node in template)
+    place, step = _counted(stage.blocks, last)
     found: list[dict[str, str]] = []
     number = 0
     while len(found) < added:
@@ -305,12 +334,12 @@ def _counted_on(name: str, place: int | None, more: int) -> str:
     return "".join(parts)
 
 
-def _counted(stage: Stage) -> tuple[int | None, int]:
+def _counted(blocks: Sequence[Block], repeated: Block) -> tuple[int | None, int]:
     """Which number in the names counts the blocks, and by how much it grows: of (layer1.1.conv, layer1.2.conv) the
     second, by 1. None if no number does."""
-    last = [re.split(r"(\d+)", name) for name in stage.blocks[-1]]
-    if len(stage.blocks) > 1:
-        before = [re.split(r"(\d+)", name) for name in stage.blocks[-2]]
+    last = [re.split(r"(\d+)", name) for name in repeated]
+    if len(blocks) > 1:
+        before = [re.split(r"(\d+)", name) for name in blocks[-2]]
         steps: Counter[tuple[int, int]] = Counter()
         for old, new in zip(before, last, strict=True):
             differ = [i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b]

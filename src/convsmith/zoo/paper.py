@@ -16,6 +16,16 @@ class Paper:
     source: str
     """arXiv number, or journal and pages."""
     new: str
+    month: int
+    """When it appeared, 1 to 12: of the first preprint where there is one."""
+
+    @property
+    def cited(self) -> str:
+        """First author and year: "He et al. 2015"."""
+        first, *others = self.authors.split(", ")
+        return (
+            f"{first} et al. {self.year}" if len(others) > 1 else f"{self.authors.replace(', ', ' and ')} {self.year}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ class Variant:
     published: PaperFigures
     departures: Mapping[str, str] = field(default_factory=dict)
     """Rule of `convsmith lint` that the paper's network breaks -> why it does."""
+    flagship: bool = False
+    """Whether it stands for its paper where there is room for one network: in `timeline`."""
 
     @property
     def family_name(self) -> str:
@@ -159,11 +161,13 @@ def family(
     classes: int = 1000,
     published: Mapping[str, PaperFigures] | None = None,
     departures: Mapping[str, Mapping[str, str]] | None = None,
+    flagship: str = "",
 ) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
     """Register a family's variants: name -> hyperparameters. `inputs` overrides `input` for single variants.
 
     `published` has figures by name; a name may have a width and a side after a colon (see `find`). `departures` say
-    why the paper's networks break rules of design: pattern of names -> code of `convsmith lint` -> why.
+    why the paper's networks break rules of design: pattern of names -> code of `convsmith lint` -> why. `flagship` is
+    the variant that stands for the paper where there is room for one network.
     """
 
     def register(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -173,7 +177,9 @@ def family(
             shape = (inputs or {}).get(name, input)
             figures = (published or {}).get(name, PaperFigures())
             why = _departures(name, departures or {})
-            VARIANTS[name] = Variant(name, function, hyperparameters, shape, classes, paper, figures, why)
+            VARIANTS[name] = Variant(
+                name, function, hyperparameters, shape, classes, paper, figures, why, name == flagship
+            )
         POINTS.update({name: figures for name, figures in (published or {}).items() if ":" in name})
         return function
 

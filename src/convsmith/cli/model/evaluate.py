@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,7 +13,11 @@ from convsmith.cli.verb import exit_for_unreadable, say
 from convsmith.errors import UsageError
 
 if TYPE_CHECKING:
+    from convsmith.data.dataset import Dataset
+    from convsmith.evaluation.corruption.robustness import Robustness
+    from convsmith.evaluation.evaluate import Evaluation
     from convsmith.evaluation.protocol import Protocol
+    from convsmith.model import Model
 
 MOST_MODELS = 2
 
@@ -41,6 +46,9 @@ def evaluate(
     ] = None,
     worst: Annotated[int, typer.Option(min=0, help="Name so many of the images that it got most wrong.")] = 0,
     plot: Annotated[Path | None, typer.Option(help="Also draw reliability and coverage: .svg, .png or .pdf.")] = None,
+    corruptions: Annotated[
+        bool, typer.Option("--corruptions", help="Also measure on corrupted images, 14 types at 5 severities (slow).")
+    ] = False,
     seed: Annotated[int | None, typer.Option(min=0, help="Split data that have no splits of their own by it.")] = None,
     classes_by: Annotated[
         Literal["name", "wordnet"], typer.Option(help="Match classes by name, or take each for all of its kinds.")
@@ -71,18 +79,22 @@ def evaluate(
         )
 
     by = [asked(one) for one in side or (None,)]  # refused before the data are opened
+    if corruptions and (len(by) > 1 or not by[0].single):
+        raise UsageError("corruptions are measured at one side, on one view of an image", settings="corruptions")
     dataset = opened_for(measured, data, seed)
     if len(models) == MOST_MODELS:
         from convsmith.evaluation.paired import paired
 
-        if side or classes_by != "name":
-            raise UsageError("two models are compared as they are", settings=("side", "classes_by"))
+        if side or classes_by != "name" or corruptions:
+            raise UsageError("two models are compared as they are", settings=("side", "classes_by", "corruptions"))
         say(paired(models[0], models[1], dataset, split=split, protocol=by[0]), as_json=as_json)
         return
     found = [
         measure(measured, dataset, split=split, k=k, side=one, classes_by=classes_by, protocol=look)
         for one, look in zip(side or (None,), by, strict=True)
     ]
+    if corruptions:
+        found[0] = replace(found[0], robustness=_corrupted(measured, dataset, found[0], classes_by))
     if plot is not None:
         from convsmith.report.reliability import draw_reliability
 
@@ -94,6 +106,22 @@ def evaluate(
     else:
         say([one.to_json() for one in found] if as_json else side_by_side(found), as_json=as_json)
     exit_for_unreadable(found[0].unreadable)
+
+
+def _corrupted(model: Model, data: Dataset, found: Evaluation, classes_by: Literal["name", "wordnet"]) -> Robustness:
+    from convsmith.cli.progress import image_progress
+    from convsmith.evaluation.corruption.robustness import robustness
+
+    with image_progress("corrupting") as tell:
+        return robustness(
+            model,
+            data,
+            split=found.metrics.split,
+            side=found.side if found.side != model.preprocess.crop[0] else None,
+            classes_by=classes_by,
+            protocol=found.protocol,
+            progress=tell,
+        )
 
 
 def calibrate(

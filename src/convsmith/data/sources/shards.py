@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -24,7 +24,7 @@ from PIL import Image
 
 from convsmith.data.checks.examine import examine
 from convsmith.data.dataset import Finding
-from convsmith.data.decode.image import PREFIX_BYTES, SUFFIXES, format_of
+from convsmith.data.decode.image import PREFIX_BYTES, SUFFIXES, Box, cut, format_of
 from convsmith.data.images import AnyImages, ArrayImages, FileImages, StoredImages, packed
 from convsmith.data.sources.listing import Listing, rows_by_split
 from convsmith.data.sources.naming.class_names import name_classes
@@ -151,20 +151,23 @@ def verify_shards(folder: Path, progress: Callable[[str], None] = lambda file: N
     return len(shards)
 
 
-def pack(listing: Listing, out: Path, shard_bytes: int = SHARD_BYTES) -> list[Shard]:
+def pack(
+    listing: Listing, out: Path, shard_bytes: int = SHARD_BYTES, boxes: Sequence[Box] | None = None
+) -> list[Shard]:
     """Writes a data set's images, their bytes as they are, to shards in a new folder; the index last.
 
-    Images in memory become PNG files. Raises UsageError if the folder is there and not empty; DataError naming the
-    files that cannot be used, before anything is written.
+    Images in memory become PNG files, and so do those that are cropped to a box each. Raises UsageError if the folder
+    is there and not empty; DataError naming the files that cannot be used, or have no part of them in their box, before
+    anything is written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} is there already; give a new folder", settings="out")
-    _check_usable(listing)
+    _check_usable(listing, boxes)
     out.mkdir(parents=True, exist_ok=True)
     shards = [
         shard
         for split, rows in listing.rows.items()
-        for shard in _write_split(listing, split, rows.tolist(), out, shard_bytes)
+        for shard in _write_split(listing, split, rows.tolist(), out, shard_bytes, boxes)
     ]
     index = {"format": FORMAT, "classes": list(listing.classes), "shards": [asdict(shard) for shard in shards]}
     temporary = out / f".{INDEX}"
@@ -173,14 +176,17 @@ def pack(listing: Listing, out: Path, shard_bytes: int = SHARD_BYTES) -> list[Sh
     return shards
 
 
-def _write_split(listing: Listing, split: str, rows: list[int], out: Path, shard_bytes: int) -> Iterator[Shard]:
+def _write_split(
+    listing: Listing, split: str, rows: list[int], out: Path, shard_bytes: int, boxes: Sequence[Box] | None
+) -> Iterator[Shard]:
     number = 0
     while rows:
         name = f"{split}-{number:06}.tar"
         temporary, count = out / f".{name}", 0
         with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as archive:
             while count < len(rows) and archive.offset < shard_bytes:
-                suffix, content = _content(listing.images, rows[count])
+                box = None if boxes is None else boxes[rows[count]]
+                suffix, content = _content(listing.images, rows[count], box)
                 _add(archive, f"{rows[count]:09}.{suffix}", content)
                 _add(archive, f"{rows[count]:09}.{LABEL}", str(listing.labels[rows[count]]).encode())
                 count += 1
@@ -198,11 +204,13 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     archive.addfile(header, io.BytesIO(content))
 
 
-def _content(images: AnyImages, row: int) -> tuple[str, bytes]:
-    """The suffix and bytes of an image file."""
-    if isinstance(images, ArrayImages):
+def _content(images: AnyImages, row: int, box: Box | None = None) -> tuple[str, bytes]:
+    """The suffix and bytes of an image file. A box that reaches beyond its image is cut off there."""
+    if box is not None or isinstance(images, ArrayImages):
         stream = io.BytesIO()
-        pixels = images.array[row]
+        pixels = images.array[row] if isinstance(images, ArrayImages) else images[row]
+        if box is not None:
+            pixels = cut(pixels, box)
         Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(stream, "PNG")
         return "png", stream.getvalue()
     assert isinstance(images, FileImages)
@@ -248,8 +256,12 @@ def _pairs(
             findings.append(Finding(subject, f"has no {lacking.partition(' ')[2]}; not used"))
 
 
-def _check_usable(listing: Listing) -> None:
-    reasons = examine(listing.images, lambda done, total: None).reasons
+def _check_usable(listing: Listing, boxes: Sequence[Box] | None) -> None:
+    found = examine(listing.images, lambda done, total: None)
+    reasons = dict(found.reasons)
+    for row, (box, (height, width)) in enumerate(zip(boxes or (), found.sizes.tolist(), strict=bool(boxes))):
+        if box.top >= height or box.left >= width:
+            reasons.setdefault(row, f"its box begins at {box.left}, {box.top}, outside of its {width}x{height} pixels")
     if reasons:
         named = [f"{listing.images.name(row)}: {reason}" for row, reason in sorted(reasons.items())]
         more = f"; and {len(named) - SHOWN:,} more" if len(named) > SHOWN else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from convsmith.errors import DataError, UnknownNameError
 from convsmith.model import Model
 from convsmith.weights.imagenet import labels, synsets
-from convsmith.wordnet import Hierarchy, installed, shipped, synsets_of
+from convsmith.wordnet import Hierarchy, Synset, installed, shipped, synsets_of
+
+EXAMPLES = 3
+"""Outputs of a class that are named."""
 
 NOT_INSTALLED = (
     "convsmith has ImageNet's classes and what is above them; for other nouns install WordNet (Debian: "
@@ -96,8 +99,31 @@ def specific(truths: Sequence[str], hierarchy: Hierarchy) -> NDArray[np.bool_]:
     return membership(tuple(hierarchy), hierarchy)[:, [list(hierarchy).index(name) for name in truths]].T
 
 
-def outputs_by_class(model: Model, classes: Sequence[str]) -> Mapping[str, NDArray[np.int64]]:
-    """The model's outputs that are a kind of each class: of "dog", those of all breeds.
+@dataclass(frozen=True, eq=False)
+class Meaning:
+    """What a class of the data was taken for: a synset, and the model's outputs that are a kind of it, (K,).
+
+    `examples` are the names of a few of these.
+    """
+
+    name: str
+    synset: Synset
+    outputs: NDArray[np.int64]
+    examples: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        synset = {"wordnet_id": self.synset.wordnet_id, "sense": self.synset.sense, "names": list(self.synset.names)}
+        return {"name": self.name, **synset, "outputs": self.outputs.tolist()}
+
+    def __str__(self) -> str:
+        count = len(self.outputs)
+        kinds = f"1 class, {self.examples[0]}" if count == 1 else f"{count:,} classes, such as {self.examples[0]}"
+        names = ", ".join(self.synset.names)
+        return f"{self.name}: {self.synset.sense} ({self.synset.wordnet_id}: {names}); {kinds}"
+
+
+def meanings_of(model: Model, classes: Sequence[str]) -> tuple[Meaning, ...]:
+    """What each class means, with the model's outputs that are a kind of it: of "dog", those of all breeds.
 
     Raises DataError for a class without a synset, one that the model knows no kind of, and two that share an output.
     """
@@ -122,7 +148,10 @@ def outputs_by_class(model: Model, classes: Sequence[str]) -> Mapping[str, NDArr
                 shared = f"{model.classes[place]} is a kind of both {owner[place]} and {name}"
                 raise DataError(f"{shared}: the classes of the data must exclude each other")
             owner[place] = name
-    return groups
+    return tuple(
+        Meaning(name, whole[meant[name]], places, tuple(model.classes[place] for place in places[:EXAMPLES]))
+        for name, places in groups.items()
+    )
 
 
 def summed(logits: NDArray[np.float32], groups: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from convsmith.errors import ShapeError
-from convsmith.network.dims import Dim, Pair, always, maximum
+from convsmith.network.dims import Dim, Pair, always, at_least, maximum
 from convsmith.network.ops.base import Window
 
 Padding: TypeAlias = tuple[int, int, int, int] | Literal["same"]
@@ -29,7 +29,7 @@ def same(size: Dim, kernel: int, stride: int, dilation: int = 1) -> tuple[Dim, D
 
 def resolve(padding: Padding, size: tuple[Dim, Dim], kernel: Pair, stride: Pair, dilation: Pair) -> tuple[Dim, ...]:
     """Padding in numbers (top, bottom, left, right) for an input of this (height, width)."""
-    if padding != "same":
+    if not isinstance(padding, str):
         return padding
     return (
         *same(size[0], kernel[0], stride[0], dilation[0]),
@@ -44,11 +44,11 @@ def slide(
 
     Raises ShapeError when the window is larger than the padded input, or no window at all.
     """
-    if min(*kernel, *stride, *dilation) < 1:
+    if not at_least(1, *kernel, *stride, *dilation):
         raise ShapeError(f"kernel {kernel}, stride {stride} and dilation {dilation} must be at least 1")
-    if padding == "same":
+    if isinstance(padding, str):
         return -(-size[0] // stride[0]), -(-size[1] // stride[1])
-    if min(padding) < 0:
+    if not at_least(0, *padding):
         raise ShapeError(f"padding {padding} must not be negative")
     top, bottom, left, right = padding
     return (

@@ -28,6 +28,7 @@ HUANG_2016 = Paper(
     2016,
     "arXiv 1608.06993",
     "Layers add a few maps to a common store instead of replacing it, so that features are reused.",
+    month=8,
 )
 
 Layer = Callable[[Tensor, Dim], Tensor]
@@ -80,6 +81,7 @@ def deep_stem(x: Tensor, maps: Dim) -> Tensor:
 
 @family(
     paper=HUANG_2016,
+    flagship="densenet264",
     variants={
         "densenet121": {"blocks": (6, 12, 24, 16)},
         "densenet169": {"blocks": (6, 12, 32, 32)},

@@ -16,6 +16,7 @@ RONNEBERGER_2015 = Paper(
     2015,
     "arXiv 1505.04597",
     "A decoder as deep as the encoder, joined to it level by level, segments images after training on a few.",
+    month=5,
 )
 
 DEPTH = 4
@@ -38,6 +39,7 @@ def crop(x: Tensor, like: Tensor) -> Tensor:
 
 @family(
     paper=RONNEBERGER_2015,
+    flagship="unet",
     variants={"unet": {}, "unet_padded": {"padding": None}},
     input=(1, 572, 572),
     inputs={"unet_padded": (1, 512, 512)},

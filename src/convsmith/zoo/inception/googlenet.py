@@ -30,6 +30,7 @@ SZEGEDY_2014 = Paper(
     2014,
     "arXiv 1409.4842",
     "Kernels of several sizes side by side, 1x1 convolutions that make them affordable, no hidden dense layers.",
+    month=9,
 )
 
 Unit = Callable[[Tensor, Dim, int], Tensor]
@@ -89,6 +90,7 @@ def stages(x: Tensor, classes: Dim, unit: Unit, wide: int, last_pool: int, aux: 
 
 @family(
     paper=SZEGEDY_2014,
+    flagship="googlenet",
     variants={"googlenet": {}},
     departures={
         "*": {

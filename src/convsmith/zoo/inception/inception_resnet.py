@@ -96,6 +96,7 @@ def inception_resnet_v1(image: Tensor, classes: Dim, *, drop: float = 0.2) -> Te
 
 @family(
     paper=SZEGEDY_2016,
+    flagship="inception_resnet_v2",
     variants={"inception_resnet_v2": {}},
     input=(3, 299, 299),
     published={

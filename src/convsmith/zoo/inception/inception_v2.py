@@ -26,6 +26,7 @@ IOFFE_2015 = Paper(
     2015,
     "arXiv 1502.03167",
     "Normalising every layer by its batch lets networks learn 14 times faster, at higher rates, without dropout.",
+    month=2,
 )
 
 # Figure 5: #1x1, #3x3 reduce, #3x3, double #3x3 reduce, double #3x3, pool proj. Modules without #1x1 have stride 2.
@@ -71,6 +72,7 @@ def reduction(x: Tensor, maps: tuple[int, ...]) -> Tensor:
 
 @family(
     paper=IOFFE_2015,
+    flagship="inception_v2",
     variants={"inception_v2": {}},
     published={
         "inception_v2": PaperFigures(

@@ -23,6 +23,7 @@ SZEGEDY_2015 = Paper(
     2015,
     "arXiv 1512.00567",
     "7x7 convolutions as 1x7 and 7x1, sizes reduced without a bottleneck, labels smoothed.",
+    month=12,
 )
 
 
@@ -89,6 +90,7 @@ def head(x: Tensor, classes: Dim) -> Tensor:
 
 @family(
     paper=SZEGEDY_2015,
+    flagship="inception_v3",
     variants={"inception_v3": {}},
     input=(3, 299, 299),
     published={

@@ -14,6 +14,7 @@ SZEGEDY_2016 = Paper(
     2016,
     "arXiv 1602.07261",
     "Uniform modules; residual connections around them speed up training, scaled down to keep it stable.",
+    month=2,
 )
 SINGLE_CROP = "single crop (table 2), without the 1700 images that the paper leaves out"
 
@@ -80,6 +81,7 @@ def reduction_b(x: Tensor) -> Tensor:
 
 @family(
     paper=SZEGEDY_2016,
+    flagship="inception_v4",
     variants={"inception_v4": {}},
     input=(3, 299, 299),
     published={"inception_v4": PaperFigures(top1=80.0, top5=95.0, protocol=SINGLE_CROP)},

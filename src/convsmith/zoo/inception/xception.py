@@ -27,6 +27,7 @@ CHOLLET_2016 = Paper(
     2016,
     "arXiv 1610.02357",
     "Channels and positions are treated separately throughout, inside residual connections.",
+    month=10,
 )
 
 
@@ -56,6 +57,7 @@ def shortcut(x: Tensor, like: Tensor, stride: int) -> Tensor:
 
 @family(
     paper=CHOLLET_2016,
+    flagship="xception",
     variants={"xception": {}},
     input=(3, 299, 299),
     published={

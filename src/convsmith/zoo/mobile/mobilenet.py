@@ -15,6 +15,7 @@ HOWARD_2017 = Paper(
     2017,
     "arXiv 1704.04861",
     "Depthwise separable convolutions cost 8 to 9 times less; two multipliers trade accuracy for cost.",
+    month=4,
 )
 SANDLER_2018 = Paper(
     "MobileNetV2: inverted residuals and linear bottlenecks",
@@ -22,6 +23,7 @@ SANDLER_2018 = Paper(
     2018,
     "arXiv 1801.04381",
     "Shortcuts join thin, linear layers; the wide depthwise layer lives in between.",
+    month=1,
 )
 
 
@@ -33,6 +35,34 @@ def separable(x: Tensor, channels: Dim, stride: int) -> Tensor:
 
 RELEASED = "single crop, the authors' released weights"
 UNSTATED = "the release page does not say how it counts; the layers have {} M"
+NARROWER = "the release page prints 2.5% less for each network of width 0.75; table 6 of the paper has the 325 M at 224"
+SQUARE = "30.2 M: a misprint of the release page, since cost goes by the square of the side (41 M at 224)"
+
+# The release page: width-side -> million multiply-adds, million parameters, top-1, top-5; why the layers give others.
+GRID: dict[str, tuple[float, float, float, float, dict[str, str]]] = {
+    "1.0-224": (569, 4.24, 70.9, 89.9, {"params_m": UNSTATED.format("4.23")}),
+    "1.0-192": (418, 4.24, 70.0, 89.2, {"params_m": UNSTATED.format("4.23")}),
+    "1.0-160": (291, 4.24, 68.0, 87.7, {"params_m": UNSTATED.format("4.23")}),
+    "1.0-128": (186, 4.24, 65.2, 85.8, {"params_m": UNSTATED.format("4.23")}),
+    "0.75-224": (317, 2.59, 68.4, 88.2, {"gmacs": NARROWER}),
+    "0.75-192": (233, 2.59, 67.2, 87.3, {"gmacs": NARROWER}),
+    "0.75-160": (162, 2.59, 65.3, 86.0, {"gmacs": NARROWER}),
+    "0.75-128": (104, 2.59, 62.1, 83.9, {"gmacs": NARROWER}),
+    "0.5-224": (150, 1.34, 63.3, 84.9, {"params_m": UNSTATED.format("1.33")}),
+    "0.5-192": (110, 1.34, 61.7, 83.6, {"params_m": UNSTATED.format("1.33")}),
+    "0.5-160": (77, 1.34, 59.1, 81.9, {"params_m": UNSTATED.format("1.33")}),
+    "0.5-128": (49, 1.34, 56.3, 79.4, {"params_m": UNSTATED.format("1.33")}),
+    "0.25-224": (41, 0.47, 49.8, 74.2, {}),
+    "0.25-192": (34, 0.47, 47.7, 72.3, {"gmacs": SQUARE}),
+    "0.25-160": (21, 0.47, 45.5, 70.3, {}),
+    "0.25-128": (14, 0.47, 41.5, 66.3, {}),
+}
+
+
+def released(mmacs: float, params_m: float, top1: float, top5: float, deviations: dict[str, str]) -> PaperFigures:
+    """A row of the release page."""
+    return PaperFigures(params_m, mmacs / 1000, top1, top5, RELEASED, deviations=deviations)
+
 
 # Table 1: (maps, blocks, stride of the first).
 V1_STAGES = ((64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2))
@@ -40,6 +70,7 @@ V1_STAGES = ((64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2))
 
 @family(
     paper=HOWARD_2017,
+    flagship="mobilenet_v1",
     variants={"mobilenet_v1": {}},
     published={
         "mobilenet_v1": PaperFigures(
@@ -49,22 +80,8 @@ V1_STAGES = ((64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2))
             protocol="single crop (table 8)",
             note="ReLU6, as in the authors' code; the paper says ReLU",
         ),
-        "mobilenet_v1:1.0-224": PaperFigures(
-            params_m=4.24, gmacs=0.569, top1=70.9, protocol=RELEASED, deviations={"params_m": UNSTATED.format("4.23")}
-        ),
-        "mobilenet_v1:0.75-224": PaperFigures(
-            params_m=2.59,
-            gmacs=0.317,
-            top1=68.4,
-            protocol=RELEASED,
-            deviations={
-                "gmacs": "the release page prints 317 M; table 6 of the paper has the 325 M that the layers give"
-            },
-        ),
-        "mobilenet_v1:0.5-224": PaperFigures(
-            params_m=1.34, gmacs=0.150, top1=63.3, protocol=RELEASED, deviations={"params_m": UNSTATED.format("1.33")}
-        ),
-        "mobilenet_v1:0.5-160": PaperFigures(
+        **{f"mobilenet_v1:{point}": released(*row) for point, row in GRID.items()},
+        "mobilenet_v1:0.5-160": PaperFigures(  # the paper's, not the release page's
             params_m=1.32,
             gmacs=0.076,
             top1=60.2,
@@ -74,7 +91,6 @@ V1_STAGES = ((64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2))
                 "gmacs": "76.5 M, truncated rather than rounded",
             },
         ),
-        "mobilenet_v1:0.25-128": PaperFigures(params_m=0.47, gmacs=0.014, top1=41.5, protocol=RELEASED),
     },
 )
 def mobilenet_v1(image: Tensor, classes: Dim, *, width: float = 1.0, drop: float = 0.001) -> Tensor:
@@ -101,6 +117,7 @@ V2_STAGES = (
 
 @family(
     paper=SANDLER_2018,
+    flagship="mobilenet_v2",
     variants={"mobilenet_v2": {}},
     published={
         "mobilenet_v2": PaperFigures(

@@ -27,6 +27,7 @@ MA_2018 = Paper(
     2018,
     "arXiv 1807.11164",
     "Equal widths, few groups, few branches: half the channels pass each unit untouched, then all are shuffled.",
+    month=7,
 )
 
 DEPTHS = (4, 8, 4)
@@ -59,6 +60,7 @@ def downsample(x: Tensor, maps: Dim) -> Tensor:
 
 @family(
     paper=MA_2018,
+    flagship="shufflenet_v2_x1_0",
     departures={
         "*_x[12]_0": {"CS202": "the widths are table 5's, chosen to meet the FLOPs of the networks compared with"}
     },

@@ -29,6 +29,7 @@ IANDOLA_2016 = Paper(
     2016,
     "arXiv 1602.07360",
     "Fire modules squeeze the maps by 1x1 convolutions before they expand them, half by 1x1 and half by 3x3.",
+    month=2,
 )
 
 Bypass = Callable[[Tensor, Tensor], Tensor]
@@ -67,6 +68,7 @@ def complex_bypass(x: Tensor, y: Tensor) -> Tensor:
 
 @family(
     paper=IANDOLA_2016,
+    flagship="squeezenet1_0",
     variants={
         "squeezenet1_0": {},
         "squeezenet1_0_simple_bypass": {"bypass": simple_bypass},

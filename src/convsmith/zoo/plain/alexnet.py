@@ -23,6 +23,7 @@ KRIZHEVSKY_2012 = Paper(
     2012,
     "NIPS 25",
     "Rectifiers, dropout and two GPUs made a deep network win ImageNet by ten points.",
+    month=12,
 )
 KRIZHEVSKY_2014 = Paper(
     "One weird trick for parallelizing convolutional neural networks",
@@ -30,6 +31,7 @@ KRIZHEVSKY_2014 = Paper(
     2014,
     "arXiv 1404.5997",
     "One tower, split over GPUs by data in convolutions and by model in dense layers.",
+    month=4,
 )
 
 GAUSSIAN = Init("normal", 0.01)  # 2012, section 5: zero mean, deviation 0.01; biases 1 in conv 2, 4, 5 and hidden dense
@@ -47,6 +49,7 @@ NARROWER = (
 
 @family(
     paper=KRIZHEVSKY_2012,
+    flagship="alexnet",
     departures={"*": {"CS201": NARROWER, "CS304": DENSE_TIMES}},
     variants={"alexnet": {}},
     input=(3, 227, 227),
@@ -79,6 +82,7 @@ def alexnet(image: Tensor, classes: Dim) -> Tensor:
 
 @family(
     paper=KRIZHEVSKY_2014,
+    flagship="alexnet_2014",
     departures={"*": {"CS201": NARROWER, "CS304": DENSE_TIMES}},
     variants={"alexnet_2014": {}},
     published={"alexnet_2014": PaperFigures(note="what other libraries call AlexNet; they have 256 maps in conv4")},

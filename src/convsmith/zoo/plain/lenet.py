@@ -26,6 +26,7 @@ LECUN_1998 = Paper(
     1998,
     "Proc. IEEE 86(11), 2278-2324",
     "Shared local weights and subsampling, trained end to end by gradients, read digits without hand-made features.",
+    month=11,
 )
 HAN_2016 = Paper(
     "Deep Compression",
@@ -33,6 +34,7 @@ HAN_2016 = Paper(
     2016,
     "arXiv 1510.00149",
     "Pruning, shared weights and Huffman coding together make networks 35 to 49 times smaller.",
+    month=5,
 )
 
 WIDTHS_1998 = "120 and 84 units are the paper's; 84 is a bitmap of 7x12, the code of a character (section II.B)"
@@ -69,6 +71,7 @@ def lenet5(image: Tensor, classes: Dim) -> Tensor:
 
 @family(
     paper=LECUN_1998,
+    flagship="lenet5_1998",
     variants={"lenet5_1998": {}},
     departures={"*": {"CS202": WIDTHS_1998}},
     input=(1, 32, 32),
@@ -97,6 +100,7 @@ def squash(x: Tensor) -> Tensor:
 
 @family(
     paper=HAN_2016,
+    flagship="lenet5_caffe",
     variants={"lenet5_caffe": {}},
     departures={
         "*": {

@@ -27,6 +27,7 @@ SIMONYAN_2014 = Paper(
     2014,
     "arXiv 1409.1556",
     "Stacks of 3x3 convolutions see as far as large ones, with fewer weights and more depth.",
+    month=9,
 )
 
 # Table 1: kernels of each block's convolutions, by column.
@@ -54,6 +55,7 @@ DEPARTURES = {
 
 @family(
     paper=SIMONYAN_2014,
+    flagship="vgg19",
     departures=DEPARTURES,
     variants={
         "vgg11": {"columns": A},

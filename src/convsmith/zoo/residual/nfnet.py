@@ -34,6 +34,7 @@ BROCK_2021 = Paper(
     2021,
     "arXiv 2102.06171",
     "Standardised weights, scaled activations and adaptive gradient clipping train as well as batch norm, and faster.",
+    month=2,
 )
 
 GAMMA: dict[Function, float] = {"gelu": 1.7015043497085571, "silu": 1.7881293296813965}
@@ -129,6 +130,7 @@ PLUS = "wider, as in the authors' code; 89.2% after pre-training on JFT-300M (ta
 
 @family(
     paper=BROCK_2021,
+    flagship="nfnet_f5",
     variants={
         **{f"nfnet_f{n}": {"repeat": n + 1, "drop": drop} for n, (drop, _) in enumerate(SIZES)},
         "nfnet_f4_plus": {"repeat": 5, "drop": 0.4, "widths": (384, 768, 2048, 2048)},

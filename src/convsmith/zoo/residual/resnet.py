@@ -30,6 +30,7 @@ HE_2015 = Paper(
     2015,
     "arXiv 1512.03385",
     "Layers learn what to add to their input, so that depth no longer hurts.",
+    month=12,
 )
 HE_2016 = Paper(
     "Identity mappings in deep residual networks",
@@ -37,6 +38,7 @@ HE_2016 = Paper(
     2016,
     "arXiv 1603.05027",
     "Norm and activation move before the convolutions: the shortcut is a clean identity.",
+    month=3,
 )
 
 Block = Callable[[Tensor, int, int], Tensor]
@@ -116,6 +118,7 @@ def stages(x: Tensor, blocks: Sequence[int], block: Block) -> Tensor:
 
 @family(
     paper=HE_2015,
+    flagship="resnet152",
     departures=DEPARTURES,
     variants={
         "plain18": {"blocks": DEPTHS[18], "block": plain},
@@ -156,6 +159,7 @@ def preactivated(x: Tensor, width: int, stride: int, *, project: bool) -> Tensor
 
 @family(
     paper=HE_2016,
+    flagship="resnet152_v2",
     variants={f"resnet{depth}_v2": {"blocks": DEPTHS[depth]} for depth in (50, 101, 152)},
     published={"resnet152_v2": PaperFigures(top1=78.9, top5=94.5, protocol="single crop at 320 (table 5)")},
 )

@@ -17,6 +17,7 @@ XIE_2016 = Paper(
     2016,
     "arXiv 1611.05431",
     "Cardinality, the number of equal paths in a block, pays off more than depth or width at the same cost.",
+    month=11,
 )
 MAHAJAN_2018 = Paper(
     "Exploring the limits of weakly supervised pretraining",
@@ -24,6 +25,7 @@ MAHAJAN_2018 = Paper(
     2018,
     "arXiv 1805.00932",
     "Wider ResNeXts, pretrained on a billion photographs labelled with their hashtags.",
+    month=5,
 )
 
 # Tables 3 and 4: (depth, cardinality, width) -> top-1 and top-5 error.
@@ -69,11 +71,13 @@ def released(params_m: float, gmacs: float, top1: float, top5: float, layers: fl
 
 @family(
     paper=MAHAJAN_2018,
+    flagship="resnext101_32x48d",
     variants={named(101, 32, d): {"blocks": DEPTHS[101], "groups": 32, "group_width": d} for d in RELEASED},
     published={named(101, 32, d): released(*row) for d, row in RELEASED.items()},
 )
 @family(
     paper=XIE_2016,
+    flagship="resnext101_64x4d",
     variants={
         named(depth, groups, d): {"blocks": DEPTHS[depth], "groups": groups, "group_width": d}
         for depth, groups, d in ERRORS

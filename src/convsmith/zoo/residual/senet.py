@@ -41,6 +41,7 @@ HU_2017 = Paper(
     2017,
     "arXiv 1709.01507",
     "A network learns which channels matter for the image at hand, at hardly any cost.",
+    month=9,
 )
 
 V1_5 = "the stride is in the 3x3 convolution, not in the first 1x1, and the stem's pooling is padded"
@@ -136,6 +137,7 @@ def deep_stem(image: Tensor) -> Tensor:
 
 @family(
     paper=HU_2017,
+    flagship="senet154",
     variants={"senet154": {}},
     published={
         "senet154": PaperFigures(

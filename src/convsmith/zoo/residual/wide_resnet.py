@@ -19,6 +19,7 @@ ZAGORUYKO_2016 = Paper(
     2016,
     "arXiv 1605.07146",
     "Sixteen wide layers learn as well as a thousand thin ones, several times faster.",
+    month=5,
 )
 
 SINGLE_CROP = "single crop (tables 7 and 8)"
@@ -35,6 +36,7 @@ wide_bottleneck = partial(bottleneck, group_width=128)
 
 @family(
     paper=ZAGORUYKO_2016,
+    flagship="wide_resnet50_2",
     variants={
         "wide_resnet18_1_5": {"blocks": DEPTHS[18], "block": partial(widened, factor=1.5)},
         "wide_resnet18_2": {"blocks": DEPTHS[18], "block": partial(widened, factor=2)},

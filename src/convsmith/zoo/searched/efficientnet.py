@@ -28,6 +28,7 @@ TAN_2019 = Paper(
     2019,
     "arXiv 1905.11946",
     "Depth, width and resolution grow together, by one coefficient: depth 1.2^phi, width 1.1^phi, side 1.15^phi.",
+    month=5,
 )
 
 # Table 1: (expansion, kernel, maps, repeats, stride of the first).
@@ -114,6 +115,7 @@ def classifier(x: Tensor, classes: Dim, drop: float) -> Tensor:
 
 @family(
     paper=TAN_2019,
+    flagship="efficientnet_b7",
     variants={f"efficientnet_{b}": {"width": w, "depth": d, "drop": drop} for b, (w, d, _, drop) in SCALES.items()},
     inputs={f"efficientnet_{b}": (3, side, side) for b, (_, _, side, _) in SCALES.items()},
     published={

@@ -16,6 +16,7 @@ TAN_2018 = Paper(
     2018,
     "arXiv 1807.11626",
     "The search's reward is accuracy times measured latency, and every stage may have its own kind of block.",
+    month=7,
 )
 
 Stage = tuple[int, int, int, int, int, int]
@@ -66,6 +67,7 @@ def released(params_m: float, gmacs: float, top1: float, top5: float, layers: fl
 
 @family(
     paper=TAN_2018,
+    flagship="mnasnet_a1",
     variants={
         "mnasnet_a1": {"stages": A1},
         "mnasnet_b1": {"stages": B1},

@@ -36,6 +36,7 @@ ZOPH_2017 = Paper(
     2017,
     "arXiv 1707.07012",
     "A search that designs cells rather than networks, cheaply on a small data set, for use on a large one.",
+    month=7,
 )
 
 TRAINED = (
@@ -126,6 +127,7 @@ def head(x: Tensor, classes: Dim) -> Tensor:
 
 @family(
     paper=ZOPH_2017,
+    flagship="nasnet_large",
     variants={
         "nasnet_mobile": {"cells": 4, "penultimate": 1056, "stem": 32, "skip": False},
         "nasnet_large": {"cells": 6, "penultimate": 4032, "stem": 96, "skip": True},

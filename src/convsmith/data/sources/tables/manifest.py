@@ -17,6 +17,7 @@ from convsmith.data.sources.listing import Listing, rows_by_split
 from convsmith.data.sources.naming.class_names import name_classes
 from convsmith.data.sources.tables.csv_text import Table, read_table
 from convsmith.data.sources.tables.located import ADDRESS, Located, locate
+from convsmith.data.sources.walk import has_image_name
 from convsmith.errors import DataError
 
 PATH_COLUMNS = ("path", "image")
@@ -244,7 +245,23 @@ def _read_parquet(path: Path) -> Columns:
     return {name: [_text(value) for value in table.column(name).to_pylist()] for name in plain}
 
 
-_COLUMNS_OF = {".parquet": _read_parquet, ".jsonl": _read_json_lines}
+def _read_list(path: Path) -> Columns:
+    """Lines of a path and a class with a blank between, as of Caffe; or of a number, a class and a path with tabs
+    between, as of MXNet; else a CSV under another name."""
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, ValueError):
+        return _read_csv(path)
+    triples = [line.split("\t") for line in lines if line]
+    if triples and all(len(cells) == 3 and cells[0].isdecimal() for cells in triples):
+        return {"path": [cells[2] for cells in triples], "class": [cells[1] for cells in triples]}
+    pairs = [line.rsplit(maxsplit=1) for line in lines if line]
+    if pairs and all(len(cells) == 2 for cells in pairs) and has_image_name(pairs[0][0]):
+        return {"path": [cells[0] for cells in pairs], "class": [cells[1] for cells in pairs]}
+    return _read_csv(path)
+
+
+_COLUMNS_OF = {".parquet": _read_parquet, ".jsonl": _read_json_lines, ".txt": _read_list, ".lst": _read_list}
 
 
 def _holds_bytes(pa: object, kind: object) -> bool:

@@ -1,0 +1,1 @@
+"""Data sets in the layout in which their authors publish them, each with its published splits."""

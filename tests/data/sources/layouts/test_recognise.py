@@ -1,0 +1,62 @@
+"""A layout is known by its files, wherever its folder lies and whatever it is called; other folders are left alone."""
+
+from pathlib import Path
+
+import pytest
+from pictures import class_folders
+
+from convsmith.data import open_dataset
+from convsmith.data.sources.detect import read_source
+from convsmith.data.sources.layouts.recognise import is_published, layout_of
+from convsmith.doctor.inspection import inspect
+from convsmith.errors import DataError
+from published_trees import (
+    caltech101,
+    caltech256,
+    cifar10,
+    cifar100,
+    cub,
+    dogs,
+    emnist,
+    flowers,
+    food,
+    pets,
+    svhn,
+    tiny_imagenet,
+)
+
+TREES = (caltech101, caltech256, cifar10, cifar100, cub, dogs, emnist, flowers, food, pets, svhn, tiny_imagenet)
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_the_name_of_its_folder_does_not_matter(tmp_path: Path, tree) -> None:
+    tree(tmp_path / "renamed")
+    whole = open_dataset(tmp_path / "renamed")
+    assert open_dataset(tmp_path).fingerprint == whole.fingerprint
+    assert len(whole.classes) > 1
+    assert not whole.unusable
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_inspect_says_in_which_layout_it_was_read(tmp_path: Path, tree) -> None:
+    told = str(inspect(tree(tmp_path / "set")))
+    assert "read as" in told
+
+
+def test_two_in_one_folder_are_not_guessed_between(tmp_path: Path) -> None:
+    food(tmp_path / "food-101")
+    flowers(tmp_path / "flowers")
+    with pytest.raises(DataError, match="holds several data sets: flowers, food-101; give one"):
+        read_source(tmp_path)
+
+
+def test_folders_of_classes_are_no_layout(tmp_path: Path) -> None:
+    assert layout_of(class_folders(tmp_path, {"a": 1, "b": 1})) is None
+    assert not is_published(tmp_path)
+    assert layout_of(tmp_path / "nowhere") is None
+
+
+def test_inspect_does_not_take_a_damaged_layout_for_unlabelled_images(tmp_path: Path) -> None:
+    (food(tmp_path) / "meta/test.txt").unlink()
+    with pytest.raises(DataError, match=r"test\.txt is missing"):
+        inspect(tmp_path)
