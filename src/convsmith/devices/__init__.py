@@ -1,7 +1,7 @@
 """Tables of what operators take on a device, and predictions from them.
 
-    table = load_table("onnxruntime-1")
-    predicted_ms(network, table)
+table = load_table("onnxruntime-1")
+predicted_ms(network, table)
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a fused operator's time is interpolated over: logarithms of its sizes, and how well it fills an engine's tiles."""
+"""What an operator's time is interpolated over: logarithms of its sizes, and how well it fills an engine's tiles."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ CURVED = ("sigmoid", "tanh", "silu", "hard_swish", "hard_sigmoid", "exp", "elu",
 NAMES = (
     "log channels in", "log channels out", "log area out", "log area in", "log width out", "log kernel",
     "log kernel width", "log stride", "log group width", "log work", "log bytes", "log weights", "filled lanes in",
-    "filled lanes out", "filled positions", "filled blocks", "log inputs", "curved", "expensive", "dilated", "pointwise",
+    "filled lanes out", "filled positions", "filled blocks", "log inputs", "curved", "expensive", "dilated",
+    "pointwise",
 )  # fmt: skip
 
 

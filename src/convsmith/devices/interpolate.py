@@ -77,7 +77,7 @@ def fit(kind: str, blocked: bool, units: Sequence[Unit], times: Vector) -> tuple
         made = _with_mean(made, inputs, units, targets, kept)
         residuals = targets - made.mean(inputs, units)
         deviation = 1.4826 * float(np.median(np.abs(residuals[kept]))) + 1e-3
-        kept = residuals < OUTLIER_DEVIATIONS * deviation
+        kept = np.asarray(residuals < OUTLIER_DEVIATIONS * deviation)
     if kept.sum() < FEWEST_OPERATORS or not columns:
         return made, kept
     lengths, amplitude, noise = _hyperparameters(inputs[kept], residuals[kept])
@@ -90,11 +90,11 @@ class Process:
     def __init__(self, fit: Fit, units: Sequence[Unit], times: Vector) -> None:
         self.fit = fit
         self._inputs = fit.standard(units)
-        self._weights = np.zeros(len(units))
+        self._weights: Vector = np.zeros(len(units))
         if fit.lengths and len(units):
-            residuals = np.log(times) - fit.mean(self._inputs, units)
+            residuals: Vector = np.log(times) - fit.mean(self._inputs, units)
             covariance = self._kernel(self._inputs) + fit.noise * np.eye(len(units))
-            self._weights = np.linalg.solve(covariance, residuals)
+            self._weights = np.asarray(np.linalg.solve(covariance, residuals), np.float64)
 
     def predict(self, units: Sequence[Unit]) -> Vector:
         """ms of operators."""
@@ -121,7 +121,9 @@ def _with_mean(made: Fit, inputs: Matrix, units: Sequence[Unit], targets: Vector
     names = sorted({unit.function for unit in units})
     marks = np.array([[unit.function == name for name in names] for unit in units], np.float64)
     terms = np.concatenate([inputs, marks if len(names) > 1 else marks[:, :0]], axis=1)[kept]
-    ridge = np.concatenate([np.full(len(made.columns), RIDGE * len(terms)), np.ones(terms.shape[1] - len(made.columns))])
+    ridge = np.concatenate(
+        [np.full(len(made.columns), RIDGE * len(terms)), np.ones(terms.shape[1] - len(made.columns))]
+    )
     center, offset = terms.mean(axis=0), float(targets[kept].mean())
     inner = terms - center
     found = np.linalg.solve(inner.T @ inner + np.diag(ridge), inner.T @ (targets[kept] - offset))

@@ -93,11 +93,18 @@ def _accuracy(matched: Sequence[_Matched], fits: Sequence[Fit], run_ms: float, k
         asked = (unit for one in tried for unit in (*one.needed, *(unit for unit, _, _ in one.units)))
         wanted = list({unit for unit in asked if (unit.kind, unit.blocked) == (found.kind, found.blocked)})
         predicted.update(zip(wanted, process.predict(wanted).tolist(), strict=True))
-    alone = [predicted[unit] / (ms + kernel_ms * n) - 1 for one in tried for unit, ms, n in one.units if unit in predicted]
+    alone = [
+        predicted[unit] / (ms + kernel_ms * n) - 1 for one in tried for unit, ms, n in one.units if unit in predicted
+    ]
     whole = [(run_ms + sum(predicted.get(unit, 0.0) for unit in one.needed)) / one.run_ms - 1 for one in tried]
     explained = sum(one.explained for one in matched) / sum(one.total for one in matched)
-    quantiles = [float(np.quantile(np.abs(errors), q)) for errors in (alone, whole) for q in (0.5, 0.9)]
-    return Accuracy(*quantiles, explained)
+    return Accuracy(
+        float(np.median(np.abs(alone))),
+        float(np.quantile(np.abs(alone), 0.9)),
+        float(np.median(np.abs(whole))),
+        float(np.quantile(np.abs(whole), 0.9)),
+        explained,
+    )
 
 
 class _Matched:
@@ -115,7 +122,7 @@ class _Matched:
             for layer in planned.layers
             if planned.unit.kind != "reorder"
         }
-        self._ms: Counter[int] = Counter()
+        self._ms: dict[int, float] = defaultdict(float)
         self._count: Counter[int] = Counter()
         self.units: list[tuple[Unit, float, int]] = []
         """(operator, ms, kernels) of all that has been matched."""

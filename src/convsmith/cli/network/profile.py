@@ -115,7 +115,10 @@ def _told(table: DeviceTable) -> str:
     rows = [
         ("device", f"{table.name}: {table.engine}, {table.machine.processor}"),
         ("measured", f"{table.date}: {len(table.rows):,} operators in {table.networks} networks"),
-        ("error", f"{found.networks_median:.1%} median, {found.networks_p90:.1%} for nine in ten of the networks left out"),
+        (
+            "error",
+            f"{found.networks_median:.1%} median, {found.networks_p90:.1%} for nine in ten of the networks left out",
+        ),
         ("explained", f"{found.explained:.1%} of the measured time belongs to operators that are known by name"),
         ("kept in", str(path_of(table.name))),
     ]

@@ -44,6 +44,8 @@ from convsmith.zoo.blocks import squeeze_excite
 Choice = TypeVar("Choice")
 
 FUSED: tuple[Function, ...] = ("relu", "relu6", "silu", "relu", "hard_swish", "sigmoid", "gelu", "relu", "mish", "tanh")
+AFTER_SUMS: tuple[Function, ...] = ("relu", "relu", "silu")
+MOBILE: tuple[Function, ...] = ("relu6", "silu", "relu", "hard_swish", "silu")
 SMOOTH: tuple[Function, ...] = ("silu", "gelu", "silu", "gelu", "gelu_tanh", "hard_swish", "relu")
 KERNELS = (3, 5, 3, 7, 3, 1)
 GROUP_WIDTHS = (4, 8, 16, 24, 32, 40, 64, 128, 14)
@@ -83,7 +85,7 @@ def linear_conv(x: Tensor, channels: int, stride: int, point: Point) -> Tensor:
 
 def basic(x: Tensor, channels: int, stride: int, point: Point) -> Tensor:
     """Two convolutions and a shortcut, activated after the sum."""
-    function = point.of(("relu", "relu", "silu"))
+    function = point.of(AFTER_SUMS)
     y = conv_norm_act(x, channels, 3, stride, function=function)
     y = conv_norm(y, channels, 3)
     shortcut = x if x.shape == y.shape else conv_norm(x, channels, 1, stride)
@@ -105,7 +107,7 @@ def bottleneck(x: Tensor, channels: int, stride: int, point: Point) -> Tensor:
 
 def inverted(x: Tensor, channels: int, stride: int, point: Point) -> Tensor:
     """1x1 expansion, depthwise, 1x1 projection; perhaps squeeze-and-excitation."""
-    function, kernel = point.of(("relu6", "silu", "relu", "hard_swish", "silu")), point.of((3, 5, 3, 7, 5, 3))
+    function, kernel = point.of(MOBILE), point.of((3, 5, 3, 7, 5, 3))
     expand, excited = point.of((1, 2, 3, 4, 6, 6)), point.next() < 0.6
     inner = min(expand * x.channels, 4096)
     y = conv_norm_act(x, inner, 1, function=function) if expand > 1 else x
@@ -137,7 +139,7 @@ def depthwise_first(x: Tensor, channels: int, stride: int, point: Point) -> Tens
 
 def preactivated(x: Tensor, channels: int, stride: int, point: Point) -> Tensor:
     """Norm, activation, convolution, twice or thrice, and a sum that is not activated."""
-    function, deep = point.of(("relu", "relu", "silu")), point.next() < 0.5
+    function, deep = point.of(AFTER_SUMS), point.next() < 0.5
     y = activation(batch_norm(x), function)
     shortcut = x if stride == 1 and x.channels == channels else conv(y, channels, 1, stride, bias=False)
     if deep:
@@ -151,7 +153,7 @@ def preactivated(x: Tensor, channels: int, stride: int, point: Point) -> Tensor:
 def dense(x: Tensor, channels: int, stride: int, point: Point) -> Tensor:
     """Layers that each see all before them, then a norm, a 1x1 convolution and a pooling."""
     growth, layers = max(8, int(channels / point.between(4, 16))), point.of((2, 3, 4, 5))
-    narrow, function = point.next() < 0.7, point.of(("relu", "relu", "silu"))
+    narrow, function = point.next() < 0.7, point.of(AFTER_SUMS)
     for _ in range(layers):
         y = activation(batch_norm(x), function)
         y = conv_norm_act(y, 4 * growth, 1) if narrow else y

@@ -37,7 +37,7 @@ class _Timed(fx.Interpreter):
         super().__init__(module)
         computed = [node for node in module.graph.nodes if node.op not in ("placeholder", "output")]
         shapes = network.shapes
-        self._layer = {
+        self._layer: dict[str, list[Any]] = {
             node.name: [layer.name, layer.op.kind, [], [1, *shapes[layer.name]]]
             for node, layer in zip(computed, network, strict=True)
         }

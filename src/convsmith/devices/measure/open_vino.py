@@ -12,7 +12,7 @@ from convsmith.telemetry import import_openvino
 openvino = import_openvino()
 
 VERSION = str(openvino.__version__).partition("-")[0]
-NOT_EXECUTED = "Const Constant Parameter Result".split()
+NOT_EXECUTED = ["Const", "Constant", "Parameter", "Result"]
 
 
 def measure(graph: bytes, threads: int) -> tuple[list[float], list[list[Any]]]:

@@ -10,6 +10,8 @@ The file has a JSON object on each line. The first describes the device; each ot
 (each whole run) and `nodes`: [name, operator, [ms in each run, with profiling], shape of its output].
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import os
@@ -18,6 +20,9 @@ import sys
 import tempfile
 import time
 import zipfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 FORMAT = "convsmith-timings"
 VERSION = 1
@@ -27,7 +32,7 @@ SECONDS_A_GRAPH = 0.15
 """Spent on runs with profiling, and again on runs without."""
 
 
-def machine():
+def machine() -> dict[str, Any]:
     """What identifies a machine: processor, cores, system."""
     return {
         "processor": processor(),
@@ -37,7 +42,7 @@ def machine():
     }
 
 
-def processor():
+def processor() -> str:
     """The processor's name, as the system gives it."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
@@ -51,12 +56,12 @@ def processor():
     return platform.processor() or platform.machine()
 
 
-def runs_for(seconds):
+def runs_for(seconds: float) -> int:
     """How many runs of this length are made."""
     return int(max(FEWEST_RUNS, min(MOST_RUNS, SECONDS_A_GRAPH / max(seconds, 1e-6))))
 
 
-def timed(run, count):
+def timed(run: Callable[[], object], count: int) -> list[float]:
     """Milliseconds of each of `count` runs."""
     times = []
     for _ in range(count):
@@ -66,14 +71,14 @@ def timed(run, count):
     return times
 
 
-def session_options(onnxruntime, threads):
+def session_options(onnxruntime: Any, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
     return options
 
 
-def measure(onnxruntime, numpy, graph, threads):
+def measure(onnxruntime: Any, numpy: Any, graph: bytes, threads: int) -> tuple[list[float], list[list[Any]]]:
     """Times one serialized graph: (milliseconds of each run, [name, operator, milliseconds in each run, shape])."""
     with tempfile.TemporaryDirectory() as folder:
         options = session_options(onnxruntime, threads)
@@ -85,7 +90,7 @@ def measure(onnxruntime, numpy, graph, threads):
         image = numpy.random.RandomState(0).standard_normal(shape).astype(numpy.float32)
         outputs = [value.name for value in session.get_outputs()][-1:]
 
-        def run():
+        def run() -> None:
             session.run(outputs, {entry.name: image})
 
         count = runs_for(min(timed(run, WARM_UP_RUNS)) / 1000)
@@ -95,9 +100,9 @@ def measure(onnxruntime, numpy, graph, threads):
         return timed(run, count), nodes_of(events, WARM_UP_RUNS)
 
 
-def nodes_of(events, skipped):
+def nodes_of(events: list[dict[str, Any]], skipped: int) -> list[list[Any]]:
     """[name, operator, [ms in each run], shape of the output] of ONNX Runtime's profile, without the first runs."""
-    found = {}
+    found: dict[str, list[Any]] = {}
     for event in events:
         name, facts = event.get("name", ""), event.get("args", {})
         if event.get("cat") == "Node" and name.endswith("_kernel_time"):
@@ -107,30 +112,30 @@ def nodes_of(events, skipped):
     return [[name, operator, times[skipped:], shape] for name, operator, times, shape in found.values()]
 
 
-def first_shape(facts):
+def first_shape(facts: dict[str, Any]) -> list[int]:
     """The shape of an operator's first output."""
     for output in facts.get("output_type_shape", []):
         for shape in output.values():
-            return shape
+            return list(shape)
     return []
 
 
-def graphs_of(path):
+def graphs_of(path: str) -> list[tuple[str, Callable[[], bytes]]]:
     """(name, how to read its bytes) of each graph of a zip file or folder, in order."""
     if os.path.isdir(path):
-        names = sorted(name for name in os.listdir(path) if name.endswith(".onnx"))
-        return [(name[:-5], lambda name=name: _read(os.path.join(path, name))) for name in names]
+        files = sorted(name for name in os.listdir(path) if name.endswith(".onnx"))
+        return [(name[:-5], partial(_read, os.path.join(path, name))) for name in files]
     archive = zipfile.ZipFile(path)
     names = sorted(name for name in archive.namelist() if name.endswith(".onnx"))
-    return [(os.path.basename(name)[:-5], lambda name=name: archive.read(name)) for name in names]
+    return [(os.path.basename(name)[:-5], partial(archive.read, name)) for name in names]
 
 
-def _read(path):
+def _read(path: str) -> bytes:
     with open(path, "rb") as file:
         return file.read()
 
 
-def lines_of(path):
+def lines_of(path: str) -> list[Any]:
     """The objects of a timings file; a last line that was cut short is left out."""
     if not os.path.exists(path):
         return []
@@ -144,7 +149,7 @@ def lines_of(path):
     return found
 
 
-def header(engine, version, threads, precision="float32"):
+def header(engine: str, version: str, threads: int, precision: str = "float32") -> dict[str, Any]:
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -154,7 +159,7 @@ def header(engine, version, threads, precision="float32"):
     }
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Times ONNX graphs on this device, operator by operator.")
     parser.add_argument("graphs", help="graphs.zip, or a folder of .onnx files")
     parser.add_argument("timings", help="the file to write, or to go on with")
@@ -162,7 +167,7 @@ def main(arguments=None):
     asked = parser.parse_args(arguments)
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import numpy
-    import onnxruntime
+    import onnxruntime  # type: ignore[import-untyped]
 
     graphs = graphs_of(asked.graphs)
     if not graphs:

@@ -8,6 +8,7 @@ family of a network plays no part, and no network of the zoo is among them.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from convsmith.cost import cost_of
 from convsmith.devices.measure.blocks import BLOCKS, Block, Point, plain
@@ -95,12 +96,15 @@ def _placed(x: Tensor, block: Block, point: Point) -> Tensor:
     channels, rounding = point.between(*channel_range(side // stride)), point.next()
     rest = [point.next() for _ in range(len(PRIMES) - 3)]
     while channels > 16:
-        width = _rounded(channels, rounding)
-        alone = write("block", x.shape, lambda trial, width=width: block(trial, width, stride, Point(rest)))
-        if cost_of(alone).macs <= MOST_BLOCK_MACS:
+        alone = partial(_alone, block=block, width=_rounded(channels, rounding), stride=stride, rest=rest)
+        if cost_of(write("block", x.shape, alone)).macs <= MOST_BLOCK_MACS:
             break
         channels /= 2
-    return block(x, _rounded(channels, rounding), stride, Point(rest))
+    return _alone(x, block, _rounded(channels, rounding), stride, rest)
+
+
+def _alone(x: Tensor, block: Block, width: int, stride: int, rest: list[float]) -> Tensor:
+    return block(x, width, stride, Point(rest))
 
 
 def channel_range(side: int) -> tuple[float, float]:

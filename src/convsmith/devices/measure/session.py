@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from convsmith.devices.measure import runner
 from convsmith.devices.measure.graphs import graph_of
 from convsmith.devices.measure.samples import DESIGN, sample_network
 from convsmith.devices.measure.timings import Timings, graph_name, read_timings
-from convsmith.devices.table import DeviceTable
+from convsmith.devices.table import DeviceTable, read_table
 from convsmith.devices.trust import installed_version
 from convsmith.errors import OutputError, UnknownNameError, UsageError
+from convsmith.files import write_bytes
 from convsmith.network import Network
 
 NETWORKS = 240
@@ -106,17 +108,15 @@ def profile(
 def import_file(path: Path, name: str | None, on_progress: Progress | None = None) -> DeviceTable:
     """Keeps a table that was made elsewhere, or learns one from timings that `runner` wrote on a device.
 
-    Its name is its own, or for timings the file's, unless `name` is given. Raises UsageError for a file that is neither,
-    and for timings of too few networks.
+    Its name is its own, or for timings the file's, unless `name` is given. Raises UsageError for a file that is
+    neither, and for timings of too few networks.
     """
     if not path.is_file():
         raise UsageError(f"no file {path}")
     head = runner.lines_of(str(path))[:1]
     if head and isinstance(head[0], dict) and head[0].get("format") == runner.FORMAT:
         return learn_table(name or path.name.partition(".")[0], read_timings(path), on_progress)
-    table = store.load_table(path)
-    from dataclasses import replace
-
+    table = read_table(path)
     table = replace(table, name=name or table.name)
     store.save_table(table)
     return table
@@ -169,8 +169,6 @@ def _begun(path: Path, head: dict[str, Any], restart: bool) -> set[int]:
 
 
 def _write(path: Path, lines: list[dict[str, Any]]) -> None:
-    from convsmith.files import write_bytes
-
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
