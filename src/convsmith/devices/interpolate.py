@@ -27,7 +27,8 @@ FEWEST_OPERATORS = 12
 """Operators below which only the power law is fitted."""
 RIDGE = 1e-2
 OUTLIER_DEVIATIONS = 8.0
-"""Residuals beyond this many robust standard deviations are disturbances of the measurement."""
+OUTLIER_FACTOR = 1.5
+"""Residuals beyond so many robust standard deviations, and e to the power of this, are disturbed measurements."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def fit(kind: str, blocked: bool, units: Sequence[Unit], times: Vector) -> tuple
         made = _with_mean(made, inputs, units, targets, kept)
         residuals = targets - made.mean(inputs, units)
         deviation = 1.4826 * float(np.median(np.abs(residuals[kept]))) + 1e-3
-        kept = np.asarray(residuals < OUTLIER_DEVIATIONS * deviation)
+        kept = np.asarray(residuals < max(OUTLIER_DEVIATIONS * deviation, OUTLIER_FACTOR))
     if kept.sum() < FEWEST_OPERATORS or not columns:
         return made, kept
     lengths, amplitude, noise = _hyperparameters(inputs[kept], residuals[kept])

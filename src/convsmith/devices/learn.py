@@ -13,6 +13,7 @@ from convsmith.devices.interpolate import MOST_OPERATORS, Fit, Process, fit
 from convsmith.devices.plan import SOFTMAX, plan
 from convsmith.devices.table import Accuracy, Row
 from convsmith.devices.unit import Unit, size
+from convsmith.errors import UsageError
 from convsmith.network import Network
 
 QUANTILE = 0.25
@@ -54,11 +55,14 @@ def quartile(times: Sequence[float]) -> float:
 def learn(timings: Sequence[Timing], engine: str, on_progress: Callable[[int, int], None] | None = None) -> Learned:
     """Fits a table's contents. `on_progress` is told (kinds fitted, kinds in all).
 
-    Accuracy is of every fifth network, predicted from the operators of the others.
+    Accuracy is of every fifth network, predicted from the operators of the others. Raises UsageError for times that
+    belong to no layer.
     """
     matched = [_Matched(timing, engine) for timing in timings]
     run_ms, kernel_ms = _overhead(matched)
     by_kind = _by_kind(matched, kernel_ms)
+    if not by_kind:
+        raise UsageError("none of the timed kernels has the name of a layer")
     rows: list[Row] = []
     fits = []
     for number, ((kind, blocked), measured) in enumerate(sorted(by_kind.items())):

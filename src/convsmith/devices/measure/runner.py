@@ -1,10 +1,10 @@
 """Times ONNX graphs on a device, operator by operator. Needs Python 3.8, NumPy and ONNX Runtime; nothing of convsmith.
 
-    python profile_device.py graphs.zip timings.jsonl --threads 1
+    python profile_device.py graphs.zip timings.jsonl [threads]
 
-`graphs.zip`, or a folder of .onnx files, is what `convsmith profile --graphs graphs.zip` writes, together with this
-script. Copy `timings.jsonl` back and read it with `convsmith profile NAME --import timings.jsonl`. A run that is
-stopped goes on where it was when it is started again. Keep the device idle, cool and on its charger meanwhile.
+`graphs.zip`, or a folder of .onnx files, is what convsmith's `profile` writes, together with this script. Copy
+`timings.jsonl` back, and let `profile` import it. A run that is stopped goes on where it was when it is started again.
+Keep the device idle, cool and on its charger meanwhile.
 
 The file has a JSON object on each line. The first describes the device; each other one is a graph: `graph`, `run_ms`
 (each whole run) and `nodes`: [name, operator, [ms in each run, with profiling], shape of its output].
@@ -163,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Times ONNX graphs on this device, operator by operator.")
     parser.add_argument("graphs", help="graphs.zip, or a folder of .onnx files")
     parser.add_argument("timings", help="the file to write, or to go on with")
-    parser.add_argument("--threads", type=int, default=1, help="threads of ONNX Runtime (1)")
+    parser.add_argument("threads", type=int, nargs="?", default=1, help="threads of ONNX Runtime (1)")
     asked = parser.parse_args(arguments)
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import numpy
