@@ -89,6 +89,7 @@ def test_batch_norm_sees_a_single_image(convsmith: Command, tmp_path: Path, word
     done = convsmith("fit", data, *NORMED, *words, "--out", tmp_path / "run")
     assert "Traceback" not in done.err
     assert done.code == 0, done.err
+    assert "1 epochs" not in done.out + done.err
 
 
 @pytest.mark.parametrize("seed", [2**63, 10**30])
