@@ -62,6 +62,7 @@ def test_a_class_without_images_has_no_recall_and_says_so():
     metrics = measure(LOGITS, np.minimum(LABELS, 5), CLASSES, split="test")
     assert metrics.classes[6].images == 0
     assert np.isnan(metrics.classes[6].recall.value)
+    assert "nan" not in str(metrics)
 
 
 def test_k_is_at_most_the_number_of_classes():

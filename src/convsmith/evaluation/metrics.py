@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -41,6 +42,8 @@ class Interval:
         return Interval(1 - self.value, 1 - self.high, 1 - self.low)
 
     def __str__(self) -> str:
+        if math.isnan(self.value):
+            return "none"
         return f"{self.value:.2%} ({self.low:.2%} to {self.high:.2%})"
 
     def to_json(self) -> dict[str, float]:
