@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from convsmith.data.assemble import MAX_UNUSABLE
 from convsmith.data.checks.exchange import WORDS, ChangeName
 from convsmith.data.checks.framing import framing_for, seen_share
 from convsmith.data.dataset import Dataset
+from convsmith.data.load.kept import keeping_pixels
 from convsmith.data.open import open_dataset
 from convsmith.data.summary import summarize
 from convsmith.doctor.quick import quick_issues, refuse_leaks, told
@@ -164,11 +165,11 @@ class _Work:
 
     def train(self, tuned: Tuned | None) -> tuple[NetworkModule, TrainResult]:
         """The trained module, and what training gives; on a cluster if one is asked for."""
-        plan, dataset, teacher = self.plan, self.dataset, self.chosen.teacher
-        module = first_module(plan, dataset.classes, self.chosen.start).to(best_device())
+        plan, teacher = self.plan, self.chosen.teacher
+        module = first_module(plan, self.dataset.classes, self.chosen.start).to(best_device())
         if self.request.cluster is not None:
             self._train_on_cluster()  # what is done there is only read here
-        with self._watched() as (store, observers):
+        with self._watched() as (store, observers), self._kept() as dataset:
             result = train(
                 *(module, dataset, plan.preprocess, plan.recipe),
                 objective=self.extras.objective or objective_of(plan, module, dataset, teacher),
@@ -198,6 +199,12 @@ class _Work:
             )
         whole = replace(start, weights={**start.weights, **_weights(result, plan.network)})
         return whole.module(), replace(result, weights=whole.weights)
+
+    def _kept(self) -> AbstractContextManager[Dataset]:
+        """The data, with what is decoded kept if that is asked for."""
+        if self.request.cache is None:
+            return nullcontext(self.dataset)
+        return keeping_pixels(self.dataset, self.plan.preprocess, self.request.cache)
 
     def _train_on_cluster(self) -> None:
         request = self.request

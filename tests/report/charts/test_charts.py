@@ -62,6 +62,13 @@ def test_a_run_is_called_by_its_folder(tmp_path: Path, monkeypatch: pytest.Monke
     assert all(found.count(name) == 2 for name in ("runs/a", "runs/b", "small", "0.5-160"))
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["runs/$a_b$", "runs/狗 & <猫>", "runs/a\tb\x01"])
+def test_any_folders_name_can_be_a_label(tmp_path: Path, name: str) -> None:
+    draw_accuracies([ComparedNetwork(name, create("lenet5"), OWN)], tmp_path / "a.svg")
+    assert words(tmp_path / "a.svg").count(name if name.isprintable() else "runs/a\\tb\\x01") == 2
+
+
 def test_parameters_are_those_of_the_network_without_auxiliary_heads() -> None:
     (googlenet,) = compared("googlenet")
     assert googlenet.deployed.params == 6_998_552
