@@ -21,6 +21,7 @@ VERBS = {
     "report": "report",
     "evaluate": "model.evaluate",
     "calibrate": "model.evaluate",
+    "compress": "model.compress",
     "hierarchy": "model.hierarchy",
     "predict": "model.predict",
     "export": "model.export",
