@@ -1,5 +1,5 @@
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given, strategies as st
@@ -39,7 +39,7 @@ def test_values_are_described_in_words() -> None:
         ({"epochs": 2, "seconds": 60.0}, "epochs, seconds: give one or the other"),
         ({"network": "lenet5", "pretrained": "resnet50"}, "network, pretrained: give one or the other"),
         ({"freeze": "features"}, "freeze: need pretrained weights"),
-        ({"cluster": Cluster("auto", 2, 0.0), "compiled": True}, "compiled: are for one process"),
+        ({"cluster": Cluster("auto", 2, 0.0), "compiled": True}, "compiled: works in one process only"),
     ],
 )
 def test_settings_that_contradict_each_other_are_named(settings: dict[str, object], named: str) -> None:
@@ -70,7 +70,7 @@ def test_what_may_change_is_applied() -> None:
 
 @given(st.sampled_from([field.name for field in fields(Request)]))
 def test_every_setting_is_either_free_or_compared(name: str) -> None:
-    values = {"cluster": Cluster("auto", 3, 0.0), "data": "elsewhere", "pretrained": "resnet50"}
+    values = {"cluster": Cluster("auto", 3, 0.0), "data": "elsewhere", "pretrained": "resnet50", "distill": "hints"}
     begun = (
         Request(data="photos", pretrained="other") if name != "network" else Request(data="photos", network="lenet5")
     )
@@ -79,6 +79,8 @@ def test_every_setting_is_either_free_or_compared(name: str) -> None:
         begun = Request(data="photos")
     if name in ("freeze", "layer_decay", "unfreeze_every"):
         asked["pretrained"] = "other"
+    if name in ("distill", "temperature"):
+        begun, asked["teacher"] = replace(begun, teacher="large"), "large"
     request = Request(**asked)
     if name in (*FREE, "data"):
         assert getattr(request.resumed(begun, {}), name) == asked[name]

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from convsmith import records
 from convsmith.cluster.connect import Cluster
+from convsmith.data.load.kept import Where
 from convsmith.design.limits import Limits
 from convsmith.errors import UsageError
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Framing
+from convsmith.train.distillation.settings import Distillation, Kind
 from convsmith.train.recipes.recipe import FineTuning, MemoryFormat, Precision, Recipe
 from convsmith.transform.part import stages
 
@@ -32,6 +34,9 @@ class Request:
     - `pretrained` is a model of other classes, a checkpoint that was published or the name of published weights. Of its
       layers `freeze` keeps "none", the "features" (all but the classifier) or "stages:N", the first N of
       `convsmith.transform.part.stages`; `layer_decay` and `unfreeze_every` are as in `FineTuning`.
+    - `teacher` is a model of the same classes or more that the network learns from, besides the labels, or its name or
+      file: from its "soft" targets at a `temperature`, and "hints" or "attention" besides, by `distill`; see
+      `convsmith.train.distillation.distilling.Distillation`.
     - `max_params`, `max_macs` for one image, `max_size` in bytes of the model file and `max_latency` in ms for one
       image on this machine are limits.
     - `recipe` is a name (`convsmith.train.recipes.named`). `epochs` are passes over the data, `seconds` the time in
@@ -40,9 +45,12 @@ class Request:
       `learning_rate` may be "auto", found by a range test.
     - `side` is that of the network's input in pixels. `framing` says whether pictures that are not square are cropped,
       squashed or padded; see `convsmith.network.preprocess.Preprocess`.
+    - `flip`, `turn` and `colour` say whether training images may be mirrored, turned, and changed in their colours;
+      None: as the recipe does it, where that keeps the class (`convsmith.train.recipes.keeping`).
     - `strict` refuses unreadable files, `max_unusable` more than this share of them; `recover` goes on at half the
-      learning rate where training diverges; `decoders` processes decode files; `checkpoints` is a folder or fsspec URL
-      for them; `cluster` trains on other machines too.
+      learning rate where training diverges; `decoders` processes decode files; `cache` keeps decoded images in
+      "memory" or on the "disk" (see `convsmith.data.load.kept`); `checkpoints` is a folder or fsspec URL for them;
+      `cluster` trains on other machines too.
 
     Raises UsageError for settings that contradict each other.
     """
@@ -50,6 +58,9 @@ class Request:
     data: Any = None
     network: Any = None
     pretrained: Any = None
+    teacher: Any = None
+    distill: Kind | None = None
+    temperature: float | None = None
     freeze: str | None = None
     layer_decay: float | None = None
     unfreeze_every: int | None = None
@@ -67,6 +78,9 @@ class Request:
     patience: int | None = None
     side: int | None = None
     framing: Framing | None = None
+    flip: bool | None = None
+    turn: bool | None = None
+    colour: bool | None = None
     seed: int | None = None
     precision: Precision | None = None
     memory_format: MemoryFormat | None = None
@@ -75,6 +89,7 @@ class Request:
     max_unusable: float | None = None
     recover: bool | None = None
     decoders: int | None = None
+    cache: Where | None = None
     checkpoints: str | None = None
     cluster: Cluster | None = None
 
@@ -92,17 +107,34 @@ class Request:
                 self._asked("freeze", "layer_decay", "unfreeze_every"),
             ),
             (
-                self.cluster and (self.batch_size == "auto" or self.compiled),
-                "are for one process; leave them out on a cluster",
-                tuple(name for name in self._asked("batch_size", "compiled") if getattr(self, name) in ("auto", True)),
+                self.cluster and (self.batch_size == "auto" or self.compiled or self.cache),
+                "works in one process only: leave it out on a cluster",
+                tuple(
+                    name
+                    for name in self._asked("batch_size", "compiled", "cache")
+                    if name == "cache" or getattr(self, name) in ("auto", True)
+                ),
+            ),
+            (
+                self.teacher is None and (self.distill or self.temperature),
+                "need a teacher",
+                self._asked("distill", "temperature"),
             ),
         ):
             if wrong:
                 raise UsageError(message, settings=settings)
+        if self.teacher is not None:
+            _ = self.distillation  # refuses what is out of range
 
     @property
     def limits(self) -> Limits:
         return Limits(self.max_params, self.max_macs, self.max_size, self.max_latency)
+
+    @property
+    def distillation(self) -> Distillation:
+        """How the teacher teaches. Raises UsageError out of range."""
+        asked = Distillation(self.distill or "soft")
+        return asked if self.temperature is None else replace(asked, temperature=self.temperature)
 
     def tuning(self, network: Network) -> FineTuning:
         """What of a network's pretrained weights is trained. Raises UsageError where it has too few stages."""
@@ -117,7 +149,7 @@ class Request:
     def to_json(self) -> dict[str, Any]:
         """What was asked for, by name; values are described in words."""
         asked = {name: getattr(self, name) for name in self._asked()}
-        for name in ("data", "network", "pretrained"):
+        for name in ("data", "network", "pretrained", "teacher"):
             if name in asked:
                 asked[name] = described(asked[name])
         data: dict[str, Any] = records.to_json(asked)

@@ -30,6 +30,11 @@ class NetworkModule(fx.GraphModule):
         self._layers = tuple(root)
         self._graphs = (graph, evaluation)
 
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The names of the layers that are modules, in the network's order."""
+        return self._layers
+
     def __deepcopy__(self, memo: dict[int, Any]) -> NetworkModule:
         # fx copies into a bare GraphModule, which would forget the evaluation graph.
         layers = {name: copy.deepcopy(self.get_submodule(name), memo) for name in self._layers}

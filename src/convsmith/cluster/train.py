@@ -14,7 +14,7 @@ from convsmith.data import open_dataset
 from convsmith.errors import ConvsmithError
 from convsmith.train.run.events import Event, Noticed, StepEnded
 from convsmith.train.run.loop import Training
-from convsmith.train.run.plan import RunPlan, first_module, read_start
+from convsmith.train.run.plan import RunPlan, first_module, objective_of, read_start, read_teacher
 from convsmith.train.run.store import RunStore
 from convsmith.train.run.tensorboard import TensorBoard
 
@@ -114,6 +114,7 @@ def _train(job: Job, device: Any, events: Any) -> None:
     with store.log, TensorBoard(run_dir) as board:
         training = Training(
             *(module, dataset, plan.preprocess, plan.recipe),
+            objective=objective_of(plan, module, dataset, read_teacher(run_dir, plan)),
             decoders=job.decoders,
             store=store,
             observers=(store.log, board, send),

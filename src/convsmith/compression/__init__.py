@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from convsmith.compression.description import lean
     from convsmith.compression.low_rank.factor import LowRank, factorize
     from convsmith.compression.low_rank.search import search_ranks
+    from convsmith.compression.on_grid import on_grid, storable
     from convsmith.compression.outcome import Outcome, Touched, Untouched
     from convsmith.compression.pruning.gradual import GradualPruning, prune_gradually
     from convsmith.compression.pruning.iterative import prune_iteratively, rewound
     from convsmith.compression.pruning.magnitude import Masks, Pruning, held, masks_of, prune
     from convsmith.compression.pruning.sensitivity import Sensitivity, sensitivity
+    from convsmith.compression.quantization.aware import quantize_aware
     from convsmith.compression.quantization.equalize import equalized
     from convsmith.compression.quantization.quantize import Quantization, quantized
     from convsmith.compression.rate_distortion import Measured, measure, quantize_at, quantize_to
@@ -34,11 +36,13 @@ LAZY = {
     "description": ("lean",),
     "low_rank.factor": ("LowRank", "factorize"),
     "low_rank.search": ("search_ranks",),
+    "on_grid": ("on_grid", "storable"),
     "outcome": ("Outcome", "Touched", "Untouched"),
     "pruning.gradual": ("GradualPruning", "prune_gradually"),
     "pruning.iterative": ("prune_iteratively", "rewound"),
     "pruning.magnitude": ("Masks", "Pruning", "held", "masks_of", "prune"),
     "pruning.sensitivity": ("Sensitivity", "sensitivity"),
+    "quantization.aware": ("quantize_aware",),
     "quantization.equalize": ("equalized",),
     "quantization.quantize": ("Quantization", "quantized"),
     "rate_distortion": ("Measured", "measure", "quantize_at", "quantize_to"),
@@ -70,10 +74,12 @@ __all__ = [
     "lean",
     "masks_of",
     "measure",
+    "on_grid",
     "prune",
     "prune_gradually",
     "prune_iteratively",
     "quantize_at",
+    "quantize_aware",
     "quantize_to",
     "quantized",
     "retrained",
@@ -84,6 +90,7 @@ __all__ = [
     "share",
     "slim",
     "slim_gradually",
+    "storable",
     "tuned",
     "with_codebooks",
 ]

@@ -71,4 +71,5 @@ def training_of(
 
 def with_weights(model: Model, weights: Mapping[str, Tensor]) -> Model:
     """The model with what training gave, on the CPU. What was measured of it before no longer holds."""
-    return replace(model, weights={key: value.detach().cpu() for key, value in weights.items()}, metrics={})
+    own = {key: weights[key].detach().cpu() for key in model.network.parameters}  # an objective may have more
+    return replace(model, weights=own, metrics={})

@@ -45,11 +45,12 @@ class Choice:
 @dataclass(frozen=True, eq=False)
 class Chosen:
     """A plan, and the model whose weights it starts from; None: initial ones. `choice` is how it was come to, where
-    network and weights were not asked for."""
+    network and weights were not asked for. `teacher` is the model that `plan.taught_by` tells of."""
 
     plan: RunPlan
     start: Model | None = None
     choice: Choice | None = None
+    teacher: Model | None = None
 
 
 def trial_of(kind: str, plan: RunPlan, verdict: str, accuracy: Interval | None = None, seconds: float = 0.0) -> Trial:

@@ -18,11 +18,21 @@ from convsmith.files import write_bytes
 from convsmith.fitting.chosen import Chosen
 from convsmith.model import save_model
 from convsmith.request import Request, described
-from convsmith.train.run.folder import HARDEST_FILE, LOCK_FILE, LOG_FILE, MODEL_FILE, PLAN_FILE, START_FILE, is_running
+from convsmith.train.distillation.settings import Distillation
+from convsmith.train.run.folder import (
+    HARDEST_FILE,
+    LOCK_FILE,
+    LOG_FILE,
+    MODEL_FILE,
+    PLAN_FILE,
+    START_FILE,
+    TEACHER_FILE,
+    is_running,
+)
 from convsmith.train.run.plan import RunPlan
 from convsmith.train.run.store import RunStore
 
-MADE = (PLAN_FILE, LOG_FILE, LOCK_FILE, START_FILE, HARDEST_FILE, "checkpoint", "tensorboard", "ray")
+MADE = (PLAN_FILE, LOG_FILE, LOCK_FILE, START_FILE, TEACHER_FILE, HARDEST_FILE, "checkpoint", "tensorboard", "ray")
 """What a start puts into the folder."""
 
 
@@ -56,8 +66,13 @@ def _decided(plan: RunPlan) -> dict[str, Any]:
     names = ("epochs", "batch_size", "accumulate", "clip_norm", "learning_rate", "patience", "seed", "precision")
     decided = {name: recipe[name] for name in (*names, "memory_format", "compiled")}
     preprocess = plan.preprocess
+    taught = {} if plan.taught_by is None else _taught(plan.taught_by.distillation)
     made = {"side": preprocess.crop[0], "framing": preprocess.framing}
-    return {**decided, **made, "recipe": plan.recipe.name, "network": plan.network.name}
+    return {**decided, **made, **taught, "recipe": plan.recipe.name, "network": plan.network.name}
+
+
+def _taught(how: Distillation) -> dict[str, Any]:
+    return {"distill": how.kind, "temperature": how.temperature}
 
 
 def check_data(out: Path, dataset: Dataset) -> None:
@@ -91,6 +106,8 @@ def begun_run(out: Path, chosen: Chosen, request: Request, dataset: Dataset) -> 
     try:
         if (start := chosen.start) is not None:
             save_model(replace(start, network=replace(start.network, storage=()), grids={}), out / START_FILE)
+        if (teacher := chosen.teacher) is not None:
+            save_model(teacher, out / TEACHER_FILE)
         write_bytes(out / PLAN_FILE, records.json_text(_run_json(chosen, request, dataset), indent=1).encode())
         yield
     except BaseException:

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 from convsmith.data.dataset import Dataset
 from convsmith.errors import UsageError
-from convsmith.evaluation.inference import best_device, device_of
+from convsmith.evaluation.inference import best_device
 from convsmith.fitting.chosen import Chosen
 from convsmith.fitting.delivery import delivery_seconds
 from convsmith.request import Request
 from convsmith.train.recipes.default import with_batch
 from convsmith.train.recipes.recipe import FineTuning
-from convsmith.train.run.plan import RunPlan, first_module
-from convsmith.train.step.objective import Objective, as_objective, default_objective
+from convsmith.train.run.plan import RunPlan, first_module, objective_of
+from convsmith.train.step.objective import Objective, as_objective, instrumented
 from convsmith.train.task import Task
 from convsmith.train.tune.arithmetic import Tuned
 from convsmith.train.tune.batch_size import fastest_batch
@@ -85,6 +85,6 @@ def _timed(plan: RunPlan, task: Task, tuned: Tuned, deadline: float) -> RunPlan:
 
 def _task(plan: RunPlan, chosen: Chosen, dataset: Dataset, objective: Objective | None) -> Task:
     module = first_module(plan, dataset.classes, chosen.start).to(best_device())
-    made = as_objective(objective or default_objective(module, dataset, plan.recipe, device_of(module)))
+    made = as_objective(objective or objective_of(plan, module, dataset, chosen.teacher))
     groups = stages(plan.network) if plan.recipe.fine_tuning != FineTuning() else ()
-    return Task(module, dataset, plan.preprocess, plan.recipe, made, groups)
+    return Task(instrumented(made, module), dataset, plan.preprocess, plan.recipe, made, groups)

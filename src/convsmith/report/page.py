@@ -68,6 +68,8 @@ def _facts(record: RunRecord) -> dict[str, str]:
     if record.cost is not None:
         facts["parameters"] = f"{record.cost.params:,}"
         facts["multiply-adds (MACs)"] = f"{record.cost.macs:,}"
+    if (teacher := _teacher(record)) is not None:
+        facts["teacher"] = teacher
     facts["epochs"] = f"{len(record.epochs)} of {record.recipe.get('epochs', '?')}"
     if record.images_per_second is not None:
         facts["training"] = f"{record.images_per_second:,.0f} images/s"
@@ -80,6 +82,15 @@ def _facts(record: RunRecord) -> dict[str, str]:
     if isinstance(latency, (int, float)):
         facts["latency"] = f"{latency:.2f} ms for one image"
     return facts
+
+
+def _teacher(record: RunRecord) -> str | None:
+    """The teacher and its accuracy in the student's eyes; None where there is none or its record is damaged."""
+    taught = mapping(record.plan.get("taught_by"))
+    accuracy = mapping(taught.get("accuracy")).get("value")
+    if not isinstance(accuracy, (int, float)):
+        return None
+    return f"{taught.get('network')}, {accuracy:.2%} on {taught.get('split')}"
 
 
 def _curves(record: RunRecord) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ def settings(run: RunRecord) -> dict[str, Any]:
         "input": None if network is None else list(network.input),
         "pretrained": run.plan.get("start"),
         "reason": run.plan.get("reason"),
+        **_flat("teacher", _teacher(mapping(run.plan.get("taught_by")))),
         **_flat("data", {name: data.get(name) for name in ("name", "fingerprint")}),
         **_flat("preprocess", mapping(run.plan.get("preprocess"))),
         **_flat("recipe", run.recipe),
@@ -44,6 +45,10 @@ def differences(runs: Sequence[RunRecord]) -> dict[str, list[Any]]:
     names = dict.fromkeys(name for one in each for name in one)
     values = {name: [one.get(name) for one in each] for name in names}
     return {name: found for name, found in values.items() if any(value != found[0] for value in found)}
+
+
+def _teacher(taught: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: taught[name] for name in ("teacher", "network", "distillation", "accuracy") if name in taught}
 
 
 def _flat(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from convsmith.train.distillation.distilling import distilling
+    from convsmith.train.distillation.settings import Distillation
     from convsmith.train.recipes.default import default_recipe
     from convsmith.train.recipes.named import recipe_named
     from convsmith.train.recipes.recipe import Recipe
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from convsmith.train.tune.arithmetic import Tuned
 
 LAZY = {
+    "distillation.distilling": ("distilling",),
+    "distillation.settings": ("Distillation",),
     "recipes.default": ("default_recipe",),
     "recipes.named": ("recipe_named",),
     "recipes.recipe": ("Recipe",),
@@ -39,6 +43,7 @@ LAZY = {
 __all__ = [
     "Arithmetic",
     "ClassificationLoss",
+    "Distillation",
     "EpochEnded",
     "MemoryStore",
     "Noticed",
@@ -54,6 +59,7 @@ __all__ = [
     "TrainingBatch",
     "Tuned",
     "default_recipe",
+    "distilling",
     "recipe_named",
     "train",
 ]

@@ -95,17 +95,23 @@ def quantized(model: Model, sample: Sample, settings: Quantization = Quantizatio
 
     Raises UsageError as `observe` does, and for a network without any layer to round.
     """
-    whole = fuse_norm(model.inference)
-    if settings.equalize:
-        whole, _ = equalized(whole)
-    if not integer_weights(whole.network):
-        raise UsageError(f"{model.network.name} has no convolution or dense layer to round")
+    whole = ready(model, settings)
     ranges: Mapping[str, Range] | None = None
     if settings.calibration is not None:
         ranges = calibrated(whole, sample, settings.calibration, settings.percentile, bits=8)
     made = _Quantizer(whole, ranges, sample, settings)
     floating = () if settings.max_drop is None else _floating(made, model, settings.max_drop)
     return made.outcome(floating)
+
+
+def ready(model: Model, settings: Quantization) -> Model:
+    """The model as it is rounded: norms folded, channels balanced if asked. Raises UsageError if nothing can be."""
+    whole = fuse_norm(model.inference)
+    if settings.equalize:
+        whole, _ = equalized(whole)
+    if not integer_weights(whole.network):
+        raise UsageError(f"{model.network.name} has no convolution or dense layer to round")
+    return whole
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ from convsmith.train.step import compiling
 from convsmith.train.step.freeze import Stages
 from convsmith.train.step.group import Group
 from convsmith.train.step.learner import AfterUpdate
-from convsmith.train.step.objective import MeanLoss, Objective, as_objective, default_objective
+from convsmith.train.step.objective import MeanLoss, Objective, as_objective, default_objective, instrumented
 from convsmith.train.task import Task
 from convsmith.train.tune.arithmetic import Tuned
 from convsmith.train.tune.tuned import tuned_for
@@ -99,11 +99,13 @@ class Training:
         self.dataset, self.saved_at = dataset, ""
         self._store = MemoryStore() if store is None and recipe.recover else store
         self._observers, self._recover, self._stopping = tuple(observers), recipe.recover, False
+        made = as_objective(objective or default_objective(module, dataset, recipe, device_of(module)))
+        self._delivered = frozenset(module.state_dict())
+        module = instrumented(made, module)
         self._identity = _identity(module, dataset, preprocess, recipe)
         saved, damaged = (None, []) if self._store is None else self._store.load()
         if saved is not None:
             check_identity(str(self._store), saved.state["identity"], self._identity)
-        made = as_objective(objective or default_objective(module, dataset, recipe, device_of(module)))
         task = Task(module, dataset, preprocess, recipe, made, _stages(module, recipe), after_update)
         if isinstance(dataset.split("train").images, InMemory):
             decoders = 0
@@ -165,7 +167,7 @@ class Training:
         run, history = self.run, self.history
         speeds = [entry.images_per_second for entry in history]
         return TrainResult(
-            weights=run.weights(),
+            weights={name: value for name, value in run.weights().items() if name in self._delivered},
             choice=self._choice(),
             history=history,
             tuned=replace(run.tuned, arithmetic=run.learner.arithmetic),

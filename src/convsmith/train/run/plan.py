@@ -8,16 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from convsmith import records
 from convsmith.backend.torch import NetworkModule, build
 from convsmith.data.augment.augment import Augment
+from convsmith.data.dataset import Dataset
+from convsmith.evaluation.inference import device_of
 from convsmith.model import Model, load_model
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
+from convsmith.train.distillation.distilling import TaughtBy, distillation_loss
 from convsmith.train.recipes.recipe import Recipe
-from convsmith.train.run.folder import START_FILE
+from convsmith.train.run.folder import START_FILE, TEACHER_FILE
+from convsmith.train.step.objective import Objective, default_objective
 from convsmith.transform.part import classifier_of, stages
 from convsmith.transform.reorder import pool_before_rectifier
 from convsmith.transform.stochastic_depth import with_stochastic_depth
@@ -25,13 +29,17 @@ from convsmith.transform.stochastic_depth import with_stochastic_depth
 
 @dataclass(frozen=True)
 class RunPlan:
-    """All that determines a run besides the data: `reason` says why this network, `notes` what was measured for it."""
+    """All that determines a run besides the data: `reason` says why this network, `notes` what was measured for it.
+
+    `taught_by` is there where the network learns from a teacher, whose weights the run's folder has.
+    """
 
     network: Network
     reason: str
     preprocess: Preprocess
     recipe: Recipe
     notes: tuple[str, ...] = ()
+    taught_by: TaughtBy | None = None
 
     @property
     def head_only(self) -> bool:
@@ -49,6 +57,7 @@ class RunPlan:
             "preprocess": records.to_json(self.preprocess),
             "recipe": self.recipe.to_json(),
             "notes": list(self.notes),
+            **({} if self.taught_by is None else {"taught_by": records.to_json(self.taught_by)}),
         }
 
     @classmethod
@@ -60,7 +69,23 @@ class RunPlan:
             Preprocess.from_json(data["preprocess"]),
             Recipe.from_json(data["recipe"]),
             tuple(data["notes"]),
+            None
+            if data.get("taught_by") is None
+            else records.from_json(TaughtBy, data["taught_by"], "a run's teacher"),
         )
+
+
+def objective_of(plan: RunPlan, module: nn.Module, dataset: Dataset, teacher: Model | None) -> Objective:
+    """What a run minimises: its recipe's loss, and beside it what it learns from its teacher.
+
+    Raises UsageError as `distilling` does.
+    """
+    labels = default_objective(module, dataset, plan.recipe, device_of(module))
+    if plan.taught_by is None:
+        return labels
+    assert teacher is not None
+    about = plan.taught_by.distillation
+    return distillation_loss(teacher, plan.network, dataset.classes, plan.preprocess, about, labels)
 
 
 def first_module(plan: RunPlan, classes: tuple[str, ...], start: Model | None = None) -> NetworkModule:
@@ -90,3 +115,8 @@ def read_start(run_dir: Path) -> Model | None:
     """The model whose weights the run in a folder starts from. Raises ModelFileError if its file is damaged."""
     path = run_dir / START_FILE
     return load_model(path) if path.exists() else None
+
+
+def read_teacher(run_dir: Path, plan: RunPlan) -> Model | None:
+    """The model that the run in a folder learns from. Raises ModelFileError if its file is damaged or missing."""
+    return None if plan.taught_by is None else load_model(run_dir / TEACHER_FILE)

@@ -49,6 +49,24 @@ class Objective(Protocol):
         ...
 
 
+@runtime_checkable
+class Instrumenting(Protocol):
+    """An objective that needs more of a module than its outputs: distillation its feature maps."""
+
+    def instrument(self, module: nn.Module) -> nn.Module:
+        """The module with what is needed behind its outputs in training mode; in evaluation mode it is as it was.
+
+        It holds the module's own layers, so training one trains the other. Layers that it has besides are trained,
+        kept in checkpoints, and not delivered.
+        """
+        ...
+
+
+def instrumented(objective: Objective, module: nn.Module) -> nn.Module:
+    """The module as the objective needs it."""
+    return objective.instrument(module) if isinstance(objective, Instrumenting) else module
+
+
 MeanLoss = Callable[[Any, TrainingBatch, nn.Module], Tensor]
 """The simplest objective: a function of outputs, batch and module that returns the mean loss, shape ()."""
 
@@ -86,6 +104,10 @@ class ClassificationLoss:
         if self.class_weights is None:
             return len(batch.targets)
         return self._weight_of_each(batch.targets, self.class_weights).sum()
+
+    def image_weights(self, batch: TrainingBatch) -> Tensor | float:
+        """What each image counts, (N,): its class's weight; 1 where all count the same."""
+        return 1.0 if self.class_weights is None else self._weight_of_each(batch.targets, self.class_weights)
 
     def _sum(self, logits: Tensor, targets: Tensor) -> Tensor:
         if self.loss == "cross_entropy":

@@ -1,0 +1,1 @@
+"""Learning from a teacher: a trained model whose answers and feature maps are part of what a student learns."""
