@@ -32,6 +32,7 @@ VERBS = {
     "show": "network.show",
     "scale": "network.scale",
     "size": "model.size",
+    "profile": "network.profile",
     "compare": "network.compare",
     "lint": "network.lint",
     "gradients": "network.gradients",
