@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from convsmith.request import Request
     from convsmith.scaling.scale import scale
     from convsmith.searching.search import search
+    from convsmith.shrinking.compress import compress
     from convsmith.train import Recipe, Training, default_recipe
 
 __version__ = "0.1.0"
@@ -54,6 +55,7 @@ LAZY = {
     "Request": "convsmith.request",
     "Training": "convsmith.train",
     "build": "convsmith.backend.torch",
+    "compress": "convsmith.shrinking.compress",
     "default_recipe": "convsmith.train",
     "design_for": "convsmith.fitting.designing",
     "evaluate": "convsmith.evaluation.evaluate",
@@ -89,6 +91,7 @@ __all__ = [
     "Request",
     "Training",
     "build",
+    "compress",
     "cost_of",
     "create",
     "default_recipe",

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import time as clock
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from convsmith.cli.verb import say
 from convsmith.errors import UsageError
-
-if TYPE_CHECKING:
-    from convsmith.train.run.events import Event
 
 DATA, NETWORK, TRAINING = "Data", "Network and limits", "Training"
 SPEED, CLUSTER, RUN = "Speed", "Cluster", "The run"
@@ -178,6 +175,7 @@ def fit(
     Example: convsmith fit photos/ --max-size 2000000 --max-latency 5 --out runs/photos
     """
     started = clock.monotonic()  # importing torch takes a second or two of the time that is asked for
+    from convsmith.cli.progress import teller
     from convsmith.cluster import Cluster
     from convsmith.fitting.fit import fit as run
     from convsmith.request import Request
@@ -232,25 +230,11 @@ def fit(
             request=request,
             out=out,
             resume=resume,
-            observers=(bar, _teller()),
+            observers=(bar, teller()),
             started=started,
             on_check=bar.check,
         )
     say(result, as_json=as_json)
-
-
-def _teller() -> Any:
-    """An observer that prints every event but the single steps, a line each."""
-    from convsmith.train.run.events import StepEnded
-    from convsmith.train.run.progress import Lines
-
-    lines = Lines()
-
-    def tell(event: Event, training: object) -> None:
-        if not isinstance(event, StepEnded):
-            typer.echo(lines.line(event), err=True)
-
-    return tell
 
 
 def _fetch(word: str) -> None:
