@@ -142,6 +142,13 @@ def test_folders_are_neither_overwritten_nor_invented(done: Found, tmp_path: Pat
         run(None, resume=True)
 
 
+def test_a_device_is_for_latency_alone(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="device, max_latency: latency is neither limited nor part"):
+        run(None, replace(ASKED, device="phone"))
+    with pytest.raises(UsageError, match="phone"):
+        run(None, replace(ASKED, device="phone", goal="front", unit="ms"))
+
+
 def test_data_without_a_val_split_are_refused() -> None:
     data = dataset()
     with pytest.raises(UsageError, match="val split"):

@@ -22,14 +22,18 @@ def search(
         int | None, typer.Option(min=1, help="Most bytes of the model file.", rich_help_panel=LIMITS)
     ] = None,
     max_latency: Annotated[
-        float | None, typer.Option(min=0, help="Most ms for one image on this machine.", rich_help_panel=LIMITS)
+        float | None, typer.Option(min=0, help="Most ms for one image, here or on a device.", rich_help_panel=LIMITS)
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Predict latencies there: see `convsmith profile`.", rich_help_panel=LIMITS),
     ] = None,
     space: Annotated[
         str, typer.Option(help="mbconv, residual, dense, plain, a zoo network's name, or a JSON file.")
     ] = "mbconv",
     goal: Annotated[
         Literal["accuracy", "mnas", "front"],
-        typer.Option("--objective", help="Accuracy; accuracy x (cost / target)^w; or the front of accuracy and cost."),
+        typer.Option("--objective", help="Accuracy, accuracy priced by cost, or the front of both."),
     ] = "accuracy",
     target: Annotated[
         str | None, typer.Option(metavar="5ms|3M-macs|100k-params|2MB", help="What mnas aims at.")
@@ -103,6 +107,7 @@ def search(
         unit=unit,
         seed=seed,
         side=side,
+        device=device,
     )
     found = run(
         data,

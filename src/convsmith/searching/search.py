@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from convsmith.design.limits import Limits
 from convsmith.errors import ConvsmithError, OutputError, UsageError
 from convsmith.files import write_bytes
 from convsmith.searching.found import Found, best_of, tried_of
+from convsmith.searching.objective import Objective
 from convsmith.searching.settings import MOST_EPOCHS, USUAL_EPOCHS, SearchSettings
 from convsmith.searching.spaces.limited import LatencyOf, Limited
 from convsmith.searching.spaces.space import Space
@@ -52,14 +54,14 @@ def search(
     resume: bool = False,
     storage: str | None = None,
     cluster: Cluster | None = None,
-    latency_of: LatencyOf = latency_ms,
+    latency_of: LatencyOf | None = None,
     told: Callable[[str], None] = lambda line: None,
 ) -> Found:
     """The best network of a space for a data set, within limits, by short trainings on its train and val splits.
 
     Every candidate is costed before it is trained, so that all trials keep to the limits. `space` is a value, "mbconv",
     "residual", "dense", "plain", a name of the zoo, or a JSON file. `latency_of` gives the ms of a network for one
-    image, where that is limited or part of the objective; by default it is measured here.
+    image, where that is limited or part of the objective; None: measured here, or predicted for the settings' device.
 
     With a folder `out` each trial is kept there in a database when it ends, so that a search that was stopped or killed
     can `resume` with no finished trial lost; `storage` is the URL of another database. In the folder are also the log
@@ -74,6 +76,7 @@ def search(
     import_optuna()
     from convsmith.searching.study import limited_for, work_on  # which needs optuna
 
+    latency_of = latency_of or _latency_of(settings, limits, told)
     dataset = open_dataset(data)
     if "val" not in dataset.splits:
         raise UsageError("a search compares networks on a val split, which these data do not have", settings="data")
@@ -92,6 +95,20 @@ def search(
         finally:
             place.write_log(run.trials)
         return run.found()
+
+
+def _latency_of(settings: SearchSettings, limits: Limits, told: Callable[[str], None]) -> LatencyOf:
+    """Measured here, or predicted for a device. Raises UsageError where latency plays no part."""
+    if settings.device is None:
+        return latency_ms
+    if limits.max_latency is None and not Objective(settings).timed:
+        raise UsageError("latency is neither limited nor part of the objective", settings=("device", "max_latency"))
+    from convsmith.devices import load_table, mismatch, predicted_ms
+
+    table = load_table(settings.device)
+    for note in mismatch(table):
+        told(f"{table.name}: {note}")
+    return partial(predicted_ms, table=table)
 
 
 def _asked(dataset: Dataset, limits: Limits, space: Space, settings: SearchSettings) -> dict[str, Any]:

@@ -28,6 +28,7 @@ class SearchSettings:
       equation 2) with w -0.07, or, `hard`, 0 up to the target and -1 above; or "front", accuracy against cost. The cost
       is in `unit`, that of the `target` where there is one.
     - `sampler` proposes members, `pruner` stops trainings early, and `proxy` orders proposals before any is trained.
+    - `device` is the table of a device that latencies are predicted from; None: they are measured here.
     - A trial's weights, order and proposal follow from `seed` and its number. `side` is that of the input in pixels.
 
     Raises UsageError for values out of range, and for what contradicts another.
@@ -45,6 +46,7 @@ class SearchSettings:
     unit: CostUnit = "macs"
     seed: int = 0
     side: int | None = None
+    device: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("trials", "epochs"):
