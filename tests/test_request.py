@@ -39,7 +39,7 @@ def test_values_are_described_in_words() -> None:
         ({"epochs": 2, "seconds": 60.0}, "epochs, seconds: give one or the other"),
         ({"network": "lenet5", "pretrained": "resnet50"}, "network, pretrained: give one or the other"),
         ({"freeze": "features"}, "freeze: need pretrained weights"),
-        ({"cluster": Cluster("auto", 2, 0.0), "compiled": True}, "compiled: are for one process"),
+        ({"cluster": Cluster("auto", 2, 0.0), "compiled": True}, "compiled: works in one process only"),
     ],
 )
 def test_settings_that_contradict_each_other_are_named(settings: dict[str, object], named: str) -> None:

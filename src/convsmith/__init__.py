@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from convsmith.picture.drawing import svg
     from convsmith.request import Request
     from convsmith.scaling.scale import scale
+    from convsmith.shrinking.compress import compress
     from convsmith.train import Recipe, Training, default_recipe
 
 __version__ = "0.1.0"
@@ -53,6 +54,7 @@ LAZY = {
     "Request": "convsmith.request",
     "Training": "convsmith.train",
     "build": "convsmith.backend.torch",
+    "compress": "convsmith.shrinking.compress",
     "default_recipe": "convsmith.train",
     "design_for": "convsmith.fitting.designing",
     "evaluate": "convsmith.evaluation.evaluate",
@@ -87,6 +89,7 @@ __all__ = [
     "Request",
     "Training",
     "build",
+    "compress",
     "cost_of",
     "create",
     "default_recipe",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from convsmith import records
 from convsmith.cluster.connect import Cluster
+from convsmith.data.load.kept import Where
 from convsmith.design.limits import Limits
 from convsmith.errors import UsageError
 from convsmith.network.network import Network
@@ -44,9 +45,12 @@ class Request:
       `learning_rate` may be "auto", found by a range test.
     - `side` is that of the network's input in pixels. `framing` says whether pictures that are not square are cropped,
       squashed or padded; see `convsmith.network.preprocess.Preprocess`.
+    - `flip`, `turn` and `colour` say whether training images may be mirrored, turned, and changed in their colours;
+      None: as the recipe does it, where that keeps the class (`convsmith.train.recipes.keeping`).
     - `strict` refuses unreadable files, `max_unusable` more than this share of them; `recover` goes on at half the
-      learning rate where training diverges; `decoders` processes decode files; `checkpoints` is a folder or fsspec URL
-      for them; `cluster` trains on other machines too.
+      learning rate where training diverges; `decoders` processes decode files; `cache` keeps decoded images in
+      "memory" or on the "disk" (see `convsmith.data.load.kept`); `checkpoints` is a folder or fsspec URL for them;
+      `cluster` trains on other machines too.
 
     Raises UsageError for settings that contradict each other.
     """
@@ -74,6 +78,9 @@ class Request:
     patience: int | None = None
     side: int | None = None
     framing: Framing | None = None
+    flip: bool | None = None
+    turn: bool | None = None
+    colour: bool | None = None
     seed: int | None = None
     precision: Precision | None = None
     memory_format: MemoryFormat | None = None
@@ -82,6 +89,7 @@ class Request:
     max_unusable: float | None = None
     recover: bool | None = None
     decoders: int | None = None
+    cache: Where | None = None
     checkpoints: str | None = None
     cluster: Cluster | None = None
 
@@ -99,14 +107,18 @@ class Request:
                 self._asked("freeze", "layer_decay", "unfreeze_every"),
             ),
             (
+                self.cluster and (self.batch_size == "auto" or self.compiled or self.cache),
+                "works in one process only: leave it out on a cluster",
+                tuple(
+                    name
+                    for name in self._asked("batch_size", "compiled", "cache")
+                    if name == "cache" or getattr(self, name) in ("auto", True)
+                ),
+            ),
+            (
                 self.teacher is None and (self.distill or self.temperature),
                 "need a teacher",
                 self._asked("distill", "temperature"),
-            ),
-            (
-                self.cluster and (self.batch_size == "auto" or self.compiled),
-                "are for one process; leave them out on a cluster",
-                tuple(name for name in self._asked("batch_size", "compiled") if getattr(self, name) in ("auto", True)),
             ),
         ):
             if wrong:

@@ -174,13 +174,23 @@ def test_decoders_and_compiling_can_be_forced(convsmith: Command, photo_folder: 
     assert (tuned["decoders"], tuned["arithmetic"]["compiled"], tuned["notes"]) == (0, False, [])
 
 
+def test_decoded_images_are_kept_where_it_is_asked_for(
+    convsmith: Command, photo_folder: Path, tmp_path: Path, cache_folder: Path
+) -> None:
+    fitted = convsmith("fit", photo_folder, *QUICK, "--cache", "disk", "--out", tmp_path / "run", "--json")
+    assert fitted.code == 0, fitted.err
+    (kept,) = cache_folder.rglob("decoded-images-*/data.mdb")
+    assert kept.stat().st_size > 100 * 32 * 32 * 3
+
+
 @pytest.mark.parametrize(
     ("words", "wrong"),
     [
         (("--batch-size", "0"), "--batch-size: must be a whole number above 0 or auto, not '0'"),
         (("--batch-size", "many"), "--batch-size: must be a whole number above 0 or auto, not 'many'"),
-        (("--batch-size", "auto", "--cluster", "auto"), "--batch-size: are for one process"),
-        (("--compile", "--cluster", "auto"), "--compile: are for one process"),
+        (("--batch-size", "auto", "--cluster", "auto"), "--batch-size: works in one process only"),
+        (("--compile", "--cluster", "auto"), "--compile: works in one process only"),
+        (("--cache", "disk", "--cluster", "auto"), "--cache: works in one process only"),
         (("--epochs", "2", "--time", "1m"), "--epochs, --time: give one or the other"),
         (("--freeze", "features"), "--freeze: need pretrained weights"),
         (("--time", "soon"), "--time: must be a number with s, m or h, such as 10m, not 'soon'"),

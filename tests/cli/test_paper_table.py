@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from command import Command
 
+from convsmith.zoo.paper_tables.compare import compare_table
+from convsmith.zoo.paper_tables.printed import PrintedColumn, PrintedRow, PrintedTable
+
 
 def test_without_a_name_all_tables_are_listed(convsmith: Command) -> None:
     done = convsmith("paper-table")
@@ -53,6 +56,15 @@ def test_bad_words_are_one_line(convsmith: Command, words: list[str], told: str)
     assert done.err.count("\n") == 1
 
 
+def test_a_figure_that_differs_is_shown_and_fails(convsmith: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = (PrintedColumn("model"), PrintedColumn("M parameters", "params", 1e6))
+    wrong = PrintedTable("title", "source", columns, (PrintedRow(("MobileNet", "4.3"), network="mobilenet_v1"),))
+    monkeypatch.setattr("convsmith.zoo.paper_tables.paper_tables", lambda _: [compare_table("made", wrong)])
+    done = convsmith("paper-table", "made")
+    assert "MobileNet           4.3   4.2  differs" in done.out
+    assert (done.code, done.err) == (1, "convsmith: figures differ in made: MobileNet\n")
+
+
 def test_the_timeline_is_printed_and_drawn(convsmith: Command, tmp_path: Path) -> None:
     done = convsmith("timeline", "--plot", tmp_path / "t.svg")
     assert done.code == 0
@@ -75,6 +87,15 @@ def test_compare_draws_own_runs_beside_published_networks(convsmith: Command, tr
     assert [one["name"] for one in shown] == [str(trained), "resnet18"]
     assert shown[0]["measured"]["low"] <= shown[0]["measured"]["top1"] <= shown[0]["measured"]["high"]
     assert shown[1]["measured"] is None
+
+
+def test_a_run_that_is_not_finished_has_nothing_to_compare(convsmith: Command, trained: Path, tmp_path: Path) -> None:
+    run = tmp_path / "begun"
+    run.mkdir()
+    (run / "run.json").write_bytes((trained / "run.json").read_bytes())
+    done = convsmith("compare", run, "resnet18")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"convsmith: {run} has no model yet: the run is not finished\n"
 
 
 def test_a_pattern_leaves_out_what_has_no_accuracy(convsmith: Command, tmp_path: Path) -> None:

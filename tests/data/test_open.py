@@ -180,13 +180,32 @@ def test_a_summary_says_where_the_splits_are_from(tmp_path: Path) -> None:
 
 
 def test_what_is_no_data_set_says_what_would_be(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "notes.md").write_text("hello")
     with pytest.raises(
         DataError, match=r"is not a data set; expected a folder of class folders, of shards, .*; IDX files or .csv"
     ):
-        open_dataset(tmp_path / "notes.txt")
+        open_dataset(tmp_path / "notes.md")
     with pytest.raises(UnknownNameError, match="nearest: fashion-mini"):
         open_dataset("fashion-mimi")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("x.npy", "is one array; save images and labels together with numpy.savez"),
+        ("x.xlsx", "is a spreadsheet; save it as CSV"),
+        ("x.csv.gz", "is compressed; unpack it"),
+        ("x.pkl", "is a pickle, which is never loaded"),
+        ("x.mat", "save images and labels with numpy.savez"),
+        ("x.onnx", "is a model, not a data set"),
+        ("x.JPG", "is one image; a data set is a folder"),
+        ("x.zip", "is an archive; unpack it"),
+    ],
+)
+def test_what_is_given_in_place_of_a_data_set_is_called_what_it_is(name: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(DataError, match=words):
+        open_dataset(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["fashion-mini", "digits"])

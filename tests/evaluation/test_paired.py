@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from math import comb
+from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import convsmith
 from convsmith.data.dataset import Dataset
 from convsmith.errors import UsageError
 from convsmith.evaluation.measured import measured
+from convsmith.evaluation.metrics import mean_of, wilson
 from convsmith.evaluation.paired import compared, mcnemar, paired
 from convsmith.model import Header, Model
 from convsmith.network import Preprocess
@@ -40,6 +44,37 @@ def test_mcnemars_p_value_is_the_sum_of_binomial_terms(only_first: int, only_sec
     assert mcnemar(only_first, only_second) == pytest.approx(min(1.0, 2 * tail))
 
 
+TABLES = json.loads((Path(__file__).parents[1] / "reference/statsmodels_tables.json").read_text())
+
+
+def test_mcnemars_p_values_are_statsmodels() -> None:
+    for only_first, only_second, p_value in TABLES["mcnemar"]:
+        assert mcnemar(only_first, only_second) == pytest.approx(p_value, rel=1e-9)
+
+
+def test_wilsons_intervals_are_statsmodels() -> None:
+    for hits, count, low, high in TABLES["wilson"]:
+        found = wilson(hits, count)
+        assert (found.low, found.high) == pytest.approx((low, high), abs=1e-9)
+
+
+@pytest.mark.parametrize(("only_first", "only_second", "both"), [(10, 30, 200), (3, 40, 100), (60, 55, 885)])
+def test_the_paired_bootstrap_is_scipys_on_tables_of_answers(only_first: int, only_second: int, both: int) -> None:
+    first = np.repeat([1.0, 1.0, 0.0, 0.0], [both, only_first, only_second, 60])
+    second = np.repeat([1.0, 0.0, 1.0, 0.0], [both, only_first, only_second, 60])
+    found = mean_of(second - first)
+    theirs = stats.bootstrap(
+        (first, second),
+        lambda x, y, axis: y.mean(axis) - x.mean(axis),
+        paired=True,
+        n_resamples=4000,
+        method="percentile",
+        rng=np.random.default_rng(1),
+    ).confidence_interval
+    width = theirs.high - theirs.low
+    assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=0.08 * width)
+
+
 def test_counts_and_difference_are_those_of_the_answers(data: Dataset) -> None:
     one, other = model(1), model(2)
     answers = [measured(each, data, split="train") for each in (one, other)]
@@ -52,8 +87,6 @@ def test_counts_and_difference_are_those_of_the_answers(data: Dataset) -> None:
 
 
 def test_the_bootstrap_interval_is_scipys(data: Dataset) -> None:
-    from scipy import stats
-
     answers = [measured(model(seed), data, split="train") for seed in (1, 2)]
     hits = [(each.logits.argmax(axis=1) == each.labels).astype(float) for each in answers]
     found = compared(answers[0], answers[1], ("a", "b")).difference

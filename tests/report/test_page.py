@@ -52,6 +52,17 @@ def test_a_stopped_run_has_a_page_of_what_is_known(tmp_path: Path) -> None:
     assert "By class" not in text
 
 
+@pytest.mark.parametrize(("kept", "state"), [((), "not begun"), ((0,), "not begun"), ((0, 7), "stopped")])
+def test_a_run_that_ended_before_its_first_step_has_not_begun(
+    tmp_path: Path, kept: tuple[int, ...], state: str
+) -> None:
+    folder = run_folder(tmp_path / "a", [STARTED])
+    (folder / "checkpoint").mkdir()
+    for steps in kept:
+        (folder / f"checkpoint/step-{steps:012d}.safetensors").touch()
+    assert read_run(folder).state == state
+
+
 def test_what_a_file_says_is_text_and_not_markup(tmp_path: Path) -> None:
     text = page(read_run(run_folder(tmp_path, [STARTED], reason="<script>alert(1)</script>")))
     assert "<script" not in text
@@ -116,7 +127,7 @@ def test_a_damaged_log_is_named_and_the_rest_shown(tmp_path: Path, line: str) ->
 
 
 def test_a_held_folder_is_running_and_cannot_be_held_twice(tmp_path: Path) -> None:
-    folder = run_folder(tmp_path, [STARTED])
+    folder = run_folder(tmp_path, [STARTED, ended(1)])
     with running(folder):
         assert read_run(folder).state == "running"
         with pytest.raises(UsageError, match="is being trained by another process"), running(folder):

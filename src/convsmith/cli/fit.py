@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import time as clock
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from convsmith.cli.verb import say
 from convsmith.errors import UsageError
-
-if TYPE_CHECKING:
-    from convsmith.train.run.events import Event
 
 DATA, NETWORK, TRAINING = "Data", "Network and limits", "Training"
 SPEED, CLUSTER, RUN = "Speed", "Cluster", "The run"
@@ -72,6 +69,18 @@ def fit(
     framing: Annotated[
         Literal["crop", "squash", "pad"] | None,
         typer.Option(help="What is done with pictures that are not square.", rich_help_panel=NETWORK),
+    ] = None,
+    flip: Annotated[
+        bool | None,
+        typer.Option("--flip/--no-flip", help="Mirror images in training.", rich_help_panel=TRAINING),
+    ] = None,
+    turn: Annotated[
+        bool | None,
+        typer.Option("--turn/--no-turn", help="Let a recipe turn images.", rich_help_panel=TRAINING),
+    ] = None,
+    colour: Annotated[
+        bool | None,
+        typer.Option("--colour/--no-colour", help="Let a recipe change colours.", rich_help_panel=TRAINING),
     ] = None,
     max_params: Annotated[int | None, typer.Option(min=1, help="Most parameters.", rich_help_panel=NETWORK)] = None,
     max_macs: Annotated[
@@ -137,6 +146,10 @@ def fit(
     decoders: Annotated[
         int | None, typer.Option(min=0, help="Processes that decode files.", rich_help_panel=SPEED)
     ] = None,
+    cache: Annotated[
+        Literal["memory", "disk"] | None,
+        typer.Option(help="Keep decoded images for later epochs.", rich_help_panel=SPEED),
+    ] = None,
     cluster: Annotated[
         str | None,
         typer.Option(metavar="auto|HOST:PORT|ray://HOST:PORT", help="Train on a Ray cluster.", rich_help_panel=CLUSTER),
@@ -162,6 +175,7 @@ def fit(
     Example: convsmith fit photos/ --max-size 2000000 --max-latency 5 --out runs/photos
     """
     started = clock.monotonic()  # importing torch takes a second or two of the time that is asked for
+    from convsmith.cli.progress import teller
     from convsmith.cluster import Cluster
     from convsmith.fitting.fit import fit as run
     from convsmith.request import Request
@@ -196,6 +210,9 @@ def fit(
         patience=patience,
         side=side,
         framing=framing,
+        flip=flip,
+        turn=turn,
+        colour=colour,
         seed=seed,
         precision="float32" if float32 else precision,
         memory_format="contiguous" if float32 else memory_format,
@@ -204,6 +221,7 @@ def fit(
         max_unusable=max_unusable,
         recover=recover or None,
         decoders=decoders,
+        cache=cache,
         checkpoints=checkpoints,
         cluster=None if cluster is None else Cluster(cluster, workers, gpus_per_worker),
     )
@@ -212,25 +230,11 @@ def fit(
             request=request,
             out=out,
             resume=resume,
-            observers=(bar, _teller()),
+            observers=(bar, teller()),
             started=started,
             on_check=bar.check,
         )
     say(result, as_json=as_json)
-
-
-def _teller() -> Any:
-    """An observer that prints every event but the single steps, a line each."""
-    from convsmith.train.run.events import StepEnded
-    from convsmith.train.run.progress import Lines
-
-    lines = Lines()
-
-    def tell(event: Event, training: object) -> None:
-        if not isinstance(event, StepEnded):
-            typer.echo(lines.line(event), err=True)
-
-    return tell
 
 
 def _fetch(word: str) -> None:

@@ -21,6 +21,7 @@ VERBS = {
     "report": "report",
     "evaluate": "model.evaluate",
     "calibrate": "model.evaluate",
+    "compress": "model.compress",
     "hierarchy": "model.hierarchy",
     "predict": "model.predict",
     "export": "model.export",
@@ -31,6 +32,7 @@ VERBS = {
     "show": "network.show",
     "scale": "network.scale",
     "size": "model.size",
+    "profile": "network.profile",
     "compare": "network.compare",
     "lint": "network.lint",
     "gradients": "network.gradients",
@@ -82,14 +84,23 @@ def main() -> None:
             # A class name or a path that the terminal's encoding lacks is escaped, not a traceback.
             stream.reconfigure(errors="backslashreplace")
     try:
-        application(sys.argv[1] if len(sys.argv) > 1 else None)()
+        try:
+            application(sys.argv[1] if len(sys.argv) > 1 else None)()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except ConvsmithError as error:
         tell(error, {})
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("convsmith: interrupted", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader (head, less) has gone; Python would complain once more while closing stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        # The reader (head, less) has gone, the disk is full, the working folder was deleted.
+        if not isinstance(error, BrokenPipeError):
+            place = f": {error.filename}" if error.filename else ""
+            print(f"convsmith: {error.strerror or error}{place}", file=sys.stderr)
+        # Python would complain once more while closing stdout.
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

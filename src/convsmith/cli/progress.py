@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from rich.progress import ProgressColumn, TaskID
 
     from convsmith.download import Progress as Tell
+    from convsmith.train.run.events import Event
+    from convsmith.train.run.loop import Observer
 
 
 @contextmanager
@@ -48,6 +50,22 @@ def stages() -> Iterator[Callable[[str, int, int], None]]:
             bar.update(tasks[what], completed=done, total=total)
 
         yield tell
+
+
+def teller() -> Observer:
+    """An observer that prints every event but the single steps to stderr, a line each."""
+    from typer import echo
+
+    from convsmith.train.run.events import StepEnded
+    from convsmith.train.run.progress import Lines
+
+    lines = Lines()
+
+    def tell(event: Event, training: object) -> None:
+        if not isinstance(event, StepEnded):
+            echo(lines.line(event), err=True)
+
+    return tell
 
 
 @contextmanager

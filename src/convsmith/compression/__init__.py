@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from convsmith.compression.description import lean
     from convsmith.compression.low_rank.factor import LowRank, factorize
     from convsmith.compression.low_rank.search import search_ranks
+    from convsmith.compression.on_grid import on_grid, storable
     from convsmith.compression.outcome import Outcome, Touched, Untouched
     from convsmith.compression.pruning.gradual import GradualPruning, prune_gradually
     from convsmith.compression.pruning.iterative import prune_iteratively, rewound
@@ -35,6 +36,7 @@ LAZY = {
     "description": ("lean",),
     "low_rank.factor": ("LowRank", "factorize"),
     "low_rank.search": ("search_ranks",),
+    "on_grid": ("on_grid", "storable"),
     "outcome": ("Outcome", "Touched", "Untouched"),
     "pruning.gradual": ("GradualPruning", "prune_gradually"),
     "pruning.iterative": ("prune_iteratively", "rewound"),
@@ -72,6 +74,7 @@ __all__ = [
     "lean",
     "masks_of",
     "measure",
+    "on_grid",
     "prune",
     "prune_gradually",
     "prune_iteratively",
@@ -87,6 +90,7 @@ __all__ = [
     "share",
     "slim",
     "slim_gradually",
+    "storable",
     "tuned",
     "with_codebooks",
 ]

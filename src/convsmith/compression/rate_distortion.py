@@ -33,8 +33,10 @@ ROUNDS = 2
 CHEAP, DEAR = 1e-10, 1e2
 """Prices between which any file's size lies: 16 bits a weight, and next to none."""
 MOST_TRIES = 20
+SAME_PRICE = 1.02
+"""Times another: between such prices the size may still jump, where a layer goes to zero, but it is not met nearer."""
 TOLERANCE = 0.01
-"""How far below the target a file may end up before more is tried."""
+"""The share of its bytes by which a file may end up below the target before more is tried."""
 REALLY_CODED = 2**16
 """Weights of a layer whose candidates are coded to know their rate; of larger ones it is the entropy."""
 
@@ -60,8 +62,9 @@ def measure(model: Model, sample: Sample) -> Measured:
     return Measured(fused, fisher(fused, sample))
 
 
-def quantize_to(measured: Measured, target_bytes: int) -> Outcome:
-    """The best model of at most so many bytes of file, everything included: the price of a bit is searched.
+def quantize_to(measured: Measured, target_bytes: int, *, tolerance: float = TOLERANCE) -> Outcome:
+    """The best model of at most so many bytes of file, everything included: the price of a bit is searched, until the
+    file has at least all but the share `tolerance` of them.
 
     Raises UsageError if even next to nothing of the weights does not fit.
     """
@@ -71,7 +74,7 @@ def quantize_to(measured: Measured, target_bytes: int) -> Outcome:
     if low.size <= target_bytes:
         return low.outcome
     for _ in range(MOST_TRIES):
-        if high.size > (1 - TOLERANCE) * target_bytes:
+        if high.size > (1 - tolerance) * target_bytes or high.price < SAME_PRICE * low.price:
             break
         # The size falls about as the logarithm of the price grows.
         share = (low.size - target_bytes) / (low.size - high.size)

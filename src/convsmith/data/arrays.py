@@ -23,8 +23,17 @@ from convsmith.errors import UsageError
 CHANNELS = (1, 3)
 
 
+class Arrays(NamedTuple):
+    """The images and labels of a split, as they are given, and what each is called where it does not fit."""
+
+    images: Any
+    labels: Any
+    images_name: str = "images"
+    labels_name: str = "labels"
+
+
 class _Given(NamedTuple):
-    """One split as it was given: uint8 images (H, W, 1 or 3), and a label each, numbers or names."""
+    """One split: uint8 images (H, W, 1 or 3), and a label each, numbers or names."""
 
     images: NDArray[np.uint8] | list[NDArray[np.uint8]]
     labels: NDArray[Any]
@@ -42,15 +51,27 @@ def list_arrays(
 
     Raises UsageError naming the argument that does not fit.
     """
-    bits, note = bits_for(max(map(_peak, (images, *(pair[0] for pair in splits.values())))))
-    decoding = Decoding(bits=bits)
-    given = {"train": _given(images, labels, decoding, "")}
+    parts = {"train": Arrays(images, labels)}
     for split, pair in splits.items():
-        given[split] = _given(*pair, decoding, f"splits[{split!r}] ")
+        parts[split] = Arrays(*pair, f"splits[{split!r}] images", f"splits[{split!r}] labels")
+    listing = list_parts(parts, classes, name, [f"{name}:{split}" for split in parts])
+    check_classes(listing.classes, name)
+    return listing
+
+
+def list_parts(
+    parts: Mapping[str, Arrays], classes: Sequence[str] | None, name: str, origins: Sequence[str]
+) -> Listing:
+    """What arrays of these splits hold; an image is called after its split's origin and its place in there.
+
+    Raises UsageError naming the array that does not fit.
+    """
+    bits, note = bits_for(max(_peak(part.images) for part in parts.values()))
+    decoding = Decoding(bits=bits)
+    given = {split: _given(part, decoding) for split, part in parts.items()}
     known, numbers = _classes([part.labels for part in given.values()], classes)
-    check_classes(known, name)
     names = [split for split, part in given.items() for _ in range(len(part.images))]
-    joined = _joined([part.images for part in given.values()], [f"{name}:{split}" for split in given])
+    joined = _joined([part.images for part in given.values()], origins)
     notes = (Finding(name, note),) if note else ()
     return Listing(name, known, joined, numbers, rows_by_split(names, name), notes=notes, decoding=decoding)
 
@@ -63,9 +84,9 @@ def split_name(name: str) -> str:
     return SPLITS[name]
 
 
-def _given(images: Any, labels: Any, decoding: Decoding, where: str) -> _Given:
-    pixels = _pixels(images, f"{where}images", decoding)
-    return _Given(pixels, _labels(labels, len(pixels), f"{where}labels"))
+def _given(part: Arrays, decoding: Decoding) -> _Given:
+    pixels = _pixels(part.images, part.images_name, decoding)
+    return _Given(pixels, _labels(part.labels, len(pixels), part.labels_name))
 
 
 def _peak(images: Any) -> int:

@@ -40,7 +40,11 @@ GRID = 4
 DIMENSIONS = 256
 """Principal components that are kept of the pooled answers."""
 
-BATCH_IMAGES = 256
+STILL = 1e-5
+"""The standard deviation of an answer below which it is the same for all images, and counts for nothing."""
+
+BATCH_IMAGES = 64
+"""At a time: few enough for their answers to stay in the cache."""
 FITTED_IMAGES = 5_000
 """What filters and components are found on, evenly spread."""
 
@@ -57,14 +61,16 @@ class PatchFilters:
     def answers(self, images: Tensor) -> Tensor:
         """Pooled answers (N, K * GRID * GRID) to images, float (N, C, H, W) in 0..1.
 
-        A patch is normalized after the filter has seen it, which is the same and takes one convolution.
+        A patch is normalized after the filter has seen it, which is the same and takes one convolution: a filter whose
+        mean is zero does not see the patch's.
         """
         mean = F.avg_pool2d(images.mean(1, keepdim=True), PATCH, STRIDE)
         square = F.avg_pool2d((images**2).mean(1, keepdim=True), PATCH, STRIDE)
         size = images.shape[1] * PATCH**2
         std = ((square - mean**2).clamp_min(0) * (size / (size - 1)) + CONTRAST).sqrt()
-        seen = F.conv2d(images, self.weight, stride=STRIDE) - mean * self.weight.sum((1, 2, 3)).view(1, -1, 1, 1)
-        return F.adaptive_avg_pool2d((seen / std - self.offset.view(1, -1, 1, 1)).relu_(), GRID).flatten(1)
+        seen = F.conv2d(images, self.weight - self.weight.mean((1, 2, 3), keepdim=True), stride=STRIDE)
+        seen.div_(std).sub_(self.offset.view(1, -1, 1, 1)).relu_()  # in place: fresh memory costs more than the sums
+        return F.adaptive_avg_pool2d(seen, GRID).flatten(1)
 
 
 def patch_features(
@@ -80,7 +86,8 @@ def patch_features(
     with torch.inference_mode():
         filters = _filters(_floats(fitted), np.random.default_rng(seed))
         pooled = torch.cat([filters.answers(batch) for batch in _batches(fitted)])
-        mean, std = pooled.mean(0), pooled.std(0, correction=0).clamp_min(1e-6)
+        mean, std = pooled.mean(0), pooled.std(0, correction=0)
+        std[std < STILL] = torch.inf
         components = _components((pooled - mean) / std, values.shape[1]) / std[:, None]
         done = 0
         for batch in _batches(thumbnails):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from convsmith.data.augment.augment import Augment
 from convsmith.data.dataset import Dataset
+from convsmith.errors import UsageError
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
 from convsmith.request import Request
@@ -20,9 +22,28 @@ def recipe_for(request: Request, network: Network, dataset: Dataset, preprocess:
 
 
 def with_asked(request: Request, recipe: Recipe, network: Network) -> Recipe:
-    """The recipe with what was asked for; another batch scales the rate, unless that is given."""
+    """The recipe with what was asked for; another batch scales the rate, unless that is given.
+
+    Raises UsageError for what the recipe cannot do.
+    """
     if isinstance(request.batch_size, int):
         recipe = with_batch(recipe, network, request.batch_size)
     if isinstance(request.learning_rate, int | float):
         recipe = replace(recipe, learning_rate=float(request.learning_rate))
-    return request.changed(recipe)
+    return request.changed(replace(recipe, augment=_with_changes(request, recipe)))
+
+
+def _with_changes(request: Request, recipe: Recipe) -> Augment:
+    """The recipe's augmentation with the changes to images that were asked for or forbidden."""
+    augment = recipe.augment
+    if recipe.fine_tuning.frozen_stages and augment == Augment():
+        if request.flip:
+            raise UsageError("frozen layers see images as they are", settings="flip")
+        return augment
+    if request.flip is not None:
+        augment = replace(augment, flip=request.flip)
+    if request.turn is not None:
+        augment = replace(augment, turn=request.turn, rotate=augment.rotate if request.turn else 0.0)
+    if request.colour is not None:
+        augment = replace(augment, colour=request.colour)
+    return augment

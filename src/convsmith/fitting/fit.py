@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,10 +14,12 @@ from torch import nn
 from convsmith.backend.torch import NetworkModule
 from convsmith.cluster import Job, train_on
 from convsmith.data.assemble import MAX_UNUSABLE
+from convsmith.data.checks.exchange import WORDS, ChangeName
 from convsmith.data.checks.framing import framing_for, seen_share
-from convsmith.data.checks.mirror import mirrored_classes
 from convsmith.data.dataset import Dataset
+from convsmith.data.load.kept import keeping_pixels
 from convsmith.data.open import open_dataset
+from convsmith.data.summary import summarize
 from convsmith.doctor.quick import quick_issues, refuse_leaks, told
 from convsmith.errors import UsageError
 from convsmith.evaluation.feature_cache import cached_features, with_features
@@ -36,6 +38,8 @@ from convsmith.network.preprocess import Preprocess
 from convsmith.report.page import write_page
 from convsmith.report.record import read_run as read_record
 from convsmith.request import Request
+from convsmith.train.recipes.keeping import reason_against
+from convsmith.train.run.checkpoint import checkpoint_folder
 from convsmith.train.run.events import Noticed
 from convsmith.train.run.folder import running
 from convsmith.train.run.interrupt import Interruption
@@ -94,6 +98,8 @@ def fit(
     """
     started = time.monotonic() if started is None else started
     request, out = _whole(request, data, network), Path(out)
+    if request.checkpoints is not None:
+        checkpoint_folder(request.checkpoints).files()  # a store that does not answer is told before the work
     if resume:
         plan, request = read_run(out, request)
     dataset = open_dataset(
@@ -130,7 +136,8 @@ def fit(
             *_left_out(dataset),
             *told(issues),
             *about,
-            *_of_pictures(dataset, plan, request.framing is not None),
+            *_of_changes(dataset, plan, request),
+            *_of_framing(dataset, plan.preprocess, request.framing is not None),
             *unused_gpus(request),
         ):
             _tell(observers, Noticed(line))
@@ -158,11 +165,11 @@ class _Work:
 
     def train(self, tuned: Tuned | None) -> tuple[NetworkModule, TrainResult]:
         """The trained module, and what training gives; on a cluster if one is asked for."""
-        plan, dataset, teacher = self.plan, self.dataset, self.chosen.teacher
-        module = first_module(plan, dataset.classes, self.chosen.start).to(best_device())
+        plan, teacher = self.plan, self.chosen.teacher
+        module = first_module(plan, self.dataset.classes, self.chosen.start).to(best_device())
         if self.request.cluster is not None:
             self._train_on_cluster()  # what is done there is only read here
-        with self._watched() as (store, observers):
+        with self._watched() as (store, observers), self._kept() as dataset:
             result = train(
                 *(module, dataset, plan.preprocess, plan.recipe),
                 objective=self.extras.objective or objective_of(plan, module, dataset, teacher),
@@ -193,6 +200,12 @@ class _Work:
         whole = replace(start, weights={**start.weights, **_weights(result, plan.network)})
         return whole.module(), replace(result, weights=whole.weights)
 
+    def _kept(self) -> AbstractContextManager[Dataset]:
+        """The data, with what is decoded kept if that is asked for."""
+        if self.request.cache is None:
+            return nullcontext(self.dataset)
+        return keeping_pixels(self.dataset, self.plan.preprocess, self.request.cache)
+
     def _train_on_cluster(self) -> None:
         request = self.request
         if isinstance(request.data, Dataset):
@@ -220,18 +233,21 @@ class _Work:
             yield store, (store.log, board, *self.observers, interruption)
 
 
+def _of_changes(dataset: Dataset, plan: RunPlan, request: Request) -> list[str]:
+    """Which changes are not made to the pictures in training because they do not keep the class, and why."""
+    augment = plan.recipe.augment
+    left_out: dict[ChangeName, bool] = {
+        "mirror": not augment.flip and request.flip is None,
+        "turn": augment.trivial and not augment.turn and request.turn is None,
+        "colour": augment.trivial and not augment.colour and request.colour is None,
+    }
+    reasons = {change: reason_against(dataset, change) for change, left in left_out.items() if left}
+    return [f"not {WORDS[change][1]} in training: {reason}" for change, reason in reasons.items() if reason]
+
+
 def _begun(out: Path, plan: RunPlan) -> Chosen:
     """What a run in a folder starts from and learns from."""
     return Chosen(plan, read_start(out), teacher=read_teacher(out, plan))
-
-
-def _of_pictures(dataset: Dataset, plan: RunPlan, asked: bool) -> list[str]:
-    """What is to be known of how the pictures are cut and changed; `asked`: their framing was asked for."""
-    if not plan.recipe.augment.flip and (mirrored := mirrored_classes(dataset)) is not None:
-        lines = [f"not mirrored in training: {mirrored}"]
-    else:
-        lines = []
-    return [*lines, *_of_framing(dataset, plan.preprocess, asked)]
 
 
 def _of_framing(dataset: Dataset, preprocess: Preprocess, asked: bool) -> list[str]:
@@ -284,7 +300,8 @@ def _left_out(dataset: Dataset) -> list[str]:
     notes = [str(note) for note in dataset.notes[:SHOWN_SKIPPED]]
     lines = [f"skipped {finding}" for finding in dataset.skipped[:SHOWN_SKIPPED]]
     more = len(dataset.skipped) - SHOWN_SKIPPED
-    return [*notes, *lines, *([f"skipped {more:,} more; inspecting the data lists all"] if more > 0 else [])]
+    share = [summarize(dataset).usable_line] if dataset.skipped else []
+    return [*share, *notes, *lines, *([f"skipped {more:,} more; inspecting the data lists all"] if more > 0 else [])]
 
 
 def _weights(result: TrainResult, network: Network) -> dict[str, torch.Tensor]:

@@ -213,6 +213,8 @@ def _pretrained(request: Request, dataset: Dataset, start: Model, name: str, sid
     preprocess = preprocess.framed(request.framing or framing_for(dataset).framing)
     network = with_classes(network, len(dataset.classes))
     tuning = FineTuning(frozen_stages=len(stages(network)) - 1 if head_only else 0)
+    if head_only:
+        request = replace(request, flip=None)  # its images are not changed
     recipe = fine_tuned(network, dataset, preprocess, tuning, epochs=request.epochs, seed=request.seed or 0)
     what = "a classifier on its frozen features" if head_only else "fine-tuned"
     reason = f"{network.name}: pretrained ({name}), {what}"

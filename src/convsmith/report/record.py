@@ -24,7 +24,8 @@ from convsmith.train.run.hardest_images import HardImage, read_hardest
 LARGEST_BYTES = 1 << 28
 """The most that is read of a text file."""
 
-State = Literal["running", "stopped", "finished", "damaged"]
+State = Literal["running", "stopped", "not begun", "finished", "damaged"]
+"""A run that has not begun ended before its first step was kept: resumed, it starts from the beginning."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +132,12 @@ def is_run(folder: Path) -> bool:
     return (folder / PLAN_FILE).is_file()
 
 
+def require_model(folder: Path) -> None:
+    """Raises UsageError for a run that has no model yet."""
+    if is_run(folder) and not (folder / MODEL_FILE).is_file():
+        raise UsageError(f"{folder} has no model yet: the run is not finished")
+
+
 def read_run(folder: Path) -> RunRecord:
     """The run in this folder; the record says what is damaged. Raises UsageError if there is no run."""
     if not is_run(folder):
@@ -161,8 +168,10 @@ def read_run(folder: Path) -> RunRecord:
         hardest = read_hardest(folder)
     except ConvsmithError as error:
         problems.append(str(error))
-    state: State = "running" if is_running(folder) else "finished" if header else "stopped"
     epochs = {event.epoch: event for event in events if isinstance(event, EpochEnded)}
+    state: State = "running" if is_running(folder) else "finished" if header else "stopped"
+    if state == "stopped" and not epochs and not _keeps_training(folder, plan):
+        state = "not begun"
     return RunRecord(
         folder,
         "damaged" if problems else state,
@@ -177,6 +186,13 @@ def read_run(folder: Path) -> RunRecord:
         _changed(folder),
         "; ".join(problems),
     )
+
+
+def _keeps_training(folder: Path, plan: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint besides that of the start is kept, as far as the folder tells."""
+    if mapping(plan.get("request")).get("checkpoints") is not None:
+        return True  # elsewhere
+    return any(path.stem != f"step-{0:012d}" for path in (folder / "checkpoint").glob("step-*.safetensors"))
 
 
 def mapping(value: object) -> Mapping[str, Any]:

@@ -9,7 +9,9 @@ from torch import Tensor
 from convsmith.data.augment.augment import (
     Augment,
     augment_batch,
+    colour_keeps_class,
     flip_keeps_class,
+    turn_keeps_class,
     written_characters,
 )
 from convsmith.data.augment.batch_random import BatchRandom
@@ -112,6 +114,34 @@ def test_erasing_paints_a_rectangle_in_the_chosen_fraction_of_images() -> None:
 )
 def test_flipping_is_for_classes_that_survive_it(classes: list[str], flips: bool) -> None:
     assert flip_keeps_class(classes) is flips
+
+
+@pytest.mark.parametrize(
+    ("classes", "turns"),
+    [
+        (["thumbs_up", "thumbs_down"], False),
+        (["arrowUp", "arrow-left"], False),
+        (["0", "1"], False),
+        (["down jacket", "coat"], True),
+        (["cat", "dog"], True),
+    ],
+)
+def test_turning_is_for_classes_that_name_no_directions(classes: list[str], turns: bool) -> None:
+    assert turn_keeps_class(classes) is turns
+
+
+@pytest.mark.parametrize(
+    ("classes", "changes"),
+    [
+        (["red", "green"], False),
+        (["ripe tomato", "unripe_tomato"], False),
+        (["dayScene", "nightScene"], False),
+        (["red fox", "wolf"], True),
+        (["cat", "dog"], True),
+    ],
+)
+def test_colours_change_where_not_all_classes_name_one(classes: list[str], changes: bool) -> None:
+    assert colour_keeps_class(classes) is changes
 
 
 def test_digits_and_letters_are_recognised_as_written_characters() -> None:

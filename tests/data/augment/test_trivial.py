@@ -87,6 +87,17 @@ def test_each_change_comes_about_as_often_and_some_images_stay_as_they_are() -> 
     assert 1400 / 14 < same.sum() < 1400 * (1 / 14 + 3 / LEVELS)
 
 
+def test_what_is_left_out_is_not_drawn() -> None:
+    images = photos(1).expand(300, -1, -1, -1)
+    random = BatchRandom(torch.Generator().manual_seed(0), len(images))
+    shifted = trivial_augment(images, random, turn=False, colour=False)
+    same = (shifted == images).flatten(1).all(1)
+    assert 300 / 3 < same.sum() < 300 * (1 / 3 + 0.1)
+    random = BatchRandom(torch.Generator().manual_seed(0), len(images))
+    plain = torch.full((300, 3, 12, 12), 100.0)
+    assert torch.allclose(trivial_augment(plain, random, colour=False), plain)
+
+
 def test_no_strength_of_shape_moves_nothing() -> None:
     images = photos(5)
     still = trivial._moved(images, torch.arange(5), torch.zeros(5))

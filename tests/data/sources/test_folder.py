@@ -317,3 +317,30 @@ def test_many_loose_images_are_one_line(tmp_path: Path) -> None:
     assert [str(finding) for finding in read_folder(tmp_path).findings] == [
         f"{tmp_path}: 9 images not in a class folder; not used"
     ]
+
+
+def test_an_archive_that_is_not_unpacked_is_pointed_at(tmp_path: Path) -> None:
+    (tmp_path / "images.zip").write_bytes(b"PK")
+    (tmp_path / "README.txt").write_text("x")
+    with pytest.raises(DataError, match=r"holds no images; .*; unpack images.zip first"):
+        read_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ({"animals/cat": 2, "animals/dog": 2, "vehicles/bus": 2, "vehicles/car": 2}, True),
+        ({"train/animals/cat": 2, "train/animals/dog": 2, "train/cars/bus": 2, "train/cars/van": 2}, True),
+        ({"cat/first": 2, "cat/second": 2, "dog/first": 2, "dog/second": 2}, False),
+        ({"cat/images": 2, "dog/images": 2}, False),
+        ({"animals/cat": 2, "animals/dog": 2, "vehicles": 2}, False),
+    ],
+)
+def test_folders_below_the_classes_that_may_be_the_classes_are_said(
+    tmp_path: Path, counts: dict[str, int], told: bool
+) -> None:
+    listing = read_folder(class_folders(tmp_path, counts))
+    assert len(listing.classes) == 2
+    assert [("hold 4 folders (animals/cat, animals/dog, ...)" in note.reason) for note in listing.notes] == [
+        True
+    ] * told

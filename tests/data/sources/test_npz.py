@@ -51,19 +51,72 @@ def test_labels_may_be_names_or_stand_for_names_and_splits_may_be_given(tmp_path
 
 
 @pytest.mark.parametrize(
+    "names",
+    [
+        "images labels",
+        "X y",
+        "data target",
+        "arr_0 arr_1",
+        "image label",
+        "train_images train_labels",
+        "X_train Y_train",
+        "trainImages trainLabels",
+        "images_train labels_train",
+    ],
+)
+def test_arrays_are_known_by_any_usual_name(tmp_path: Path, names: str) -> None:
+    images, labels = names.split()
+    listing = read_npz(saved(tmp_path, **{images: IMAGES, labels: [0, 1, 0, 1]}))
+    assert listing.labels.tolist() == [0, 1, 0, 1]
+    assert listing.images.name(0) == f"set.npz:{images}[0]"
+
+
+def test_medmnists_names_are_splits(tmp_path: Path) -> None:
+    arrays = {f"{split}_images": IMAGES for split in ("train", "val", "test")}
+    arrays |= {f"{split}_labels": np.array([[0], [1], [0], [1]], np.uint8) for split in ("train", "val", "test")}
+    listing = read_npz(saved(tmp_path, **arrays))
+    assert {name: len(rows) for name, rows in listing.rows.items()} == {"train": 4, "val": 4, "test": 4}
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        (IMAGES / 255).astype(np.float32),
+        IMAGES.astype(np.int64),
+        IMAGES.astype(np.float64),
+        IMAGES[:, None],
+        np.repeat(IMAGES[:, None], 3, axis=1),
+    ],
+    ids=["floats to 1", "integers", "floats to 255", "channels first", "colours first"],
+)
+@pytest.mark.parametrize("labels", [[0, 1, 0, 1], [0.0, 1.0, 0.0, 1.0], np.eye(2)[[0, 1, 0, 1]]])
+def test_files_hold_whatever_arrays_in_memory_may(tmp_path: Path, images: np.ndarray, labels: object) -> None:
+    listing = read_npz(saved(tmp_path, images=images, labels=labels))
+    assert listing.labels.tolist() == [0, 1, 0, 1]
+    assert np.array_equal(listing.images[3][..., 0], IMAGES[3])
+
+
+def test_splits_may_differ_in_size(tmp_path: Path) -> None:
+    path = saved(tmp_path, x_train=IMAGES, y_train=[0, 1] * 2, x_test=IMAGES[:, :2], y_test=[0, 1] * 2)
+    listing = read_npz(path)
+    assert [listing.images[row].shape for row in (0, 4)] == [(3, 2, 3), (2, 2, 3)]
+
+
+@pytest.mark.parametrize(
     ("arrays", "complaint"),
     [
         ({"pixels": IMAGES}, "holds pixels; expected x_train and y_train, or images and labels"),
         ({"images": IMAGES}, "has images but no labels"),
-        ({"images": IMAGES / 255, "labels": [0] * 4}, r"images is float64 \(4, 3, 2\); expected uint8"),
-        ({"images": IMAGES, "labels": [0] * 3}, r"labels is int64 \(3,\); expected 4 integers or names"),
-        ({"images": IMAGES, "labels": [0.5] * 4}, "labels is float64"),
-        ({"images": IMAGES, "labels": [0, 1, 2, 3], "classes": ["a", "b"]}, "label 3 is outside its 2 classes"),
-        ({"images": IMAGES, "labels": [0, -1, 0, 0], "classes": ["a", "b"]}, "label -1 is outside"),
-        ({"images": IMAGES, "labels": [0, 1] * 2, "classes": ["a", "a"]}, "names a class twice"),
+        ({"x_train": IMAGES}, "has x_train but no y_train"),
+        ({"images": IMAGES / 255 - 3, "labels": [0] * 4}, "images: float64 with values from -3 to .*; expected uint8"),
+        ({"images": IMAGES, "labels": [0] * 3}, r"labels: int64 of shape \(3,\) for 4 images; expected one label"),
+        ({"images": IMAGES, "labels": [0.5] * 4}, "labels: float64; expected whole numbers or class names"),
+        ({"images": IMAGES, "labels": [0, 1, 2, 3], "classes": ["a", "b"]}, "labels: 3 is not from 0 to 1"),
+        ({"images": IMAGES, "labels": [0, -1, 0, 0], "classes": ["a", "b"]}, "labels: -1 is not from 0 to 1"),
+        ({"images": IMAGES, "labels": [0, 1] * 2, "classes": ["a", "a"]}, "classes: names 'a' twice"),
         ({"images": IMAGES, "labels": [0, 1] * 2, "split": ["odd"] * 4}, "unknown split 'odd'"),
-        ({"x_train": IMAGES, "y_train": [0] * 4, "x_test": IMAGES[:, :2], "y_test": [0] * 4}, "differ in size"),
-        ({"x_train": IMAGES, "y_train": [0] * 4, "x_test": IMAGES, "y_test": ["a"] * 4}, "names as labels in one"),
+        ({"x_train": IMAGES, "y_train": [0] * 4, "x_test": IMAGES, "y_test": ["a"] * 4}, "numbers in one split and n"),
+        ({"x_train": IMAGES[:, 0, 0], "y_train": [0] * 4}, r"x_train: uint8 of shape \(4,\); expected \(N, H, W\)"),
     ],
 )
 def test_arrays_that_are_wrong_are_named(tmp_path: Path, arrays: dict[str, object], complaint: str) -> None:

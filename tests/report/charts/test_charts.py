@@ -50,6 +50,25 @@ def test_mobilenets_grid_is_called_by_widths_and_sides(tmp_path: Path) -> None:
     assert all(found.count(name.partition(":")[2]) == 2 for name in names)
 
 
+def test_a_run_is_called_by_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("small.safetensors").touch()
+    own = [
+        ComparedNetwork(name, create("lenet5"), replace(OWN, top1=top1))
+        for name, top1 in (("runs/a/model.safetensors", 90.0), ("runs/b/", 92.0), ("small.safetensors", 91.0))
+    ]
+    draw_accuracies([*own, *compared(*certified_names("mobilenet_v1:0.5*"))], tmp_path / "a.svg")
+    found = words(tmp_path / "a.svg")
+    assert all(found.count(name) == 2 for name in ("runs/a", "runs/b", "small", "0.5-160"))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["runs/$a_b$", "runs/狗 & <猫>", "runs/a\tb\x01"])
+def test_any_folders_name_can_be_a_label(tmp_path: Path, name: str) -> None:
+    draw_accuracies([ComparedNetwork(name, create("lenet5"), OWN)], tmp_path / "a.svg")
+    assert words(tmp_path / "a.svg").count(name if name.isprintable() else "runs/a\\tb\\x01") == 2
+
+
 def test_parameters_are_those_of_the_network_without_auxiliary_heads() -> None:
     (googlenet,) = compared("googlenet")
     assert googlenet.deployed.params == 6_998_552

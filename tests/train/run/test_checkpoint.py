@@ -3,6 +3,7 @@ import os
 import random
 from pathlib import Path
 
+import fsspec
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
@@ -133,8 +134,6 @@ def test_checkpoints_are_kept_at_any_fsspec_url() -> None:
 
 
 def test_a_damaged_remote_checkpoint_falls_back_to_the_one_before() -> None:
-    import fsspec
-
     folder = checkpoint_folder("memory://bucket/damaged")
     folder.write(checkpoint(value=1), 1)
     folder.write(checkpoint(value=2), 2)
@@ -149,3 +148,44 @@ def test_a_damaged_remote_checkpoint_falls_back_to_the_one_before() -> None:
 def test_an_unknown_scheme_is_refused_in_one_line() -> None:
     with pytest.raises(UsageError, match="nowhere"):
         checkpoint_folder("nowhere://bucket/run")
+
+
+@pytest.mark.parametrize("name", ["local://{tmp}/a[b]c", "local://{tmp}/[x]/c"])
+def test_brackets_in_a_url_are_part_of_it(name: str, tmp_path: Path) -> None:
+    folder = checkpoint_folder(name.format(tmp=tmp_path))
+    assert folder.files() == []
+    for steps in (1, 2, 3):
+        folder.write(checkpoint(value=steps), steps)
+    assert [path.name[-13:-12] for path in folder.files()] == ["3", "2"]
+    saved, _ = folder.read()
+    assert saved is not None
+    assert saved.state["value"] == 3
+    folder.clear()
+    assert folder.files() == []
+
+
+class Refusing(fsspec.AbstractFileSystem):
+    """A store that answers as clients of buckets do where the key is wrong: with an error of their own."""
+
+    protocol = "refusing"
+
+    class NoCredentialsError(Exception):
+        """As botocore's."""
+
+    def ls(self, path: str, detail: bool = True, **options: object) -> list[str]:
+        raise self.NoCredentialsError("Unable to locate credentials\nand more")
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        raise self.NoCredentialsError
+
+
+def test_a_store_that_does_not_answer_is_one_line() -> None:
+    fsspec.register_implementation("refusing", Refusing, clobber=True)
+    folder = checkpoint_folder("refusing://bucket/run")
+    for act, words in (
+        (folder.files, r"refusing://bucket/run: cannot be listed \(Unable to locate credentials\)"),
+        (lambda: folder.write(checkpoint(), 1), r"step-0+1.safetensors: cannot be written \(NoCredentialsError\); ear"),
+    ):
+        with pytest.raises(CheckpointError, match=words) as refused:
+            act()
+        assert "\n" not in str(refused.value)

@@ -35,6 +35,15 @@ def test_a_diverging_run_ends_with_one_line_that_names_the_learning_rate(tiny: M
         tiny.fit(tmp_path, learning_rate=1e18, warmup_epochs=0.0)
 
 
+def test_a_last_update_that_makes_no_numbers_is_divergence(tiny: ModuleType, tmp_path: Path) -> None:
+    def spoil(module: nn.Module, update: int) -> None:
+        if update == 23:  # the last of two epochs of twelve
+            next(module.parameters()).fill_(float("nan"))
+
+    with pytest.raises(DivergedError, match=r"epoch 2, step 12: weights that are not finite at learning rate"):
+        tiny.train(tiny.module(), tiny.in_memory(), tiny.recipe(epochs=2), tmp_path, after_update=spoil)
+
+
 def test_a_run_that_diverges_once_goes_on_at_half_the_rate_if_asked(tiny: ModuleType, tmp_path: Path) -> None:
     module, events = tiny.module(), []
     explode(module, 30)

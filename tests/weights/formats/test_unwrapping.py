@@ -60,6 +60,16 @@ def test_wrappers_in_any_order_and_number_are_taken_off(containers: list[str], w
     assert chosen.notes == ((f"the prefix {prefix} is taken off the keys",) if prefix else ())
 
 
+@pytest.mark.parametrize("lead", ["", "module.", "model._orig_mod."])
+@pytest.mark.parametrize("word", ["module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"])
+def test_wrappers_of_single_layers_are_taken_off(word: str, lead: str) -> None:
+    wrapped = {lead + re.sub(r"^(layer\d\.\d)\.", rf"\1.{word}.", key): tensor for key, tensor in TENSORS.items()}
+    assert any(f".{word}." in key.removeprefix(lead) for key in wrapped)
+    chosen = choose(states({(): wrapped}), set(KEYS))
+    assert sorted(chosen.tensors) == KEYS
+    assert chosen.prefix == lead
+
+
 @pytest.mark.parametrize("place", AVERAGES)
 @pytest.mark.parametrize("apart", [True, False])
 @pytest.mark.parametrize(("weights", "kind"), [(None, "ema"), ("ema", "ema"), ("raw", "raw")])

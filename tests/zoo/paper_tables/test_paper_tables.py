@@ -159,6 +159,9 @@ def test_what_explanations_say_in_numbers_is_so():
     assert sum(units) - 253_440 + 290_400 == 659_272
     separable = 3 * 8 * 49 + 3 * 8 * 64  # a 7x7 convolution of 8 maps for each colour, then 1x1 to 64
     assert (separable, round(separable * 112**2 / 1e6, 1)) == (2_712, 34.0)
+    rows = [row.cells[-2:] for row in printed_table("googlenet-1").rows if row.cells[-1]]
+    sums = [sum(float(cell[:-1]) for cell in column) for column in zip(*rows, strict=True)]
+    assert [round(total) for total in sums] == [6_798, 1_502]  # as GoogLeNet's card says
     inner = {"stage4.2": (463, 93), "stage5.0": (1072, 54)}
     for scope, (kibi, printed) in inner.items():
         side = create("googlenet").shapes[f"{scope}.concat1"][1]
@@ -210,3 +213,9 @@ def test_patterns_name_several_tables():
         paper_tables("zz*")
     with pytest.raises(UnknownNameError, match="nearest: mobilenet-9"):
         paper_tables("mobilnet-9")
+
+
+@TABLES
+def test_the_page_of_the_docs_has_the_table_as_it_is_printed_now(name):
+    page = (Path(__file__).parents[3] / "docs" / "tables.md").read_text(encoding="utf-8")
+    assert f"### {name}\n\n{markdown_of(recomputed(name))}\n" in page, "run scripts/make_tables_page.py"

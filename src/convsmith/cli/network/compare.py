@@ -33,11 +33,9 @@ def compare(
 ) -> None:
     """Compare networks: input, parameters, multiply-adds, FLOPs, activations, memory, receptive field, accuracy.
 
-    A name's accuracy is its paper's, a model file's the one that was measured. The plot shows both, over parameters and
-    over multiply-adds.
+    A name's accuracy is its paper's; a run's or model file's was measured when it was trained. The plot shows both.
 
-    Examples: convsmith compare vgg16 resnet50 --input 3x160x160; convsmith compare 'mobilenet_v1:*' runs/mine --plot
-    accuracy.svg
+    Examples: convsmith compare vgg16 resnet50; convsmith compare 'resnet*' runs/mine --plot accuracy.svg
     """
     from convsmith.cost.table import aligned, conventions
 
@@ -52,7 +50,7 @@ def compare(
         say([one.to_json() for one in compared], as_json=True)
         return
     shown = [_printed(one) for one in compared]
-    names = [one.network.name if one.accuracy is None else _title(one) for one in compared]
+    names = [one.name.rstrip("/") for one in compared]
     if len(compared) > MOST_COLUMNS:
         rows = [(name, *(figures[row] for row in IN_LIST)) for name, figures in zip(names, shown, strict=True)]
         say(aligned(("", *IN_LIST), rows, "lrrrrrl"), as_json=False)
@@ -86,6 +84,10 @@ def _has_accuracy(name: str) -> bool:
 def _compared(name: str, classes: int | None, input: str | None) -> ComparedNetwork:
     from convsmith.report.compared import ComparedNetwork, measured_accuracy, published_accuracy
 
+    if Path(name).is_dir():
+        from convsmith.report.record import require_model
+
+        require_model(Path(name))
     network = network_of(name, classes, input)
     own = classes is None and input is None
     return ComparedNetwork(
@@ -103,11 +105,6 @@ def _draw(compared: list[ComparedNetwork], plot: Path) -> None:
         raise UsageError("none of these networks has an accuracy", settings="plot")
     unlabelled = draw_accuracies(compared, plot)
     typer.echo(f"plot: {plot}" + (f" ({unlabelled} labels found no place)" if unlabelled else ""), err=True)
-
-
-def _title(one: ComparedNetwork) -> str:
-    """A model of one's own goes by its file's name: several may have the same network."""
-    return one.network.name if one.accuracy is not None and one.accuracy.published else one.name.rstrip("/")
 
 
 def _printed(one: ComparedNetwork) -> dict[str, str]:

@@ -22,6 +22,11 @@ SIDES = frozenset(
     ("left", "right", "lefthand", "righthand", "leftward", "rightward", "leftwards", "rightwards")
     + ("clockwise", "anticlockwise", "counterclockwise", "cw", "ccw")
 )
+DIRECTIONS = SIDES | {"up", "down", "upward", "downward", "upwards", "downwards", "upright", "rotated", "turned"}
+COLOURS = frozenset(
+    ("red", "green", "blue", "yellow", "orange", "purple", "pink", "brown", "black", "white", "grey", "gray")
+    + ("dark", "bright", "light", "day", "night", "underexposed", "overexposed", "ripe", "unripe")
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,8 @@ class Augment:
     - `shift` (fraction of the side), `rotate` (degrees), `scale` (fraction): each drawn uniformly from +- the value.
     - `crop_padding`: zeros added on each side before a random crop of the old size, in pixels (He et al. 2015, 4.2).
     - `flip`: left and right exchanged in half of the images.
-    - `trivial`: one random change of shape or colour, of random strength: TrivialAugment (see `trivial_augment`).
+    - `trivial`: one random change of shape or colour, of random strength: TrivialAugment (see `trivial_augment`);
+      without `turn` it neither turns nor shears, without `colour` it changes no values.
     - `erase`: the probability that a rectangle is painted over with the image's mean colour (Zhong et al. 2017).
     """
 
@@ -48,6 +54,8 @@ class Augment:
     flip: bool = False
     trivial: bool = False
     erase: float = 0.0
+    turn: bool = True
+    colour: bool = True
 
     def __post_init__(self) -> None:
         for name, right, what in (
@@ -82,10 +90,23 @@ def written_characters(classes: Iterable[str]) -> bool:
 
 def flip_keeps_class(classes: Iterable[str]) -> bool:
     """Whether a mirror image still belongs to its class, by the classes' names: not for digits and letters, nor where a
-    name says a side. What the images say, `convsmith.data.checks.mirror` finds."""
+    name says a side. What the images say, `convsmith.data.checks.exchange` finds."""
     names = list(classes)
     sided = any(SIDES & {word.lower() for word in WORD.findall(name)} for name in names)
     return not sided and not written_characters(names)
+
+
+def turn_keeps_class(classes: Iterable[str]) -> bool:
+    """Whether a turned image still belongs to its class, by the names: not for digits and letters, nor where several
+    names say a direction."""
+    names = list(classes)
+    directed = sum(bool(DIRECTIONS & {word.lower() for word in WORD.findall(name)}) for name in names)
+    return directed < 2 and not written_characters(names)
+
+
+def colour_keeps_class(classes: Iterable[str]) -> bool:
+    """Whether an image in other colours still belongs to its class, by the names: not where each says a colour."""
+    return not all(COLOURS & {word.lower() for word in WORD.findall(name)} for name in classes)
 
 
 def augment_batch(images: Tensor, augment: Augment, random: BatchRandom) -> Tensor:
@@ -98,7 +119,7 @@ def augment_batch(images: Tensor, augment: Augment, random: BatchRandom) -> Tens
         flipped = random.uniform() < 0.5
         images = torch.where(flipped.to(images.device)[:, None, None, None], images.flip(3), images)
     if augment.trivial:
-        images = trivial_augment(images, random)
+        images = trivial_augment(images, random, turn=augment.turn, colour=augment.colour)
     if augment.erase:
         images = _erase(images, augment.erase, random)
     return images

@@ -16,13 +16,19 @@ LEVELS = 31
 GEOMETRIC = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
 
 
-def trivial_augment(images: Tensor, random: BatchRandom) -> Tensor:
+TURNING = ("shear_x", "shear_y", "rotate")
+"""Of the changes of shape, those that turn what is seen."""
+
+
+def trivial_augment(images: Tensor, random: BatchRandom, *, turn: bool = True, colour: bool = True) -> Tensor:
     """One random change of random strength to each of float32 (N, C, H, W) in 0..255; returns the same shape.
 
+    Without `turn` nothing is turned or sheared, without `colour` no values change: only what is left is drawn from.
     Müller and Hutter 2021 (arXiv 2103.10158), the "wide" strengths of its table 2, with two deviations: images move by
     a seventh of their side at most (its 32 pixels of 224), and what comes in from outside repeats the border.
     """
-    kind = random.integers(len(OPERATIONS) + len(GEOMETRIC) + 1)
+    kinds = _kinds(turn, colour)
+    kind = kinds[random.integers(len(kinds))]
     strength = random.integers(LEVELS) / (LEVELS - 1)
     signed = strength * (2 * random.integers(2) - 1)
     changed = images.clone()
@@ -37,6 +43,13 @@ def trivial_augment(images: Tensor, random: BatchRandom) -> Tensor:
             amounts = (strength if operation in UNSIGNED else signed)[rows].to(images.device)[:, None, None, None]
             changed[here] = operation(images[here], amounts).clamp(0, 255)
     return changed
+
+
+def _kinds(turn: bool, colour: bool) -> Tensor:
+    """The numbers of the changes to draw from: of shape, of colour, and one that changes nothing."""
+    shapes = [number for number, name in enumerate(GEOMETRIC) if turn or name not in TURNING]
+    colours = range(len(GEOMETRIC), len(GEOMETRIC) + len(OPERATIONS)) if colour else ()
+    return torch.tensor([*shapes, *colours, len(GEOMETRIC) + len(OPERATIONS)])
 
 
 def _moved(images: Tensor, kind: Tensor, amount: Tensor) -> Tensor:

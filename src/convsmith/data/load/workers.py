@@ -24,6 +24,7 @@ from convsmith.data.augment.random_crop import random_resized_crop
 from convsmith.data.dataset import Finding, Images
 from convsmith.data.decode.image import Box
 from convsmith.data.images import read_box
+from convsmith.data.load.kept import KeptImages
 from convsmith.errors import DataError
 from convsmith.network.preprocess import Preprocess
 
@@ -67,6 +68,8 @@ def read_batches(
     images: Images, preprocess: Preprocess, training: EpochOrder | None, batches: list[list[Key]], workers: int
 ) -> Iterator[ReadBatch]:
     """The batches in turn, read ahead by this many worker processes; with 0, by this process."""
+    if workers and isinstance(images, KeptImages):
+        images.store.close()  # or the processes could not open it, which begin as copies of this one
     largest = max(map(len, batches), default=0)
     reader = _Reader(images, preprocess, training, largest, workers)
     # Workers live for an epoch: a fork takes milliseconds, and validation's then cost nothing while training.
@@ -137,6 +140,8 @@ class _Reader(torch_data.Dataset[_Done]):
                 unreadable.append(Finding(self._images.name(key.row), str(error)))
                 continue
             kept.append(at)
+        if isinstance(self._images, KeptImages):
+            self._images.store.flush()
         return _Done(job.slot, kept, unreadable)
 
     def images_of(self, done: _Done) -> Tensor:
@@ -144,16 +149,30 @@ class _Reader(torch_data.Dataset[_Done]):
 
     def _evaluated(self, row: int) -> Tensor:
         """float32 (C, h, w): images of different sizes do not fit one array before they are preprocessed."""
-        image: Tensor = self._preprocess(torch.tensor(self._images[row]))[0]
-        return image
+
+        def make() -> Tensor:
+            image: Tensor = self._preprocess(torch.tensor(self._images[row]))[0]
+            return image
+
+        return self._once(row, f"float32 {self._preprocess.preprocess}", make)
+
+    def _once(self, row: int, form: str, make: Callable[[], Tensor]) -> Tensor:
+        """What is always made of an image in the same way, from what was kept of it if anything is."""
+        if isinstance(self._images, KeptImages):
+            return self._images.once(row, form, self._memory.shape[2:], make)
+        return make()
 
     def _trained(self, key: Key) -> Tensor:
         """uint8 (h, w, 3): a quarter of the bytes of floats on the way to the trainer."""
         assert self._training is not None
         area, whole = self._training.augment.resized_crop, self._preprocess
         if area is None:
-            floats = torch.tensor(self._images[key.row]).permute(2, 0, 1)[None].float()
-            return whole.resize_and_crop(floats, whole.rgb_ground)[0].permute(1, 2, 0).round().to(torch.uint8)
+
+            def make() -> Tensor:
+                floats = torch.tensor(self._images[key.row]).permute(2, 0, 1)[None].float()
+                return whole.resize_and_crop(floats, whole.rgb_ground)[0].permute(1, 2, 0).round().to(torch.uint8)
+
+            return self._once(key.row, f"uint8 {whole.preprocess}", make)
         seeds = [self._training.seed, key.epoch, key.row, *([key.copied] if key.copied else [])]
         crop, flip = partial(self._crop, key.row), self._training.augment.flip
         return random_resized_crop(crop, whole.preprocess, area, flip, np.random.default_rng(seeds))

@@ -20,6 +20,7 @@ from convsmith.data.sources.parquet import image_set_files, read_image_set, read
 from convsmith.data.sources.shards import is_shards, read_shards
 from convsmith.data.sources.tables.in_folder import read_tables
 from convsmith.data.sources.tables.manifest import read_manifest
+from convsmith.data.sources.walk import ARCHIVES, has_image_name
 from convsmith.errors import DataError, UnknownNameError
 
 Reader = Callable[[Path, Progress], Listing]
@@ -28,13 +29,23 @@ READERS: dict[str, Reader] = {
     ".csv": lambda path, _: read_manifest(path),
     ".tsv": lambda path, _: read_manifest(path),
     ".jsonl": lambda path, _: read_manifest(path),
+    ".txt": lambda path, _: read_manifest(path),
+    ".lst": lambda path, _: read_manifest(path),
     ".parquet": read_parquet,
     ".npz": lambda path, _: read_npz(path),
     ".tar": lambda path, _: read_shards(path),
 }
 """Readers of single files, by suffix."""
 
-ARCHIVES = (".zip", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
+OTHERS = {
+    **dict.fromkeys((".gz", ".bz2", ".xz", ".zst"), "is compressed; unpack it"),
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "is a spreadsheet; save it as CSV"),
+    ".npy": "is one array; save images and labels together with numpy.savez",
+    **dict.fromkeys((".pkl", ".pickle"), "is a pickle, which is never loaded; save images and labels with numpy.savez"),
+    **dict.fromkeys((".mat", ".h5", ".hdf5"), "is not read; save images and labels with numpy.savez"),
+    **dict.fromkeys((".safetensors", ".onnx", ".pt", ".pth"), "is a model, not a data set"),
+}
+"""What else is given for a data set, and what to do with it."""
 
 
 def read_source(data: str | Path, progress: Progress = lambda done, total: None) -> Listing:
@@ -66,6 +77,10 @@ def _read_path(path: Path, data: str | Path, progress: Progress) -> Listing:
     if path.suffix.lower() not in READERS:
         if path.name.lower().endswith(ARCHIVES):
             raise DataError(f"{path} is an archive; unpack it, and give its folder")
+        if path.suffix.lower() in OTHERS:
+            raise DataError(f"{path} {OTHERS[path.suffix.lower()]}")
+        if has_image_name(path.name):
+            raise DataError(f"{path} is one image; a data set is a folder with a folder of images for each class")
         raise DataError(
             f"{path} is not a data set; expected a folder of class folders, of shards, of ImageNet's archives, of "
             f"Parquet files or in a published layout; IDX files or {', '.join(READERS)}"

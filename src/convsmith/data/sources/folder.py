@@ -12,7 +12,7 @@ from convsmith.data.images import FileImages, packed
 from convsmith.data.sources.listing import Listing, rows_by_split
 from convsmith.data.sources.naming.class_names import name_classes
 from convsmith.data.sources.naming.split_names import split_and_rest, split_of
-from convsmith.data.sources.walk import Walk, entries
+from convsmith.data.sources.walk import ARCHIVES, Walk, entries
 from convsmith.errors import DataError
 
 MAX_WRAPPERS = 4
@@ -52,7 +52,7 @@ def read_folder(root: Path) -> Listing:
             class_names += [label] * len(below)
             split_names += [split] * len(below)
     if not names:
-        raise DataError(f"{root} holds no images; expected a folder of images for each class")
+        raise DataError(f"{root} holds no images; expected a folder of images for each class{_of_archives(root)}")
     named = name_classes(class_names, str(root), split_names)
     return Listing(
         name=root.resolve().name,
@@ -62,8 +62,28 @@ def read_folder(root: Path) -> Listing:
         rows=rows_by_split(split_names, str(root)),
         root=root,
         findings=tuple(walk.findings),
-        notes=(*walk.account(root), *named.notes),
+        notes=(*walk.account(root), *named.notes, *_of_kinds(root, names, class_names)),
     )
+
+
+def _of_archives(root: Path) -> str:
+    archives = [name for name in entries(root, folders=False) if name.lower().endswith(ARCHIVES)]
+    return f"; unpack {archives[0]} first" if archives else ""
+
+
+def _of_kinds(root: Path, names: list[str], class_names: list[str]) -> list[Finding]:
+    """A note where every class has folders of its own below it, as of kinds of animals: they may be the classes."""
+    kinds: dict[str, set[str]] = defaultdict(set)
+    for name, label in zip(names, class_names, strict=True):
+        folders = name.split("/")[:-1]
+        kinds[label].add(next(iter(folders[folders.index(label) + 1 :]), ""))
+    below = [kind for found in kinds.values() for kind in found]
+    if "" in below or len(set(below)) < len(below) or min(map(len, kinds.values())) < 2:
+        return []
+    first = next(iter(kinds))
+    shown = ", ".join(f"{first}/{kind}" for kind in sorted(kinds[first])[:2])
+    reason = f"its classes hold {len(below):,} folders ({shown}, ...), which are not told apart; are these the classes?"
+    return [Finding(str(root), reason)]
 
 
 def _places(root: Path, walk: Walk, wrappers: int = 0) -> list[_Place]:

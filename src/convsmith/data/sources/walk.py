@@ -23,6 +23,9 @@ FOREIGN_SUFFIXES = frozenset(
 )
 """Images in formats that are not read. They are listed, so that each is reported."""
 
+ARCHIVES = (".zip", ".tgz", ".tar", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
+"""Files that hold images where they are unpacked."""
+
 SHOWN_KINDS = 5
 
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convsmith.data.checks.mirror import mirrored_classes
+from convsmith.data.checks.exchange import exchanged_classes
 from convsmith.data.dataset import Dataset
 from convsmith.design.evidence.probe import Probe, gain
 from convsmith.design.evidence.sample import Sample
@@ -30,7 +30,7 @@ def symmetry_of(dataset: Dataset, sample: Sample, images: Tensor, probe: Probe) 
         learned = probe.taught(changed)
         found = gain(learned.right, probe.answer.right)
         changes.append(Change(name, probe.answer.accuracy, probe.asked(changed).accuracy, found))
-    exchanged = mirrored_classes(dataset)
+    exchanged = exchanged_classes(dataset, "mirror")
     return Symmetry(
         tuple(changes),
         "" if exchanged is None else f"{exchanged.one} and {exchanged.other}",

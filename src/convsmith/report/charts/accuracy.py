@@ -11,6 +11,7 @@ from convsmith.network.describe import short
 from convsmith.report.charts.canvas import INK, check_chart, drawing, save
 from convsmith.report.charts.labels import Box, Point, write_labels
 from convsmith.report.compared import Accuracy, ComparedNetwork
+from convsmith.resolve import MODEL_FILE
 
 MARKERS = ("*", "D", "^", "s", "P", "X")
 """One for each data set that own models were measured on, in turn; published figures are circles."""
@@ -23,6 +24,12 @@ SHADES = (0.08, 0.95)
 
 MARKER_POINTS, OWN_MARKER_POINTS = 3.6, 5.0
 """Radius of a marker, which labels keep clear of."""
+
+FEW_POWERS = 100
+"""An axis over fewer powers of ten than these also has ticks at 2 and 5."""
+
+SIDE_ROOM = 0.16
+"""Of a logarithmic axis' length, on each side of the networks."""
 
 CAP_PIXELS = 3.0
 """Half the width of an interval's ends."""
@@ -75,10 +82,15 @@ def draw_accuracies(compared: Sequence[ComparedNetwork], path: Path) -> int:
 def _labels(names: Sequence[str]) -> tuple[list[str], str]:
     """What the points are called; where many are widths and sides of one family, these alone, and the family."""
     families = {name.partition(":")[0] for name in names if ":" in name}
-    if len(families) != 1 or sum(":" in name for name in names) < 2:
-        return [Path(name).stem if Path(name).is_file() else name.rstrip("/") for name in names], ""
-    family = families.pop()
-    return [name.removeprefix(f"{family}:") for name in names], family
+    family = families.pop() if len(families) == 1 and sum(":" in name for name in names) > 1 else ""
+    return [_short(name).removeprefix(f"{family}:") for name in names], family
+
+
+def _short(name: str) -> str:
+    """A run by its folder, another model file by its name without the ending."""
+    path = Path(name)
+    short = str(path.parent) if path.name == MODEL_FILE else path.stem if path.is_file() else name.rstrip("/")
+    return short if short.isprintable() else repr(short)[1:-1]
 
 
 def _markers(accuracies: Sequence[Accuracy]) -> dict[str, str]:
@@ -88,14 +100,18 @@ def _markers(accuracies: Sequence[Accuracy]) -> dict[str, str]:
 
 
 def _scatter(axes: Any, drawn: Sequence[Drawn], sides: Sequence[int], marker_of: dict[str, str]) -> None:
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+    values = [one.x for one in drawn]
     axes.set_xscale("log")
+    if max(values) < FEW_POWERS * min(values):
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(color=INK, alpha=0.18, linewidth=0.5)
     axes.set_axisbelow(True)
-    axes.margins(0.16, 0.10)
+    axes.margins(y=0.10)
+    axes.set_xlim(_limits(values))
     colours = _colours(len(sides))
     for one in drawn:
         marker = "o" if one.accuracy.published else marker_of[one.accuracy.data]
@@ -107,6 +123,12 @@ def _scatter(axes: Any, drawn: Sequence[Drawn], sides: Sequence[int], marker_of:
             one.x, one.y, s=LARGE.get(marker, 52), marker=marker, color=colour, edgecolor=INK, linewidth=0.8, zorder=3
         )
     axes.points_drawn = drawn
+
+
+def _limits(values: Sequence[float]) -> tuple[float, float]:
+    """The ends of a logarithmic axis: room for labels on both sides, also where all values are one."""
+    room = (max(values) / min(values) + 1) ** SIDE_ROOM
+    return min(values) / room, max(values) * room
 
 
 def _colours(count: int) -> list[Any]:

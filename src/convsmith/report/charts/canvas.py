@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,8 +56,11 @@ def drawing() -> Iterator[None]:
         "legend.frameon": False,
         "svg.hashsalt": "convsmith",
         "svg.fonttype": "none",
+        "text.parse_math": False,  # a name may hold dollar signs
     }
-    with rc_context(style):
+    with rc_context(style), warnings.catch_warnings():
+        # Readers of an SVG have fonts of their own for what ours lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
 
 

@@ -8,12 +8,12 @@ from math import sqrt
 import numpy as np
 
 from convsmith.cost import cost_of
-from convsmith.data.augment.augment import Augment, flip_keeps_class, written_characters
-from convsmith.data.checks.mirror import mirrored_classes
+from convsmith.data.augment.augment import Augment, written_characters
 from convsmith.data.dataset import SMALL_SIDE, Dataset
 from convsmith.network.network import Network
 from convsmith.network.ops import BatchNorm, Conv, Linear
 from convsmith.network.preprocess import Preprocess
+from convsmith.train.recipes.keeping import keeps_class, with_trivial
 from convsmith.train.recipes.recipe import FineTuning, Recipe
 from convsmith.transform.part import stages
 
@@ -152,11 +152,11 @@ def class_keeping_augment(
 
     Pictures give a random part of at least `area`. Small ones, shown at whatever side, are shifted by up to `padding`
     pixels instead. Both are mirrored where that keeps the class, by its words and by the images themselves
-    (`mirrored_classes`), and changed once more if `trivial`. Characters only shift, turn and scale a little.
+    (`keeps_class`), and changed once more if `trivial`. Characters only shift, turn and scale a little.
     """
     if written_characters(dataset.classes):
         return Augment(shift=0.06, rotate=10, scale=0.1)
-    flip = flip_keeps_class(dataset.classes) and mirrored_classes(dataset) is None
-    if min(*dataset.size, *preprocess.crop) > SMALL_SIDE:
-        return Augment(resized_crop=area, flip=flip, trivial=trivial)
-    return Augment(crop_padding=padding, flip=flip, trivial=trivial)
+    augment = Augment(flip=keeps_class(dataset, "mirror"))
+    large = min(*dataset.size, *preprocess.crop) > SMALL_SIDE
+    augment = replace(augment, resized_crop=area) if large else replace(augment, crop_padding=padding)
+    return with_trivial(augment, dataset) if trivial else augment

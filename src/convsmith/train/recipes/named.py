@@ -13,6 +13,7 @@ from convsmith.errors import UnknownNameError, UsageError
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
 from convsmith.train.recipes.default import CROP_AREA, class_keeping_augment, default_epochs, default_recipe
+from convsmith.train.recipes.keeping import with_trivial
 from convsmith.train.recipes.papers import PAPERS, NamedRecipe
 from convsmith.train.recipes.recipe import FineTuning, Recipe
 from convsmith.train.recipes.schedule import Schedule
@@ -96,7 +97,7 @@ def _strong(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: 
         loss="binary",
         label_smoothing=0.0,
         ema_decay=0.999,
-        augment=recipe.augment if characters else replace(recipe.augment, trivial=True, erase=0.25),
+        augment=recipe.augment if characters else with_trivial(replace(recipe.augment, erase=0.25), dataset),
         mixing=Mixing(mixup=0.1, cutmix=0.0 if characters else 1.0),
         repeats=3,
         sides=(0.75, 0.875) if takes_side(network, tuple(side * 3 // 4 for side in preprocess.crop)) else (1.0, 1.0),
@@ -121,12 +122,11 @@ def _small(network: Network, dataset: Dataset, preprocess: Preprocess, epochs: i
     recipe = _default(network, dataset, preprocess, passes, seed)
     characters = written_characters(dataset.classes)
     padding = max(1, preprocess.crop[0] // 8)
-    changed = Augment(**{**recipe.augment.to_json(), "trivial": True, "crop_padding": padding})
     return replace(
         recipe,
         name="small",
         weight_decay=5e-3,
-        augment=recipe.augment if characters else changed,
+        augment=recipe.augment if characters else with_trivial(replace(recipe.augment, crop_padding=padding), dataset),
     )
 
 

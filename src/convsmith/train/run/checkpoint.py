@@ -7,7 +7,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,9 @@ class RemoteCheckpointFolder(CheckpointFolder):
         try:
             self._system, root = fsspec.core.url_to_fs(url)
         except (ValueError, ImportError) as error:
-            raise UsageError(f"{url}: {error}") from None
+            raise UsageError(f"{url}: {_reason(error)}", settings="checkpoints") from None
+        except Exception as error:
+            raise CheckpointError(f"{url}: cannot be opened ({_reason(error)})", settings="checkpoints") from None
         self._url = url
         super().__init__(Path(root))
 
@@ -110,19 +113,26 @@ class RemoteCheckpointFolder(CheckpointFolder):
 
     def files(self) -> list[Path]:
         """The newest first."""
-        self._system.invalidate_cache()
-        return sorted((Path(name) for name in self._system.glob(f"{self.folder}/step-*.safetensors")), reverse=True)
+        with self._answering("listed"):
+            self._system.invalidate_cache()
+            try:
+                found = self._system.ls(str(self.folder), detail=False)
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+        # Not by a pattern: a bucket may have brackets in its name.
+        return sorted((path for path in map(Path, found) if path.match("step-*.safetensors")), reverse=True)
 
     def clear(self) -> None:
         """Removes every checkpoint."""
         for path in self.files():
-            self._system.rm_file(str(path))
+            with self._answering("cleared"):
+                self._system.rm_file(str(path))
 
     def write(self, checkpoint: Checkpoint, steps: int) -> str:
         """As locally. What was there before stays until the new one has arrived whole."""
         name = f"step-{steps:012d}.safetensors"
         path, temporary = f"{self.folder}/{name}", f"{self.folder}/{name}.tmp"
-        try:
+        with self._answering("written", name, "; earlier checkpoints stay"):
             with tempfile.TemporaryDirectory() as local:
                 _write(Path(local) / name, checkpoint)
                 self._system.makedirs(str(self.folder), exist_ok=True)
@@ -130,24 +140,32 @@ class RemoteCheckpointFolder(CheckpointFolder):
             self._system.mv(temporary, path)
             for old in self.files()[KEPT:]:
                 self._system.rm_file(str(old))
-        except (OSError, SafetensorError) as error:
-            raise CheckpointError(
-                f"{self._url}/{name}: cannot be written ({_reason(error)}); earlier checkpoints stay"
-            ) from None
         return f"{self._url}/{name}"
 
     def _load(self, path: Path) -> Checkpoint:
         with tempfile.TemporaryDirectory() as local:
             copy = Path(local) / path.name
-            try:
+            with self._answering("read", path.name):
                 self._system.get_file(str(path), str(copy))
-            except OSError as error:
-                raise CheckpointError(f"{self._url}/{path.name}: cannot be read ({_reason(error)})") from None
             return read_checkpoint(copy)
+
+    @contextmanager
+    def _answering(self, done: str, name: str = "", more: str = "") -> Iterator[None]:
+        """Turns whatever the store raises into one line. Each has errors of its own, of credentials and connections."""
+        try:
+            yield
+        except CheckpointError:
+            raise
+        except Exception as error:
+            place = f"{self._url}/{name}" if name else self._url
+            raise CheckpointError(f"{place}: cannot be {done} ({_reason(error)}){more}") from None
 
 
 def checkpoint_folder(where: Path | str) -> CheckpointFolder:
-    """The checkpoints in a local folder, or at an fsspec URL (`scheme://...`). Raises UsageError for another scheme."""
+    """The checkpoints in a local folder, or at an fsspec URL (`scheme://...`).
+
+    Raises UsageError for another scheme, CheckpointError for a store that cannot be opened.
+    """
     return RemoteCheckpointFolder(where) if isinstance(where, str) and "://" in where else CheckpointFolder(Path(where))
 
 
@@ -201,4 +219,4 @@ def _sync(path: Path) -> None:
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
-    return str(error).splitlines()[0]
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from convsmith import records
@@ -158,6 +158,7 @@ class Run:
             raise DataError(f"no training image is readable any more: {self.unreadable[0]}")
         self._check_loss()  # waits for the device, so that the time is that of the work
         self._speed = (position.seen - before) / (time.perf_counter() - start)
+        self._check_weights()
 
     def end_epoch(self) -> list[Event]:
         """Evaluates, keeps weights that are to be delivered, decides whether to stop, and turns to the next epoch."""
@@ -273,10 +274,20 @@ class Run:
         bounded = isinstance(self.learner.objective, ClassificationLoss)
         if math.isfinite(recent) and (recent <= EXPLODED_RATIO * max(1.0, math.log(self._classes)) or not bounded):
             return
+        raise self._diverged(f"loss {recent:.4g}")
+
+    def _check_weights(self) -> None:
+        """Raises DivergedError if the last update, after which no loss was measured, has made weights that are no
+        numbers."""
+        weights = [value for value in self.learner.module.state_dict().values() if value.is_floating_point()]
+        if not torch.isfinite(nn.utils.get_total_norm(weights)):
+            raise self._diverged("weights that are not finite")
+
+    def _diverged(self, what: str) -> DivergedError:
         rate = self.learner.learning_rate(self.steps_done - 1)
-        raise DivergedError(
-            f"training diverged in epoch {position.epoch + 1}, step {position.step}: loss {recent:.4g} at learning "
-            f"rate {rate:.4g}; learning_rate {self._recipe.learning_rate:g} is too high"
+        return DivergedError(
+            f"training diverged in epoch {self.position.epoch + 1}, step {self.position.step}: {what} at learning rate "
+            f"{rate:.4g}; learning_rate {self._recipe.learning_rate:g} is too high"
         )
 
     def _check_readable(self) -> None:

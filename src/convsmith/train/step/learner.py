@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from convsmith.train.step.gradients import GradientNorms, gradient_norms
 from convsmith.train.step.group import ALONE, Group, synchronise_batch_norms
 from convsmith.train.step.lamb import Lamb
 from convsmith.train.step.objective import Objective, TrainingBatch
+from convsmith.train.step.single import single_values_allowed
 
 EPSILON = 1e-8
 """What torch's optimizers add to the root of the averaged squares."""
@@ -112,7 +113,8 @@ class Learner:
         loss = torch.zeros((), device=batch.images.device)
         precision = self.arithmetic.precision
         for part in batch.parts(self.arithmetic.parts) if self.arithmetic.parts > 1 else (batch,):
-            with torch.autocast(self._device, self.arithmetic.dtype, enabled=precision != "float32"):
+            single = single_values_allowed(self.module) if len(part.images) == 1 else nullcontext()
+            with single, torch.autocast(self._device, self.arithmetic.dtype, enabled=precision != "float32"):
                 share = self.objective.total(self._forward(part.images), part, self.module) / weight
             share.backward()  # type: ignore[no-untyped-call]
             loss += share.detach()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from convsmith.errors import UsageError
@@ -23,6 +23,8 @@ COUNTERS = frozenset(
     {"n_averaged", "num_updates", "decay", "ema_decay", "initted", "step", "total_ops", "total_params"}
 )
 """Numbers that averaging and profilers (thop) leave among the weights."""
+WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
+"""Words that torch puts before the keys of what it wraps: of the whole network, or of some of its layers."""
 LEADING_WORDS = 2
 """Of a key, among which the word for averaged weights may be; further on, it names a layer."""
 SAME_SHARE = 0.8
@@ -65,6 +67,7 @@ def choose(found: Sequence[State], expected: Set[str], weights: Kind | None = No
     A prefix before the keys is taken off, and what has another prefix is not the network's. Raises UsageError where the
     file does not hold the kind of `weights` that is asked for.
     """
+    found = [replace(state, tensors=_unwrapped_inside(state.tensors, expected)) for state in found]
     kinds = {state.kind for state in found}
     if weights is not None and weights not in kinds:
         raise UsageError(f"the file holds only {NAMES[kinds.pop()]} weights", settings="weights")
@@ -126,6 +129,17 @@ def _tails(key: str) -> Iterable[str]:
     while "." in key:
         key = key.partition(".")[2]
         yield key
+
+
+def _unwrapped_inside(tensors: Tensors, expected: Set[str]) -> Tensors:
+    """Keys without the wrappers of single layers, as in `features.module.0.weight`; those of all stay, as a prefix."""
+    words = [word for word in WRAPPERS if any(f".{word}." in key for key in tensors)]
+    words = [word for word in words if not any(f"{word}." in key for key in expected)]
+    if not words:
+        return tensors
+    before = len(shared_prefix(tensors))
+    inside = re.compile(rf"(?<![^.])(?:{'|'.join(words)})\.")
+    return {key[:before] + inside.sub("", key[before:]): tensor for key, tensor in tensors.items()}
 
 
 def _without_counters(tensors: Tensors) -> Tensors:

@@ -105,8 +105,9 @@ def stages(x: Tensor, classes: Dim, unit: Unit, wide: int, last_pool: int, aux: 
             top5=89.93,
             protocol="single crop (table 3; top-1 as MobileNet's table 8 has it)",
             deviations={
-                "params_m": "table 1 counts in units of 1024 (its last 1000 K are 1,024,000): 6,826 K are 7.00 M",
-                "gmacs": "table 1 counts in units of 1024: 1,509 M are 1.58 G",
+                "params_m": "table 1 counts in units of 1024 (its last 1000 K are 1,024,000): its 6,798 K are 6.96 M, "
+                "and the layers have 7.00 M",
+                "gmacs": "table 1 sums to 1,502 M, with 34 M for the first convolution, whose 7x7 kernels take 118 M",
             },
             note="the heads pool to 4x4 cells whatever the "
             "input's size, the paper's by 5x5 at stride 3; the paper gives no constants of the response "

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pictures import class_folders
 
@@ -37,10 +38,46 @@ def test_the_name_of_its_folder_does_not_matter(tmp_path: Path, tree) -> None:
     assert not whole.unusable
 
 
+def spoiled(content: bytes, random: np.random.Generator) -> list[bytes]:
+    """What may become of a file: nothing, half, other bytes, lines without their last word, lines in another order."""
+    lines = content.split(b"\n")
+    return [
+        b"",
+        content[: len(content) // 2],
+        random.integers(0, 256, 400, np.uint8).tobytes(),
+        b"\n".join(line.rpartition(b" ")[0] for line in lines),
+        b"\n".join(lines[::-1]),
+        content.replace(b"1", b"-7"),
+    ]
+
+
 @pytest.mark.parametrize("tree", TREES)
-def test_inspect_says_in_which_layout_it_was_read(tmp_path: Path, tree) -> None:
-    told = str(inspect(tree(tmp_path / "set")))
-    assert "read as" in told
+def test_any_list_that_is_spoiled_is_read_or_refused_in_one_line(tmp_path: Path, tree) -> None:
+    root = tree(tmp_path / "set")
+    random = np.random.default_rng(0)
+    files = [path for path in sorted(root.rglob("*")) if path.is_file() and path.suffix not in (".jpg", ".JPEG")]
+    refused = 0
+    for path in files[-12:]:
+        content = path.read_bytes()
+        for bad in spoiled(content, random):
+            path.write_bytes(bad)
+            try:
+                assert len(read_source(root).labels)
+            except DataError as error:
+                refused += 1
+                assert "\n" not in str(error)
+                assert str(tmp_path) in str(error)
+        path.write_bytes(content)
+    assert refused or tree in (caltech101, caltech256)  # which have no lists
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_a_note_says_in_which_layout_it_was_read(tmp_path: Path, tree) -> None:
+    assert any("read as" in str(note) for note in read_source(tree(tmp_path / "set")).notes)
+
+
+def test_inspect_prints_the_note(tmp_path: Path) -> None:
+    assert "read as Oxford Flowers-102; train, val and test as published" in str(inspect(flowers(tmp_path)))
 
 
 def test_two_in_one_folder_are_not_guessed_between(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from hypothesis import given, strategies as st
+from pictures import picture
 from pyarrow import parquet
 
 from convsmith.data.sources.tables.manifest import read_manifest
@@ -83,3 +84,27 @@ def test_any_bytes_are_a_table_or_an_error_of_one_line(tmp_path_factory: pytest.
             read_manifest(folder / name)
         except DataError as error:
             assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("train.txt", "b 1.png 1\na.png 0\n"),
+        ("train.txt", "\ufeffa.png\t0\r\nb 1.png\t1\r\n"),
+        ("train.txt", "path,class\na.png,0\nb 1.png,1\n"),
+        ("train.lst", "0\t0.000000\ta.png\n1\t1.000000\tb 1.png\n"),
+    ],
+)
+def test_lists_of_other_programs_are_tables(tmp_path: Path, name: str, text: str) -> None:
+    for file in ("a.png", "b 1.png"):
+        picture(tmp_path / file)
+    (tmp_path / name).write_text(text)
+    listing = read_manifest(tmp_path / name)
+    assert [Path(path).name for path in paths(listing)] == ["a.png", "b 1.png"]
+    assert listing.labels.tolist() == [0, 1]
+
+
+def test_a_text_that_is_no_list_says_so(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("hello to all\n")
+    with pytest.raises(DataError, match="needs one column path or image; its columns: hello to all"):
+        read_manifest(tmp_path / "notes.txt")

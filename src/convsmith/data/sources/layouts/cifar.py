@@ -79,8 +79,11 @@ def _pickled(folder: Path, names: Collection[str]) -> bool:
     name = next((name for name in ("data_batch_1", "test_batch") if name in names), None)
     if name is None and {"train", "test", "meta"} <= set(names):
         name = "train"
+    if name is None or not (folder / name).is_file():
+        return False
     try:
-        return name is not None and (folder / name).is_file() and (folder / name).open("rb").read(1) == PICKLE
+        with (folder / name).open("rb") as file:
+            return file.read(1) == PICKLE
     except OSError:
         return False
 

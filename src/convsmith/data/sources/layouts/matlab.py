@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -28,23 +29,29 @@ def read_mat(path: Path, *names: str) -> dict[str, NDArray[Any]]:
 
     Raises DataError naming the file, and the variable that it lacks.
     """
-    from scipy.io import loadmat, whosmat  # type: ignore[import-untyped]  # here, because it takes 100 ms
-
     _check_version(path)
     try:
-        found = {name: (shape, kind) for name, shape, kind in whosmat(path, appendmat=False)}
-        missing = next((name for name in names if name not in found), None)
-        if missing is None:
-            for name in names:
-                _check_size(path, name, *found[name])
-            read = loadmat(path, appendmat=False, squeeze_me=True, variable_names=list(names))
-            return {name: np.asarray(read[name]) for name in names}
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # "returned data may be corrupt"
+            return _read(path, names)
     except DataError:
         raise
     except Exception as error:  # whatever scipy's reader meets in a damaged file
         told = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"{path} cannot be read as a MAT-file: {told}") from None
-    raise DataError(f"{path} has no variable {missing}; it has: {', '.join(found) or 'none'}")
+
+
+def _read(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    from scipy.io import loadmat, whosmat  # type: ignore[import-untyped]  # here, because it takes 100 ms
+
+    found = {name: (shape, kind) for name, shape, kind in whosmat(path, appendmat=False)}
+    missing = next((name for name in names if name not in found), None)
+    if missing is not None:
+        raise DataError(f"{path} has no variable {missing}; it has: {', '.join(found) or 'none'}")
+    for name in names:
+        _check_size(path, name, *found[name])
+    read = loadmat(path, appendmat=False, squeeze_me=True, variable_names=list(names))
+    return {name: np.asarray(read[name]) for name in names}
 
 
 def strings(path: Path, name: str, array: NDArray[Any]) -> list[str]:

@@ -17,6 +17,7 @@ from convsmith.data.sources.listing import Listing, rows_by_split
 from convsmith.data.sources.naming.class_names import name_classes
 from convsmith.data.sources.tables.csv_text import Table, read_table
 from convsmith.data.sources.tables.located import ADDRESS, Located, locate
+from convsmith.data.sources.walk import has_image_name
 from convsmith.errors import DataError
 
 PATH_COLUMNS = ("path", "image")
@@ -34,6 +35,9 @@ SPLIT_COLUMNS = ("split", "subset", "fold", "set")
 
 YES, NO = frozenset(("1", "1.0", "true", "yes")), frozenset(("0", "0.0", "false", "no", ""))
 """What labelling tools write into a column for each class."""
+
+MISSING = frozenset(("", "nan", "<na>"))
+"""What programs write where a cell is missing."""
 
 WHOLE = re.compile(r"\d+\.0+")
 """A number of a class, as programs write it that hold all numbers as floats."""
@@ -81,7 +85,8 @@ def rows_of(path: Path) -> Rows:
     labels = _labels(path, columns, {files, split})
     findings, rows = [], []
     for number, (file, label, part) in enumerate(zip(columns[files], labels, splits, strict=True), 1):
-        missing = [what for what, value in (("path", file), ("class", label), ("split", part)) if not value]
+        cells = (("path", file), ("class", label), ("split", part))
+        missing = [what for what, value in cells if value is None or value.lower() in MISSING]
         if missing:
             findings.append(Finding(f"{path}: row {number} ({file})", f"has no {' and no '.join(missing)}; not used"))
             continue
@@ -162,7 +167,7 @@ def _labels(path: Path, columns: Columns, others: set[str | None]) -> Sequence[s
 
 def _whole(values: list[str]) -> list[str]:
     """Classes that are all whole numbers, written as such: programs that hold missing ones write 3.0 for 3."""
-    whole = any(values) and all(not value or WHOLE.fullmatch(value) for value in values)
+    whole = any(values) and all(value.lower() in MISSING or WHOLE.fullmatch(value) for value in values)
     return [value.partition(".")[0] for value in values] if whole else values
 
 
@@ -244,7 +249,23 @@ def _read_parquet(path: Path) -> Columns:
     return {name: [_text(value) for value in table.column(name).to_pylist()] for name in plain}
 
 
-_COLUMNS_OF = {".parquet": _read_parquet, ".jsonl": _read_json_lines}
+def _read_list(path: Path) -> Columns:
+    """Lines of a path and a class with a blank between, as of Caffe; or of a number, a class and a path with tabs
+    between, as of MXNet; else a CSV under another name."""
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, ValueError):
+        return _read_csv(path)
+    triples = [line.split("\t") for line in lines if line]
+    if triples and all(len(cells) == 3 and cells[0].isdecimal() for cells in triples):
+        return {"path": [cells[2] for cells in triples], "class": [cells[1] for cells in triples]}
+    pairs = [line.rsplit(maxsplit=1) for line in lines if line]
+    if pairs and all(len(cells) == 2 for cells in pairs) and has_image_name(pairs[0][0]):
+        return {"path": [cells[0] for cells in pairs], "class": [cells[1] for cells in pairs]}
+    return _read_csv(path)
+
+
+_COLUMNS_OF = {".parquet": _read_parquet, ".jsonl": _read_json_lines, ".txt": _read_list, ".lst": _read_list}
 
 
 def _holds_bytes(pa: object, kind: object) -> bool:
