@@ -2,8 +2,8 @@
 
 Both searches get the same space, limit, seconds and seed, one after the other; random search trains all trials whole.
 What each chose, and the designer's strongest candidate within the limit, are then trained in full, and measured on the
-test split. The last rows say what zero-cost proxies are worth here: the rank correlation (Spearman) of each with the val
-accuracy of the members that random search trained, beside that of the number of parameters.
+test split. The last rows say what zero-cost proxies are worth here: the rank correlation (Spearman) of each with the
+val accuracy of what random search trained, beside that of parameters and multiply-adds.
 
     OMP_NUM_THREADS=1 python benchmarks/search.py [DATA] [--space plain] [--max-params 20000] [--seconds 150]
         [--epochs 15] [--seed 0]

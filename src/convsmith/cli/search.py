@@ -25,7 +25,8 @@ def searched_for_fit(
     """
     from convsmith.design.limits import Limits
     from convsmith.fitting.folder import holds_run
-    from convsmith.searching.search import ASKED_FILE, NETWORK_FILE, search as run_search
+    from convsmith.searching.folder import ASKED_FILE, NETWORK_FILE
+    from convsmith.searching.search import search as run_search
     from convsmith.searching.settings import SearchSettings
     from convsmith.train.run.folder import PLAN_FILE
 
@@ -124,7 +125,8 @@ def search(
     from convsmith.cli.fit import seconds_of
     from convsmith.cluster.connect import Cluster
     from convsmith.design.limits import Limits
-    from convsmith.searching.search import NETWORK_FILE, search as run
+    from convsmith.searching.folder import NETWORK_FILE
+    from convsmith.searching.search import search as run
     from convsmith.searching.settings import SearchSettings
 
     settings = SearchSettings(
