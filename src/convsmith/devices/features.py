@@ -23,7 +23,7 @@ NAMES = (
     "log channels in", "log channels out", "log area out", "log area in", "log width out", "log kernel",
     "log kernel width", "log stride", "log group width", "log work", "log bytes", "log weights", "filled lanes in",
     "filled lanes out", "filled positions", "filled blocks", "log inputs", "curved", "expensive", "dilated",
-    "pointwise",
+    "pointwise", "footprint",
 )  # fmt: skip
 
 
@@ -60,6 +60,7 @@ def features(unit: Unit) -> tuple[float, ...]:
         float(unit.function not in CHEAP + CURVED),
         float(unit.dilation != (1, 1)),
         float(kernel == 1),
+        float(unit.footprint),
     )
 
 
