@@ -85,7 +85,7 @@ def changed(lines: list[dict], number: int, **changes: object) -> list[dict]:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda lines: lines[:4], "3 networks were timed; a table needs at least 10: measure on"),
+        (lambda lines: lines[:4], "3 networks were timed; a table needs at least 20: measure on"),
         (lambda lines: lines[1:], "not a device table"),
         (lambda lines: changed(lines, 0, version=9), "timings of version 9; this convsmith reads 1"),
         (lambda lines: changed(lines, 0, engine={"name": "x"}), "missing required field `version`"),

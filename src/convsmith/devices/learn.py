@@ -19,7 +19,7 @@ from convsmith.network import Network
 QUANTILE = 0.25
 """Of a time's repetitions: what it takes where nothing else runs, without trusting one lucky run."""
 SHORTEST_MS = 0.0005
-FEWEST_NETWORKS = 10
+FEWEST_NETWORKS = 20
 HELD_OUT = 5
 """One network in so many tells how accurate the table is."""
 

@@ -48,6 +48,11 @@ class Unit:
         return 0
 
     @property
+    def moved(self) -> int:
+        """Numbers read and written, weights apart."""
+        return size(self.input) + self.inputs * size(self.output)
+
+    @property
     def weights(self) -> int:
         """Numbers in its weights."""
         if self.kind == "dense":
