@@ -15,7 +15,6 @@ from convsmith.devices.measure.samples import sample_network
 from convsmith.devices.measure.session import profile, timings_path
 from convsmith.errors import UnknownNameError, UsageError
 
-
 FEWEST_NETWORKS = 8
 """Of a table here."""
 
