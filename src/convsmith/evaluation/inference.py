@@ -41,7 +41,7 @@ def answers(module: nn.Module, images: Tensor) -> Tensor:
     if images.ndim < 4 or images.device.type != "cpu":
         return main_output(module(images)).float()
     at_once = max(1, CPU_PIXELS // (images.shape[-2] * images.shape[-1]))
-    return torch.cat([main_output(module(part)).float() for part in images.split(at_once)])
+    return torch.cat([main_output(module(part)).float() for part in torch.split(images, at_once)])
 
 
 def best_device() -> torch.device:
