@@ -31,3 +31,7 @@ def test_errors_travel_between_processes() -> None:
         assert type(back) is type(error)
         assert str(back) == str(error)
         assert back.settings == error.settings
+
+
+def test_the_nearest_name_may_be_written_in_capitals() -> None:
+    assert str(UnknownNameError("data set", "CIFAR_10", ["digits", "cifar10"])).endswith("nearest: cifar10")

@@ -70,7 +70,8 @@ class UnknownNameError(UsageError):
     """A name that is not known; the message gives the nearest ones."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        near = difflib.get_close_matches(name, list(known), n=4, cutoff=0.5)
+        lowered = {one.lower(): one for one in known}
+        near = [lowered[one] for one in difflib.get_close_matches(name.lower(), lowered, n=4, cutoff=0.5)]
         hint = f"; nearest: {', '.join(near)}" if near else ""
         super().__init__(f"unknown {kind} {name!r}{hint}")
 

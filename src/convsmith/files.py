@@ -55,9 +55,19 @@ def _sync(path: Path) -> None:
 def user_cache() -> Path:
     """The folder of the platform's user cache for convsmith; one in the folder for temporary files for a user who has
     no home, as in many containers."""
+    return _of_user("user_cache_path", "")
+
+
+def user_data() -> Path:
+    """The folder for what convsmith keeps for this user and could not make again in a moment; as `user_cache`."""
+    return _of_user("user_data_path", "-data")
+
+
+def _of_user(which: str, suffix: str) -> Path:
     import platformdirs
 
     try:
-        return platformdirs.user_cache_path("convsmith")
+        path: Path = getattr(platformdirs, which)("convsmith")
     except RuntimeError:
-        return Path(tempfile.gettempdir()) / f"convsmith-{os.getuid()}"
+        return Path(tempfile.gettempdir()) / f"convsmith-{os.getuid()}{suffix}"
+    return path

@@ -52,19 +52,6 @@ def test_fit_ends_well_where_the_terminal_cannot_say_a_class(
     assert (tmp_path / "run/summary.json").exists()
 
 
-def test_few_files_may_be_open(tmp_path: Path) -> None:
-    data = pictures(tmp_path / "data", each=40, sizes=5)  # of several sizes, so that files stay files
-    done = subprocess.run(
-        [*RUN, "fit", str(data), *QUICK, "--out", str(tmp_path / "run")],
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "run/model.onnx").exists()
-
-
 NOBODY = """
 import os, pwd
 
@@ -76,12 +63,14 @@ pwd.getpwuid, os.getuid = unknown, lambda: 54321
 """A user of a container whom its list of users lacks; to become one in earnest, Python must be there for everybody."""
 
 
-def test_a_user_without_a_name_or_a_home(tmp_path: Path) -> None:
+def test_a_user_without_a_name_or_a_home_who_may_open_64_files(tmp_path: Path) -> None:
+    data = pictures(tmp_path / "data", each=40, sizes=5)  # of several sizes, so that files stay files
     unset = {"HOME", "USER", "LOGNAME", "LNAME", "USERNAME", "XDG_CACHE_HOME"}
     done = subprocess.run(
-        [sys.executable, "-c", NOBODY + RUN[-1], "fit", str(pictures(tmp_path / "data")), *QUICK, "--out", "run"],
+        [sys.executable, "-c", NOBODY + RUN[-1], "fit", str(data), *QUICK, "--out", "run"],
         cwd=tmp_path,
         env={name: value for name, value in os.environ.items() if name not in unset},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)),
         capture_output=True,
         text=True,
         check=False,
@@ -100,6 +89,7 @@ def test_batch_norm_sees_a_single_image(convsmith: Command, tmp_path: Path, word
     done = convsmith("fit", data, *NORMED, *words, "--out", tmp_path / "run")
     assert "Traceback" not in done.err
     assert done.code == 0, done.err
+    assert "1 epochs" not in done.out + done.err
 
 
 @pytest.mark.parametrize("seed", [2**63, 10**30])
@@ -205,3 +195,20 @@ def test_what_turning_exchanges_is_not_turned_unless_that_is_forced(convsmith: C
     assert "not turned" not in forced.err
     augment = json.loads((tmp_path / "forced/run.json").read_text())["recipe"]["augment"]
     assert (augment["turn"], augment["colour"]) == (True, False)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux' /dev/full")
+def test_output_onto_a_full_disk_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*RUN, "models"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "convsmith: No space left on device\n")
+
+
+@pytest.mark.parametrize(("verb", "code"), [(("show", "lenet5"), 0), (("inspect", "photos"), 2)])
+def test_a_working_folder_that_was_deleted(verb: tuple[str, ...], code: int, tmp_path: Path) -> None:
+    gone = "import os, tempfile; place = tempfile.mkdtemp(); os.chdir(place); os.rmdir(place);"
+    done = subprocess.run(
+        [sys.executable, "-c", gone + RUN[-1], *verb], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    assert len(done.stderr.splitlines()) == (code > 0)

@@ -23,6 +23,10 @@ def test_fit_trains_and_names_every_fault(convsmith: Command, tmp_path: Path) ->
     assert (out / "model.safetensors").exists()
     summary = json.loads((out / "summary.json").read_text())
     assert set(LEFT_OUT) <= {name for name in LEFT_OUT if name in json.dumps(summary)}
+    share = f"{len(LEFT_OUT)} of 67 files ({len(LEFT_OUT) / 67:.1%}) cannot be used"
+    assert any(share in line for line in done.err.splitlines()[:3])
+    assert share in done.out
+    assert (summary["data"]["unusable"], summary["data"]["files"]) == (len(LEFT_OUT), 67)
 
 
 def test_strict_refuses_and_names_every_fault(convsmith: Command, tmp_path: Path) -> None:

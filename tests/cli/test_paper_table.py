@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from command import Command
 
+from convsmith.zoo.paper_tables.compare import compare_table
+from convsmith.zoo.paper_tables.printed import PrintedColumn, PrintedRow, PrintedTable
+
 
 def test_without_a_name_all_tables_are_listed(convsmith: Command) -> None:
     done = convsmith("paper-table")
@@ -51,6 +54,15 @@ def test_bad_words_are_one_line(convsmith: Command, words: list[str], told: str)
     assert (done.code, done.out) == (2, "")
     assert told in done.err
     assert done.err.count("\n") == 1
+
+
+def test_a_figure_that_differs_is_shown_and_fails(convsmith: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = (PrintedColumn("model"), PrintedColumn("M parameters", "params", 1e6))
+    wrong = PrintedTable("title", "source", columns, (PrintedRow(("MobileNet", "4.3"), network="mobilenet_v1"),))
+    monkeypatch.setattr("convsmith.zoo.paper_tables.paper_tables", lambda _: [compare_table("made", wrong)])
+    done = convsmith("paper-table", "made")
+    assert "MobileNet           4.3   4.2  differs" in done.out
+    assert (done.code, done.err) == (1, "convsmith: figures differ in made: MobileNet\n")
 
 
 def test_the_timeline_is_printed_and_drawn(convsmith: Command, tmp_path: Path) -> None:

@@ -54,6 +54,14 @@ def test_top_limits_the_guesses(model: Model, files: list[Path]) -> None:
     assert [len(prediction.guesses) for prediction in predict(model, files, top=1)] == [1] * 4
 
 
+def test_an_answer_that_is_no_number_is_an_error(model: Model, files: list[Path]) -> None:
+    name = next(iter(model.weights))
+    spoiled = replace(model, weights={**model.weights, name: model.weights[name] * float("nan")})
+    for file, prediction in zip(files, predict(spoiled, files), strict=True):
+        assert prediction.error == f"{file}: the model's answer is not a finite number"
+        assert "NaN" not in json_text(prediction)
+
+
 def test_an_unreadable_image_gets_an_error_and_the_others_are_predicted(model: Model, files: list[Path]) -> None:
     files[1].write_bytes(b"not an image")
     predictions = predict(model, files)

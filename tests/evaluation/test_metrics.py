@@ -4,7 +4,7 @@ from hypothesis import given, strategies as st
 from sklearn.metrics import precision_score, recall_score, top_k_accuracy_score
 
 from convsmith.cost.table import display_width
-from convsmith.errors import DataError
+from convsmith.errors import DataError, WeightsError
 from convsmith.evaluation.metrics import measure, wilson
 
 RNG = np.random.default_rng(0)
@@ -62,6 +62,7 @@ def test_a_class_without_images_has_no_recall_and_says_so():
     metrics = measure(LOGITS, np.minimum(LABELS, 5), CLASSES, split="test")
     assert metrics.classes[6].images == 0
     assert np.isnan(metrics.classes[6].recall.value)
+    assert "nan" not in str(metrics)
 
 
 def test_k_is_at_most_the_number_of_classes():
@@ -114,3 +115,11 @@ def test_a_classifier_that_knows_when_it_is_wrong_has_less_risk():
     best, worse = (measure(one, labels, ("a", "b"), split="test").aurc.value for one in (knowing, guessing))
     assert best == pytest.approx(0.25 + 0.75 * np.log(0.75), abs=0.005)  # the least for this accuracy (Geifman et al.)
     assert worse > 2 * best
+
+
+def test_answers_that_are_no_numbers_are_refused():
+    logits = LOGITS.copy()
+    logits[7, 2] = np.nan
+    logits[9, 0] = np.inf
+    with pytest.raises(WeightsError, match=r"answers to 2 of 500 images of the test split are not finite numbers"):
+        measure(logits, LABELS, CLASSES, split="test")

@@ -94,6 +94,15 @@ def test_nothing_is_taken_in_part_unless_asked(checkpoint: Path) -> None:
     assert imported.model.weights["conv10.weight"].shape == (2, 512, 1, 1)
 
 
+@pytest.mark.parametrize("spoiled", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(spoiled: float, checkpoint: Path, tmp_path: Path) -> None:
+    state = torch.load(checkpoint, weights_only=True)
+    state["features.0.bias"][3] = spoiled
+    torch.save(state, tmp_path / "diverged.pth")
+    with pytest.raises(ModelFileError, match=r"diverged.pth: some numbers of conv1.bias are not finite: its training"):
+        import_weights(tmp_path / "diverged.pth", NAME)
+
+
 @pytest.mark.parametrize(
     "kept",
     [

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from convsmith.cli.verb import say
+from convsmith.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convsmith.network import Network
 
 
 def design(
@@ -15,7 +21,12 @@ def design(
     max_params: Annotated[int | None, typer.Option(min=1, help="Most parameters.")] = None,
     max_macs: Annotated[int | None, typer.Option(min=1, help="Most multiply-adds for one image.")] = None,
     max_size: Annotated[int | None, typer.Option(min=1, help="Most bytes of the model file.")] = None,
-    max_latency: Annotated[float | None, typer.Option(min=0, help="Most ms for one image on this machine.")] = None,
+    max_latency: Annotated[
+        float | None, typer.Option(min=0, help="Most ms for one image, here or on a device.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Limit the latency that is predicted there: see `convsmith profile`.")
+    ] = None,
     side: Annotated[int | None, typer.Option(min=8, max=1024, help="Side of the input in pixels.")] = None,
     seconds: Annotated[
         str | None, typer.Option("--time", metavar="90s|10m|2h", help="What training the strongest may take.")
@@ -31,18 +42,32 @@ def design(
 
     Example: convsmith design photos/ --max-params 100000 -o network.json && convsmith fit photos/ --model network.json
     """
+    from functools import partial
+
     from convsmith.cli.fit import seconds_of
+    from convsmith.deploy.latency import latency_ms
     from convsmith.design.limits import Limits
     from convsmith.files import write_bytes
     from convsmith.fitting.designing import design_for
     from convsmith.records import json_text
 
+    if device is not None and max_latency is None:
+        raise UsageError("only a limit of latency is about a device: give one", settings=("device", "max_latency"))
+    latency_of: Callable[[Network], float] = latency_ms
+    if device is not None:
+        from convsmith.devices import load_table, mismatch, predicted_ms
+
+        table = load_table(device)
+        latency_of = partial(predicted_ms, table=table)
+        for note in mismatch(table):
+            typer.echo(f"{table.name}: {note}", err=True)
     made = design_for(
         data,
         Limits(max_params, max_macs, max_size, max_latency),
         side=side,
         seconds=None if seconds is None else seconds_of(seconds),
         told=lambda line: typer.echo(line, err=True),
+        latency_of=latency_of,
     )
     if out is not None:
         network = made.network if candidate is None else made.candidate(candidate).network

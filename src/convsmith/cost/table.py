@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from convsmith.cost.cost import CONVENTION, Cost, LayerCost
 from convsmith.network.describe import describe, short
@@ -18,13 +18,22 @@ BYTES = (
 COLUMNS = ("layer", "operation", "input", "output", "parameters", "MACs", "field")
 
 
-def table(cost: Cost) -> str:
+def table(cost: Cost, ms: Mapping[str, float] | None = None) -> str:
     """Layers, totals and conventions of one network as text, without a final newline.
 
-    The rows are in execution order; `*` marks layers that exist in training only.
+    The rows are in execution order; `*` marks layers that exist in training only. `ms` is the latency by layer, for one
+    more column.
     """
-    rows = [_row(cost, layer) for layer in cost.layers]
-    return "\n\n".join([aligned(COLUMNS, rows, "llllrrr"), totals(cost), conventions()])
+    rows: list[tuple[str, ...]] = [_row(cost, layer) for layer in cost.layers]
+    columns: tuple[str, ...] = COLUMNS
+    sides = "llllrrr"
+    if ms is not None:
+        rows = [
+            (*row, f"{ms[layer.name]:.3f}" if layer.name in ms else "")
+            for row, layer in zip(rows, cost.layers, strict=True)
+        ]
+        columns, sides = (*columns, "ms"), sides + "r"
+    return "\n\n".join([aligned(columns, rows, sides), totals(cost), conventions()])
 
 
 def totals(cost: Cost) -> str:

@@ -65,6 +65,8 @@ def predictions(
     for row, result in enumerate(results(classifier, images, workers)):
         if isinstance(result, str):
             yield Prediction(images.name(row), error=printable(result))
+        elif not np.isfinite(result).all():
+            yield Prediction(images.name(row), error=f"{images.name(row)}: the model's answer is not a finite number")
         else:
             yield Prediction(images.name(row), _best(result, classifier.classes, top))
 

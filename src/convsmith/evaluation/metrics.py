@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convsmith.cost.table import aligned
-from convsmith.errors import DataError
+from convsmith.errors import DataError, WeightsError
 from convsmith.evaluation.confusion import Confusion, most_confused
 
 BINS = 15
@@ -41,7 +42,7 @@ class Interval:
         return Interval(1 - self.value, 1 - self.high, 1 - self.low)
 
     def __str__(self) -> str:
-        if self.value != self.value:
+        if math.isnan(self.value):
             return "none"
         return f"{self.value:.2%} ({self.low:.2%} to {self.high:.2%})"
 
@@ -189,10 +190,16 @@ def measure(
     """Metrics of logits (N, classes) against labels (N,). `k` is at most the number of classes.
 
     Proportions have Wilson's interval, calibration error and loss the percentiles of 1000 seeded bootstrap samples.
-    Raises DataError when there is no image.
+    Raises DataError when there is no image, WeightsError where answers are no finite numbers.
     """
     if len(labels) == 0:
         raise DataError(f"the {split} split has no image to measure on")
+    spoiled = int((~np.isfinite(logits).all(axis=1)).sum())
+    if spoiled:
+        raise WeightsError(
+            f"the network's answers to {spoiled:,} of {len(labels):,} images of the {split} split are not finite "
+            "numbers: its weights are spoiled, as by a training that diverged"
+        )
     k = min(k, len(classes))
     ranked = np.argsort(-logits, axis=1, kind="stable")
     hits = ranked[:, 0] == labels
@@ -251,7 +258,8 @@ def _aurc(confidence: NDArray[np.float64], hits: NDArray[np.bool_]) -> Interval:
     def of_samples(weights: NDArray[np.float64]) -> NDArray[np.float64]:
         drawn = weights[:, order]
         risk = np.cumsum(drawn * wrong, axis=1) / np.maximum(np.cumsum(drawn, axis=1), 1)
-        return np.einsum("sn,sn->s", drawn, risk) / len(hits)
+        areas: NDArray[np.float64] = np.einsum("sn,sn->s", drawn, risk) / len(hits)
+        return areas
 
     return _bootstrap(of_samples, len(hits))
 

@@ -17,6 +17,7 @@ import convsmith
 from convsmith import records
 from convsmith.cost import cost_of
 from convsmith.data.dataset import Dataset, Split
+from convsmith.data.summary import summarize
 from convsmith.deploy.export import export
 from convsmith.deploy.latency import latency_ms
 from convsmith.deploy.trial_images import spread
@@ -65,6 +66,8 @@ class FitResult:
                     "classes": list(self.dataset.classes),
                     "images": {name: len(split) for name, split in self.dataset.splits.items()},
                     "skipped": [str(finding) for finding in self.dataset.skipped],
+                    "unusable": self.dataset.unusable,
+                    "files": summarize(self.dataset).files,
                 },
                 "network": {
                     "name": self.network.name,
@@ -94,6 +97,7 @@ class FitResult:
         epochs = len(self.training.history)
         rows = (
             ("data", f"{self.dataset.name}: {len(self.dataset.classes)} classes; images: {counts}"),
+            *([("", summarize(self.dataset).usable_line)] if self.dataset.skipped else []),
             ("network", f"{self.reason}; input {text(self.network.input)}"),
             ("cost", f"{cost.params:,} parameters, {cost.macs:,} multiply-adds (MACs), {cost.flops:,} FLOPs"),
             (

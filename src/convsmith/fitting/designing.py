@@ -14,6 +14,7 @@ from convsmith.design.evidence.values import Evidence
 from convsmith.design.limits import Limits
 from convsmith.design.preprocessing import preprocess_for, with_channels
 from convsmith.design.rules import SMALLER_SIDE, scheme_of
+from convsmith.network import Network
 from convsmith.network.preprocess import Framing
 from convsmith.train.recipes.default import default_epochs
 from convsmith.train.tune.pace import seconds_an_image
@@ -31,29 +32,32 @@ def design_for(
     evidence: Evidence | None = None,
     evidence_seconds: float = MOST_SECONDS,
     told: Callable[[str], None] = lambda line: None,
+    latency_of: Callable[[Network], float] = latency_ms,
 ) -> Design:
     """Three networks for a data set, from the smallest that is sensible to the strongest within `limits`, and why.
 
     `side` is that of the input in pixels; None: the evidence decides. The strongest can be trained in about `seconds`
     here, by default as `usual_seconds` says. `evidence` is measured within `evidence_seconds` if it is not given;
-    `told` is given a line about each part.
+    `told` is given a line about each part. `latency_of` says what a network takes in ms where that is limited: it is
+    measured here by default, and `partial(predicted_ms, table=...)` predicts it for another device.
 
     Raises LimitError naming a limit that no design meets, with the smallest value that one could; and as `open_dataset`
     does.
     """
     dataset = open_dataset(data)
-    check_limits(dataset, limits, side)
+    pace = Pace(latency_of, seconds_an_image)
+    check_limits(dataset, limits, side, pace)
     found = gather(dataset, seconds=evidence_seconds, told=told) if evidence is None else evidence
-    return designed(dataset, found, limits, side=side, seconds=seconds)
+    return designed(dataset, found, limits, side=side, seconds=seconds, pace=pace)
 
 
-def check_limits(dataset: Dataset, limits: Limits, side: int | None) -> None:
+def check_limits(dataset: Dataset, limits: Limits, side: int | None, pace: Pace = HERE) -> None:
     """Raises LimitError, before anything is measured, where no design for these images can meet the limits."""
     if limits == Limits():
         return
     own = preprocess_for(dataset, side)
     crop = own.crop if side is not None else tuple(min(SMALLER_SIDE, each) for each in own.crop)
-    refuse_impossible(basics_of(dataset), (1 if dataset.channels == 1 else 3, crop[0], crop[1]), limits, HERE)
+    refuse_impossible(basics_of(dataset), (1 if dataset.channels == 1 else 3, crop[0], crop[1]), limits, pace)
 
 
 def designed(

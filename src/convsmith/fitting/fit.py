@@ -19,6 +19,7 @@ from convsmith.data.checks.framing import framing_for, seen_share
 from convsmith.data.dataset import Dataset
 from convsmith.data.load.kept import keeping_pixels
 from convsmith.data.open import open_dataset
+from convsmith.data.summary import summarize
 from convsmith.doctor.quick import quick_issues, refuse_leaks, told
 from convsmith.errors import UsageError
 from convsmith.evaluation.feature_cache import cached_features, with_features
@@ -299,7 +300,8 @@ def _left_out(dataset: Dataset) -> list[str]:
     notes = [str(note) for note in dataset.notes[:SHOWN_SKIPPED]]
     lines = [f"skipped {finding}" for finding in dataset.skipped[:SHOWN_SKIPPED]]
     more = len(dataset.skipped) - SHOWN_SKIPPED
-    return [*notes, *lines, *([f"skipped {more:,} more; inspecting the data lists all"] if more > 0 else [])]
+    share = [summarize(dataset).usable_line] if dataset.skipped else []
+    return [*share, *notes, *lines, *([f"skipped {more:,} more; inspecting the data lists all"] if more > 0 else [])]
 
 
 def _weights(result: TrainResult, network: Network) -> dict[str, torch.Tensor]:

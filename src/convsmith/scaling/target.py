@@ -59,7 +59,7 @@ def said(amount: float, unit: Unit) -> str:
         case "ms":
             return f"{amount:.3g} ms"
         case "bytes":
-            return f"{short(round(amount))}B"
+            return f"{short(round(amount))}B" if amount >= 1000 else f"{amount:g} B"
         case "macs":
             return f"{short(round(amount))} multiply-adds"
         case "params":

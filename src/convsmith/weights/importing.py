@@ -73,8 +73,8 @@ def import_weights(
     "ema") says which to take, by default the average.
 
     Raises ModelFileError saying which keys are missing, left over or of the wrong shape, and the likely reason; also
-    where less than half of the network is covered, and as `read` does. Raises UsageError where the network or its
-    classes must be named, or the file has no weights of the kind that is asked for.
+    where less than half of the network is covered or weights are no finite numbers, and as `read` does. Raises
+    UsageError where the network or its classes must be named, or the file has no weights of the kind that is asked for.
     """
     known = recognised(file) if file.is_file() else None
     name = model or (known.model if known else None)
@@ -100,7 +100,17 @@ def import_weights(
         exact or usual_preprocess(network),
         _provenance(file, known, found.source, named=classes is not None, problems=found.problems),
     )
-    return Imported(header.with_weights(found.filled()), known, found.problems, exact is None, random, found.notes)
+    made = header.with_weights(found.filled())
+    _check_finite(file, made)
+    return Imported(made, known, found.problems, exact is None, random, found.notes)
+
+
+def _check_finite(file: Path, model: Model) -> None:
+    """Raises ModelFileError for NaN and infinities: the file is of a training that diverged, or damaged."""
+    spoiled = [name for name, tensor in model.weights.items() if not tensor.isfinite().all()]
+    if spoiled:
+        more = f" and {len(spoiled) - 1:,} more" if len(spoiled) > 1 else ""
+        raise ModelFileError(f"{file}: some numbers of {spoiled[0]}{more} are not finite: its training diverged")
 
 
 def _suggested(file: Path) -> str:

@@ -1,6 +1,8 @@
 """The worst images are those with the highest loss under the delivered weights."""
 
+import io
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -9,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from convsmith.data.dataset import Split
 from convsmith.errors import RunFolderError
 from convsmith.evaluation.inference import predict_logits
 from convsmith.evaluation.predictions import Predictions
 from convsmith.train.run.folder import HARDEST_FILE
-from convsmith.train.run.hardest_images import THUMBNAIL_SIDE, hardest_images, read_hardest, write_hardest
+from convsmith.train.run.hardest_images import THUMBNAIL_SIDE, HardImage, hardest_images, read_hardest, write_hardest
 
 
 @pytest.mark.parametrize("source", ["memory", "files"])
@@ -87,3 +90,12 @@ def test_what_is_written_is_read(tiny: ModuleType, tmp_path: Path) -> None:
     images = hardest_images(dataset.splits["val"], predictions(20), dataset.classes)
     write_hardest(tmp_path, images)
     assert read_hardest(tmp_path) == images
+
+
+def test_a_loss_that_is_no_number_is_null_in_strict_json(tmp_path: Path) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (2, 2)).save(picture, "PNG")
+    write_hardest(tmp_path, [HardImage("a", "b", "c", float("nan"), picture.getvalue())])
+    written = json.loads((tmp_path / HARDEST_FILE).read_text(), parse_constant=lambda word: pytest.fail(word))
+    assert written[0]["loss"] is None
+    assert math.isnan(read_hardest(tmp_path)[0].loss)

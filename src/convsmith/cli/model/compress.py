@@ -83,20 +83,29 @@ def compress(
     asked: Any = {"max_drop": max_drop, "epochs": epochs, "recipe": recipe, "folder": folder, "seed": seed}
     with LiveBar() as bar:
         asked["observers"] = (bar, teller())
-        made: Any = _compressed(given, data, to, method, asked, best_effort) if to else _table(given, data, asked)
-    if plot is not None:
-        from convsmith.shrinking.plot import draw
-
-        draw(made, plot)
-        typer.echo(f"plot: {plot}", err=True)
-    if to is not None and (out is not None or folder is None):
+        if to is None:
+            compared = _table(given, data, asked)
+            _draw(compared, plot)
+            say(compared, as_json=as_json)
+            return
+        made = _compressed(given, data, to, method, asked, best_effort)
+    _draw(made, plot)
+    if out is not None or folder is None:
         from convsmith.model import save_model
 
         save_model(made.model, out or OUT)
         typer.echo(f"model: {out or OUT}", err=True)
     say(made, as_json=as_json)
-    if to is not None and not made.met:
+    if not made.met:
         raise typer.Exit(1)
+
+
+def _draw(made: Compressed | Comparison, plot: Path | None) -> None:
+    from convsmith.shrinking.plot import draw
+
+    if plot is not None:
+        draw(made, plot)
+        typer.echo(f"plot: {plot}", err=True)
 
 
 def _compressed(model: Model, data: str, to: str, method: str, asked: Any, best_effort: bool) -> Compressed:

@@ -33,11 +33,9 @@ def compare(
 ) -> None:
     """Compare networks: input, parameters, multiply-adds, FLOPs, activations, memory, receptive field, accuracy.
 
-    A name's accuracy is its paper's, a model file's the one that was measured. The plot shows both, over parameters and
-    over multiply-adds.
+    A name's accuracy is its paper's; a run's or model file's was measured when it was trained. The plot shows both.
 
-    Examples: convsmith compare vgg16 resnet50 --input 3x160x160; convsmith compare 'mobilenet_v1:*' runs/mine --plot
-    accuracy.svg
+    Examples: convsmith compare vgg16 resnet50; convsmith compare 'resnet*' runs/mine --plot accuracy.svg
     """
     from convsmith.cost.table import aligned, conventions
 

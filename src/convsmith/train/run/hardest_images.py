@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convsmith.errors import DataError, RunFolderError
+from convsmith.records import json_text
 from convsmith.train.run.folder import HARDEST_FILE
 
 if TYPE_CHECKING:  # whoever lists runs reads this file, and needs no arrays for it
@@ -81,7 +82,7 @@ def write_hardest(run_dir: Path, images: Iterable[HardImage]) -> None:
         }
         for image in images
     ]
-    write_bytes(run_dir / HARDEST_FILE, json.dumps(described).encode())
+    write_bytes(run_dir / HARDEST_FILE, json_text(described).encode())
 
 
 def read_hardest(run_dir: Path) -> tuple[HardImage, ...]:
@@ -107,7 +108,8 @@ def _from_json(data: Any) -> HardImage:
     png = base64.b64decode(data["png"], validate=True)
     if not png.startswith(PNG):
         raise ValueError("an image is no PNG")
-    return HardImage(str(data["name"]), str(data["label"]), str(data["predicted"]), float(data["loss"]), png)
+    loss = float("nan") if data["loss"] is None else float(data["loss"])
+    return HardImage(str(data["name"]), str(data["label"]), str(data["predicted"]), loss, png)
 
 
 def _png(pixels: NDArray[np.uint8]) -> bytes:

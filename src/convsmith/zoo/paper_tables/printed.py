@@ -79,7 +79,7 @@ class Count:
     unit: float = 1
 
     def as_printed(self, cell: str) -> str:
-        """The figure with as many decimals and the same unit as the printed one: "4.2" for "4.24", "11x" for "10x"."""
+        """The figure with the printed one's decimals and unit: 4,231,976 in millions is "4.2M" beside "4.4M"."""
         number = fullmatch(r"([\d.]+)(.*)", cell)
         if number is None:
             return str(self)

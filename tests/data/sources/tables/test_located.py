@@ -89,11 +89,12 @@ def test_an_address_of_no_file_that_is_here_is_refused(tmp_path: Path) -> None:
         read_manifest(table(tmp_path, ["1.png", "https://a.b/2.png"]))
 
 
-def test_rows_without_a_class_are_left_out_and_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("nothing", ["", "nan", "NaN", "<NA>"])
+def test_rows_without_a_class_are_left_out_and_named(nothing: str, tmp_path: Path) -> None:
     for number in range(3):
         picture(tmp_path / f"{number}.png")
     path = tmp_path / "table.csv"
-    path.write_text("path,class\n0.png,1.0\n1.png,\n2.png,3.0\n,\n,2.0\n")
+    path.write_text(f"path,class\n0.png,1.0\n1.png,{nothing}\n2.png,3.0\n,\n,2.0\n")
     listing = read_manifest(path)
     assert listing.classes == ("1", "3")
     assert [str(finding) for finding in listing.findings] == [

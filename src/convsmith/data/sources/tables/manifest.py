@@ -36,6 +36,9 @@ SPLIT_COLUMNS = ("split", "subset", "fold", "set")
 YES, NO = frozenset(("1", "1.0", "true", "yes")), frozenset(("0", "0.0", "false", "no", ""))
 """What labelling tools write into a column for each class."""
 
+MISSING = frozenset(("", "nan", "<na>"))
+"""What programs write where a cell is missing."""
+
 WHOLE = re.compile(r"\d+\.0+")
 """A number of a class, as programs write it that hold all numbers as floats."""
 
@@ -82,7 +85,8 @@ def rows_of(path: Path) -> Rows:
     labels = _labels(path, columns, {files, split})
     findings, rows = [], []
     for number, (file, label, part) in enumerate(zip(columns[files], labels, splits, strict=True), 1):
-        missing = [what for what, value in (("path", file), ("class", label), ("split", part)) if not value]
+        cells = (("path", file), ("class", label), ("split", part))
+        missing = [what for what, value in cells if value is None or value.lower() in MISSING]
         if missing:
             findings.append(Finding(f"{path}: row {number} ({file})", f"has no {' and no '.join(missing)}; not used"))
             continue
@@ -163,7 +167,7 @@ def _labels(path: Path, columns: Columns, others: set[str | None]) -> Sequence[s
 
 def _whole(values: list[str]) -> list[str]:
     """Classes that are all whole numbers, written as such: programs that hold missing ones write 3.0 for 3."""
-    whole = any(values) and all(not value or WHOLE.fullmatch(value) for value in values)
+    whole = any(values) and all(value.lower() in MISSING or WHOLE.fullmatch(value) for value in values)
     return [value.partition(".")[0] for value in values] if whole else values
 
 
