@@ -47,7 +47,7 @@ def trained(network: Network, dataset: Dataset, epochs: int, seed: int) -> Any:
     training = short_training(Chosen(RunPlan(network, "benchmark", preprocess, recipe)), dataset)
     training.advance()
     model = Model(network, training.result().weights, dataset.classes, preprocess)
-    return evaluate(model, dataset).top1
+    return evaluate(model, dataset).metrics.top1
 
 
 def rows(asked: Any) -> Iterator[Row]:
