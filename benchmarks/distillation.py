@@ -30,7 +30,7 @@ KINDS: dict[str, Distillation | None] = {
     "soft targets and a hint": Distillation("hints"),
     "soft targets and attention": Distillation("attention"),
 }
-SEEDS, EPOCHS, WIDTH = (0, 1), 6, 0.25
+SEEDS, EPOCHS, WIDTH = (0, 1), 4, 0.25
 
 
 def rows(folder: Path) -> Iterator[Row]:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from convsmith.picture.drawing import svg
     from convsmith.request import Request
     from convsmith.scaling.scale import scale
+    from convsmith.searching.search import search
     from convsmith.shrinking.compress import compress
     from convsmith.train import Recipe, Training, default_recipe
 
@@ -71,6 +72,7 @@ LAZY = {
     "read": "convsmith.backend.read",
     "save_model": "convsmith.model",
     "scale": "convsmith.scaling.scale",
+    "search": "convsmith.searching.search",
     "size_of": "convsmith.model.size_book",
     "svg": "convsmith.picture.drawing",
     "verify": "convsmith.deploy.agreement",
@@ -109,6 +111,7 @@ __all__ = [
     "read",
     "save_model",
     "scale",
+    "search",
     "size_of",
     "svg",
     "verify",

@@ -84,8 +84,8 @@ def test_a_kit_for_another_device(convsmith: Command, tmp_path: Path, monkeypatc
     assert "python profile_device.py . timings.jsonl" in done.out
     assert zipfile.ZipFile(tmp_path / "kit.zip").namelist() == [
         "profile_device.py",
-        "design1-0000.onnx",
-        "design1-0001.onnx",
+        "design2-0000.onnx",
+        "design2-0001.onnx",
     ]
 
 

@@ -125,3 +125,8 @@ def test_files_of_many_images_are_taken_as_in_training(tmp_path: Path) -> None:
     assert np.array_equal(images[4], pixels[4])
     assert [images[row][0, 0, 0] for row in range(6, 18)] == [*range(6), *range(6)]
     assert len(images.between(4, 14).absolute()) == 10
+
+
+def test_an_address_is_called_one() -> None:
+    with pytest.raises(DataError, match=r"https://example\.org/cat\.jpg is an address; download the image"):
+        gather([Path("https://example.org/cat.jpg")])

@@ -11,7 +11,7 @@ from convsmith.devices.plan import plan
 from convsmith.devices.unit import Unit, size
 from convsmith.network import Network
 
-NETWORKS = 14
+NETWORKS = 24
 RUN_MS = 0.02
 
 

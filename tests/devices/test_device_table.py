@@ -108,7 +108,7 @@ def test_what_is_wrong_with_a_file_is_said(table: DeviceTable, tmp_path: Path, c
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v1", "plain18", "googlenet_bn"])
 def test_a_network_that_was_not_measured_is_predicted(table: DeviceTable, name: str) -> None:
     net = convsmith.create(name)
-    assert predicted_ms(net, table) == pytest.approx(fake_device.network_ms(net), rel=0.15)
+    assert predicted_ms(net, table) == pytest.approx(fake_device.network_ms(net), rel=0.25)
 
 
 def test_the_total_is_the_sum_of_the_operators(table: DeviceTable) -> None:

@@ -49,10 +49,13 @@ def test_few_operators_get_a_power_law() -> None:
     assert (Process(found, known, times_of(known)).predict(convolutions(20, seed=2)) > 0).all()
 
 
-def test_one_operator_stands_for_its_kind() -> None:
-    one = convolutions(1)
-    found, _ = fit("conv", False, one, np.array([0.5]))
-    assert Process(found, one, np.array([0.5])).predict(convolutions(3, seed=3)) == pytest.approx([0.5] * 3)
+def test_one_operator_stands_for_its_kind_by_its_work() -> None:
+    one = Unit("conv", (64, 28, 28), (64, 28, 28), (3, 3))
+    found, _ = fit("conv", False, [one], np.array([0.5]))
+    wider = Unit("conv", (64, 28, 28), (128, 28, 28), (3, 3))
+    same, twice = Process(found, [one], np.array([0.5])).predict([one, wider])
+    assert same == pytest.approx(0.5)
+    assert twice / same == pytest.approx(2, rel=0.05)
 
 
 def test_functions_differ_by_a_factor() -> None:

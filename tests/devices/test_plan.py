@@ -42,7 +42,7 @@ def test_every_layer_belongs_to_one_operator_at_most(engine: str, name: str) -> 
     net = convsmith.create(name)
     layers = [layer for one in plan(net, engine) if one.unit.kind != "reorder" for layer in one.layers]
     assert len(layers) == len(set(layers))
-    computing = {node.name for node in net.inference if node.op.kind in ("conv", "linear", "batch_norm", "max_pool")}
+    computing = {node.name for node in net.inference if node.op.kind in ("conv", "linear", "batch_norm")}
     assert computing <= set(layers)
 
 
@@ -74,6 +74,16 @@ def test_a_sum_whose_map_is_read_elsewhere_stays_a_sum() -> None:
 
     planned = plan(write("read_twice", (3, 8, 8), family), "onnxruntime")
     assert ("sum", "", 3) in kinds(planned)
+
+
+def test_equal_layers_are_computed_once() -> None:
+    def family(image: Tensor) -> Tensor:
+        x = conv(image, 16, 3)
+        return add(conv(relu(x), 16, 3), conv(relu(x), 16, 3))
+
+    net = write("twins", (3, 8, 8), family)
+    assert sum(one.unit.function == "relu" for one in plan(net, "pytorch")) == 2
+    assert [one.unit.kind for one in plan(net, "openvino")] == ["stem", "conv", "conv", "softmax"]
 
 
 @pytest.mark.parametrize("number", [2, 3, 5])

@@ -10,16 +10,19 @@ import pytest
 
 import convsmith
 from convsmith.devices import interpolate, load_table, predicted_ms
-from convsmith.devices.learn import FEWEST_NETWORKS
 from convsmith.devices.measure import session
 from convsmith.devices.measure.samples import sample_network
 from convsmith.devices.measure.session import profile, timings_path
 from convsmith.errors import UnknownNameError, UsageError
 
+FEWEST_NETWORKS = 8
+"""Of a table here."""
+
 
 @pytest.fixture(autouse=True)
-def quick_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interpolate, "MOST_FOR_LENGTHS", 30)
+    monkeypatch.setattr(session, "FEWEST_NETWORKS", FEWEST_NETWORKS)
 
 
 @pytest.fixture
@@ -36,14 +39,14 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_an_interrupted_measurement_goes_on(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop_after_eleven(network, threads):
+    def stop_in_between(network, threads):
         if len(calls) == 11:
             raise KeyboardInterrupt
         calls.append(network.name)
         return fake_device.timed(network, threads)
 
     whole = session.ENGINES["onnxruntime"]
-    monkeypatch.setitem(session.ENGINES, "onnxruntime", stop_after_eleven)
+    monkeypatch.setitem(session.ENGINES, "onnxruntime", stop_in_between)
     with pytest.raises(KeyboardInterrupt):
         profile(networks=13)
     monkeypatch.setitem(session.ENGINES, "onnxruntime", whole)
@@ -103,6 +106,7 @@ def test_pytorch_is_measured_layer_by_layer() -> None:
     assert all(min(times) > 0 for _, _, times, _ in layers)
 
 
+@pytest.mark.slow
 def test_a_table_of_a_real_engine_predicts_within_a_factor(data_folder: Path) -> None:
     """A coarse table on a busy machine; how good whole ones are is `benchmarks/latency.py`'s to say."""
     table = profile(networks=FEWEST_NETWORKS)

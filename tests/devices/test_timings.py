@@ -51,7 +51,7 @@ def test_a_stopped_script_goes_on(kit: Path) -> None:
     path = kit / "timings.jsonl"
     whole = path.read_text()
     first = whole.splitlines(keepends=True)[:2]
-    path.write_text("".join(first) + '{"graph": "design1-0001", "run')
+    path.write_text("".join(first) + '{"graph": "design2-0001", "run')
     assert on_the_device(kit, "kit.zip").returncode == 0
     again = path.read_text().splitlines(keepends=True)
     assert again[:2] == first
@@ -85,13 +85,13 @@ def changed(lines: list[dict], number: int, **changes: object) -> list[dict]:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda lines: lines[:4], "3 networks were timed; a table needs at least 10: measure on"),
+        (lambda lines: lines[:4], "3 networks were timed; a table needs at least 20: measure on"),
         (lambda lines: lines[1:], "not a device table"),
         (lambda lines: changed(lines, 0, version=9), "timings of version 9; this convsmith reads 1"),
         (lambda lines: changed(lines, 0, engine={"name": "x"}), "missing required field `version`"),
         (lambda lines: changed(lines, 3, graph="design9-0002"), "is not of the networks that this convsmith measures"),
-        (lambda lines: changed(lines, 3, run_ms=["fast"]), "the timings of graph 'design1-0002' are damaged"),
-        (lambda lines: changed(lines, 3, run_ms=[-1.0]), "the timings of graph 'design1-0002' are damaged"),
+        (lambda lines: changed(lines, 3, run_ms=["fast"]), "the timings of graph 'design2-0002' are damaged"),
+        (lambda lines: changed(lines, 3, run_ms=[-1.0]), "the timings of graph 'design2-0002' are damaged"),
         (lambda lines: [lines[0], *(line | {"nodes": []} for line in lines[1:])], "none of the timed kernels"),
     ],
 )
@@ -128,7 +128,7 @@ def test_the_sampled_networks_are_those_that_timings_are_of() -> None:
     import hashlib
 
     text = json.dumps([sample_network(number).to_json() for number in range(20)], sort_keys=True)
-    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "8ceab81bd74bc9c5"
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "7e769e6086aacce5"
 
 
 def test_the_sequence_fills_the_line() -> None:

@@ -159,6 +159,22 @@ def test_another_batch_scales_the_learning_rate_unless_it_is_given(
     assert recipe(batch_size=4 * own.batch_size, learning_rate=0.3).learning_rate == 0.3
 
 
+def test_a_batch_of_more_images_than_there_are_is_all_of_them_and_said(
+    dataset: convsmith.Dataset, network: convsmith.Network
+) -> None:
+    from convsmith.fitting.choice import choose_plan
+
+    told: list[str] = []
+    images = len(dataset.split("train"))
+    request = replace(QUICK, data=dataset, network=network, batch_size=10**9)
+    recipe = choose_plan(request, dataset, told.append).plan.recipe
+    assert recipe == choose_plan(replace(request, batch_size=images), dataset).plan.recipe
+    assert (recipe.batch_size, told) == (
+        images,
+        [f"batch {images}, which is all training images: 1,000,000,000 were asked for"],
+    )
+
+
 def test_the_side_of_a_model_is_heeded(dataset: convsmith.Dataset, tmp_path: Path) -> None:
     network = convsmith.create("resnet20", classes=2, input=(1, 16, 16))
     weights = convsmith.build(network).state_dict()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,12 +14,14 @@ import torch
 
 import convsmith
 from convsmith import Model, Preprocess, Request
+from convsmith.cluster import Job, train as worker
 from convsmith.errors import UsageError
 from convsmith.fitting.fit import Extras
 from convsmith.report.page import page
 from convsmith.report.record import read_run
 from convsmith.request import ResumeError
 from convsmith.train import EpochEnded
+from convsmith.train.run.store import RunStore
 
 QUICK = Request(epochs=2, precision="float32", memory_format="contiguous", compiled=False)
 
@@ -91,6 +95,27 @@ def test_another_way_of_teaching_is_refused_on_resume(
     other = Request(teacher=teacher, distill="hints", temperature=9.0)
     with pytest.raises(ResumeError, match=r"distill hints: the run has soft; temperature 9.0: the run has 4.0"):
         convsmith.fit(dataset, request=other, out=out, resume=True)
+
+
+def test_a_worker_of_a_cluster_finds_the_teacher_in_the_runs_folder(
+    dataset: convsmith.Dataset,
+    student: convsmith.Network,
+    teacher: Model,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = convsmith.fit(dataset, student, replace(QUICK, epochs=1, teacher=teacher), out=tmp_path / "whole")
+    there = tmp_path / "there"
+    there.mkdir()
+    shutil.copy(tmp_path / "whole/teacher.safetensors", there)
+    plan = json.loads((tmp_path / "whole/run.json").read_text())
+    monkeypatch.setattr(worker, "open_dataset", lambda *words, **settings: dataset)
+    job = Job(plan, "bars", 0, False, 0.1, str(there), None)
+    worker._train(job, torch.device("cpu"), SimpleNamespace(put=lambda event: None))
+    saved, _ = RunStore(there).load()
+    assert saved is not None
+    for name, value in whole.training.weights.items():
+        assert torch.equal(value, saved.tensors[f"delivered/{name}"]), name
 
 
 def test_a_time_limit_counts_the_teacher(

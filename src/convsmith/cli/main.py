@@ -31,6 +31,7 @@ VERBS = {
     "recipes": "recipes",
     "show": "network.show",
     "scale": "network.scale",
+    "search": "search",
     "size": "model.size",
     "profile": "network.profile",
     "compare": "network.compare",

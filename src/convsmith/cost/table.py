@@ -24,8 +24,9 @@ def table(cost: Cost, ms: Mapping[str, float] | None = None) -> str:
     The rows are in execution order; `*` marks layers that exist in training only. `ms` is the latency by layer, for one
     more column.
     """
-    rows = [_row(cost, layer) for layer in cost.layers]
-    columns, sides = COLUMNS, "llllrrr"
+    rows: list[tuple[str, ...]] = [_row(cost, layer) for layer in cost.layers]
+    columns: tuple[str, ...] = COLUMNS
+    sides = "llllrrr"
     if ms is not None:
         rows = [
             (*row, f"{ms[layer.name]:.3f}" if layer.name in ms else "")

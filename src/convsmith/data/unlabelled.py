@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from convsmith.data.sources.walk import Walk
 from convsmith.errors import DataError
 
 SHARD = ".tar"
+
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +85,10 @@ def gather(sources: Sequence[Path], decoding: Decoding = USUAL) -> GatheredImage
     file or folder of many images that training takes. Raises DataError for a folder without
     images or that cannot be listed, and for a damaged shard.
     """
+    for source in sources:
+        if ADDRESS.match(str(source)) and not source.exists():
+            address = str(source).replace(":/", "://", 1)  # a path has lost one of them
+            raise DataError(f"{address} is an address; download the image, and give its file")
     findings: list[Finding] = []
     parts: list[AnyImages] = []
     for single, group in groupby(sources, key=_is_one_image):

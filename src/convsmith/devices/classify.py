@@ -90,11 +90,19 @@ def _(op: ops.Concat, output: Sides, *inputs: Sides) -> Unit:
 
 @classify.register(ops.BatchNorm)
 @classify.register(ops.FixedNorm)
+def _(op: Op, output: Sides, *inputs: Sides) -> Unit:
+    return Unit("batch_norm", inputs[0], output, function=op.kind)
+
+
+@classify.register
+def _(op: ops.LocalResponseNorm, output: Sides, *inputs: Sides) -> Unit:
+    return Unit("lrn", inputs[0], output)
+
+
 @classify.register(ops.GroupNorm)
 @classify.register(ops.InstanceNorm)
 @classify.register(ops.L2Norm)
 @classify.register(ops.LayerNorm)
-@classify.register(ops.LocalResponseNorm)
 @classify.register(ops.RMSNorm)
 def _(op: Op, output: Sides, *inputs: Sides) -> Unit:
     return Unit("norm", inputs[0], output, function=op.kind)

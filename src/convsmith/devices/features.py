@@ -23,7 +23,7 @@ NAMES = (
     "log channels in", "log channels out", "log area out", "log area in", "log width out", "log kernel",
     "log kernel width", "log stride", "log group width", "log work", "log bytes", "log weights", "filled lanes in",
     "filled lanes out", "filled positions", "filled blocks", "log inputs", "curved", "expensive", "dilated",
-    "pointwise",
+    "pointwise", "footprint",
 )  # fmt: skip
 
 
@@ -35,7 +35,6 @@ def features(unit: Unit) -> tuple[float, ...]:
     width = after[-1] if len(after) > 1 else 1
     kernel = unit.kernel[0] * unit.kernel[1]
     group = channels_in // unit.groups
-    moved = size(before) + size(after) + (unit.inputs - 1) * size(after)
     work = unit.macs if unit.kind in PRODUCTS else size(after) * kernel
     blocks = ceil(channels_out / unit.groups / LANES) if unit.kind != "depthwise" else ceil(channels_out / LANES)
     return (
@@ -49,7 +48,7 @@ def features(unit: Unit) -> tuple[float, ...]:
         log2(unit.stride[0] * unit.stride[1]),
         log2(max(1, group)),
         log2(1 + work),
-        log2(moved),
+        log2(unit.moved),
         log2(1 + unit.weights),
         _filled(group, LANES) if unit.kind != "depthwise" else _filled(channels_in, LANES),
         _filled(channels_out // (1 if unit.kind == "depthwise" else unit.groups), LANES),
@@ -60,6 +59,7 @@ def features(unit: Unit) -> tuple[float, ...]:
         float(unit.function not in CHEAP + CURVED),
         float(unit.dilation != (1, 1)),
         float(kernel == 1),
+        float(unit.footprint),
     )
 
 

@@ -26,6 +26,8 @@ MOST_OPERATORS = 1500
 FEWEST_OPERATORS = 12
 """Operators below which only the power law is fitted."""
 RIDGE = 1e-2
+MACS_A_NUMBER, START = 16, 1000
+"""Multiply-adds, and numbers, that take about as long as one number read or written, and as an operator's start."""
 OUTLIER_DEVIATIONS = 8.0
 OUTLIER_FACTOR = 1.5
 """Residuals beyond so many robust standard deviations, and e to the power of this, are disturbed measurements."""
@@ -59,9 +61,9 @@ class Fit:
         return np.asarray((points - np.array(self.center)) / np.array(self.scale))
 
     def mean(self, inputs: Matrix, units: Sequence[Unit]) -> Vector:
-        """The logarithms of ms without the process: a power law, and a factor for each function."""
+        """The logarithms of ms without the process: what its work takes, a power law, a factor for each function."""
         factors = np.array([self.functions.get(unit.function, 0.0) for unit in units])
-        return np.asarray(self.offset + inputs @ np.array(self.slopes) + factors)
+        return np.asarray(self.offset + inputs @ np.array(self.slopes) + factors + work(units))
 
 
 def fit(kind: str, blocked: bool, units: Sequence[Unit], times: Vector) -> tuple[Fit, NDArray[np.bool_]]:
@@ -83,6 +85,15 @@ def fit(kind: str, blocked: bool, units: Sequence[Unit], times: Vector) -> tuple
         return made, kept
     lengths, amplitude, noise = _hyperparameters(inputs[kept], residuals[kept])
     return replace(made, lengths=lengths, amplitude=amplitude, noise=noise), kept
+
+
+def work(units: Sequence[Unit]) -> Vector:
+    """The logarithm of what operators must do: numbers read and written, multiply-adds, and a constant, in numbers.
+
+    With it as the mean, times beyond those that were measured grow with the work.
+    """
+    counts = [START + unit.moved + unit.weights + unit.macs / MACS_A_NUMBER for unit in units]
+    return np.asarray(np.log(np.array(counts, np.float64)), np.float64)
 
 
 class Process:
@@ -123,11 +134,12 @@ def _with_mean(made: Fit, inputs: Matrix, units: Sequence[Unit], targets: Vector
     marks = np.array([[unit.function == name for name in names] for unit in units], np.float64)
     terms = np.concatenate([inputs, marks if len(names) > 1 else marks[:, :0]], axis=1)[kept]
     ridge = np.concatenate(
-        [np.full(len(made.columns), RIDGE * len(terms)), np.ones(terms.shape[1] - len(made.columns))]
+        [np.full(len(made.columns), 1 + RIDGE * len(terms)), np.ones(terms.shape[1] - len(made.columns))]
     )
-    center, offset = terms.mean(axis=0), float(targets[kept].mean())
+    beside = targets[kept] - work(units)[kept]
+    center, offset = terms.mean(axis=0), float(beside.mean())
     inner = terms - center
-    found = np.linalg.solve(inner.T @ inner + np.diag(ridge), inner.T @ (targets[kept] - offset))
+    found = np.linalg.solve(inner.T @ inner + np.diag(ridge), inner.T @ (beside - offset))
     slopes, factors = found[: len(made.columns)], found[len(made.columns) :]
     functions = dict(zip(names, _tuple(factors), strict=False))
     return replace(made, offset=offset - float(center @ found), slopes=_tuple(slopes), functions=functions)

@@ -19,12 +19,12 @@ from convsmith.network import Network
 QUANTILE = 0.25
 """Of a time's repetitions: what it takes where nothing else runs, without trusting one lucky run."""
 SHORTEST_MS = 0.0005
-FEWEST_NETWORKS = 10
+FEWEST_NETWORKS = 20
 HELD_OUT = 5
 """One network in so many tells how accurate the table is."""
 
 
-BARE = ("function", "norm", "move", "max_pool", "avg_pool", "mean")
+BARE = ("function", "batch_norm", "norm", "lrn", "move", "max_pool", "avg_pool", "mean")
 """Kinds of operator that an engine may compute by kernels of other names."""
 
 
@@ -126,6 +126,7 @@ class _Matched:
             for layer in planned.layers
             if planned.unit.kind != "reorder"
         }
+        self._footprint = self.planned[0].unit.footprint
         self._ms: dict[int, float] = defaultdict(float)
         self._count: Counter[int] = Counter()
         self.units: list[tuple[Unit, float, int]] = []
@@ -148,7 +149,8 @@ class _Matched:
             if operator in ("ReorderInput", "ReorderOutput"):
                 sides = tuple(shape[1:])
                 self.explained += ms
-                self.units.append((Unit("reorder", sides, sides, blocked=operator == "ReorderInput"), ms, 1))
+                unit = Unit("reorder", sides, sides, blocked=operator == "ReorderInput", footprint=self._footprint)
+                self.units.append((unit, ms, 1))
                 continue
             number = self._owner_of(name)
             self.explained += ms if number is not None else 0.0

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from convsmith.devices.classify import classify
 from convsmith.devices.features import CHEAP
 from convsmith.devices.rules import SCALES, Rules, rules_of
-from convsmith.devices.unit import Sides, Unit
-from convsmith.network import Network
+from convsmith.devices.unit import Sides, Unit, footprint_of
+from convsmith.network import Network, Node
 from convsmith.network.ops import Op
 
 SOFTMAX = "probabilities"
@@ -42,7 +42,8 @@ def plan(network: Network, engine: str) -> tuple[Planned, ...]:
 def plan_by(network: Network, rules: Rules) -> tuple[Planned, ...]:
     """The same, by an engine's rules."""
     made = _Plan(network.inference, rules)
-    return tuple(Planned(step.unit, tuple(step.layers)) for step in made.steps)
+    footprint = footprint_of(sum(step.unit.weights for step in made.steps))
+    return tuple(Planned(replace(step.unit, footprint=footprint), tuple(step.layers)) for step in made.steps)
 
 
 class _Plan:
@@ -61,12 +62,13 @@ class _Plan:
         self._reordered: set[tuple[str, bool]] = set()
         """Values that were brought to the other layout: blocked, or plain."""
         self._constants: set[str] = set()
-        self._uses = Counter(source for node in network for source in node.inputs)
-        self._uses[network.output] += 1
-        for node in network:
+        kept, output = _without_repeats(network) if rules.shares else (list(network), network.output)
+        self._uses = Counter(source for node in kept for source in node.inputs)
+        self._uses[output] += 1
+        for node in kept:
             sources = [self._alias.get(name, name) for name in node.inputs]
             self._place(node.name, node.op, sources)
-        logits = self._alias[network.output]
+        logits = self._alias[output]
         self._start(SOFTMAX, Unit("softmax", self._shapes[network.output], self._shapes[network.output]), [logits])
 
     def _place(self, name: str, op: Op, sources: list[str]) -> None:
@@ -120,7 +122,7 @@ class _Plan:
         elif self._stays_blocked(unit, sources):
             unit = replace(unit, blocked=True)
             if unit.function == "channel_scale":
-                unit = replace(unit, kind="norm")
+                unit = replace(unit, kind="batch_norm")
         else:
             self._bring(sources, blocked=False)
         step = _Step(unit, [name], name)
@@ -166,8 +168,27 @@ class _Plan:
         self._uses[source] += self._uses[name] - 1
 
 
+def _without_repeats(network: Network) -> tuple[list[Node], str]:
+    """The layers without those that compute what an earlier one has, which engines compute once; and the output's name.
+
+    Layers with weights are all their own.
+    """
+    first: dict[tuple[Op, tuple[str, ...]], str] = {}
+    same: dict[str, str] = {}
+    kept = []
+    for node in network:
+        inputs = tuple([same.get(source, source) for source in node.inputs])
+        key = (node.op, inputs)
+        if inputs and key in first and not network.parameters_of(node) and node.shares is None:
+            same[node.name] = first[key]
+            continue
+        first.setdefault(key, node.name)
+        kept.append(Node(node.name, node.op, inputs, node.shares))
+    return kept, same.get(network.output, network.output)
+
+
 def _function(host: Unit, unit: Unit) -> str:
     """The function of an operator that absorbs another: scales and norms are weights by then."""
-    if unit.kind == "norm" or unit.function in SCALES or (host.function and unit.function in CHEAP):
+    if unit.kind == "batch_norm" or unit.function in SCALES or (host.function and unit.function in CHEAP):
         return host.function
     return unit.function

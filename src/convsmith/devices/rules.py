@@ -27,6 +27,7 @@ class Rules:
     - `block`: channels in a block of the layout that convolutions ask for; 0 for an engine that has one layout.
       Channels are filled up to it from a multiple of `alignment`.
     - `keeps_blocks`: functions that run in either layout.
+    - `shares`: equal layers without weights that read the same are computed once.
     """
 
     norm_hosts: tuple[str, ...] = ()
@@ -37,14 +38,15 @@ class Rules:
     block: int = 0
     alignment: int = 4
     keeps_blocks: tuple[str, ...] = ()
+    shares: bool = True
 
     def absorbs(self, host: Unit, unit: Unit) -> bool:
         """Whether `unit`, which reads what `host` alone gives to it, is fused into it."""
         if self.chains:
-            return (unit.kind == "function" or _batch_norm(unit)) and (host.kind in HOSTS or _elementwise(host))
-        if host.function and not (host.kind == "norm" and host.blocked):
+            return unit.kind in ("function", "batch_norm") and (host.kind in HOSTS or _elementwise(host))
+        if host.function and not (host.kind == "batch_norm" and host.blocked):
             return False
-        if _batch_norm(unit) or unit.function in SCALES:
+        if unit.kind == "batch_norm" or unit.function in SCALES:
             return host.kind in self.norm_hosts and host.inputs == 1
         if unit.kind != "function":
             return False
@@ -55,7 +57,7 @@ class Rules:
         """Whether a sum of two maps is fused into the operator that gives one of them."""
         if self.chains and _elementwise(host):
             return unit.kind in ("sum", "product")
-        bare = not host.function or (host.kind == "norm" and host.blocked)
+        bare = not host.function or (host.kind == "batch_norm" and host.blocked)
         two = unit.kind == "sum" and unit.inputs == 2 and unit.function != "gate"
         return two and host.kind in self.sum_hosts and host.inputs == 1 and bare
 
@@ -87,30 +89,26 @@ class Rules:
             return unit.output[1:] == unit.input[1:]
         if unit.kind in ("sum", "product"):
             return unit.function == ""
-        if unit.kind == "norm":
+        if unit.kind == "batch_norm":
             return unit.function == "batch_norm"
         return unit.kind == "function" and unit.function in (*self.keeps_blocks, "channel_scale")
 
 
-def _batch_norm(unit: Unit) -> bool:
-    return unit.kind == "norm" and unit.function in ("batch_norm", "fixed_norm")
-
-
 def _elementwise(unit: Unit) -> bool:
     """Whether each element of the output depends on the same element of the inputs alone, weights apart."""
-    return unit.kind in ("function", "sum", "product") or _batch_norm(unit)
+    return unit.kind in ("function", "sum", "product", "batch_norm")
 
 
 ONNXRUNTIME = Rules(
     norm_hosts=CONVOLUTIONS,
     functions=(*((kind, RECTIFIERS) for kind in CONVOLUTIONS), ("dense", RECTIFIERS)),
     blocked_functions=("relu", "sigmoid", "tanh", "hard_swish", "gelu"),
-    sum_hosts=(*CONVOLUTIONS, "norm"),
+    sum_hosts=(*CONVOLUTIONS, "batch_norm"),
     block=16,
     keeps_blocks=("relu", "sigmoid", "tanh", "silu", "gelu", "hard_sigmoid"),
 )
 OPENVINO = Rules(chains=True, sum_hosts=CONVOLUTIONS)
-EAGER = Rules()
+EAGER = Rules(shares=False)
 
 RULES = {"onnxruntime": ONNXRUNTIME, "openvino": OPENVINO, "pytorch": EAGER}
 

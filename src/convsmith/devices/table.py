@@ -31,7 +31,9 @@ SUBSTITUTES = {
     "max_pool": "avg_pool",
     "avg_pool": "max_pool",
     "softmax": "norm",
-    "norm": "function",
+    "lrn": "norm",
+    "norm": "batch_norm",
+    "batch_norm": "function",
 }
 """Where nothing of a kind was measured, what is nearest to it; in the end `FALLBACK`, which reads and writes maps."""
 FALLBACK = ("sum", "move", "function", "pointwise", "conv")
@@ -115,12 +117,13 @@ class DeviceTable:
     def kind_for(self, unit: Unit) -> tuple[str, bool]:
         """The measured kind that stands for an operator, and whether blocked: its own, or the nearest there is."""
         kind: str | None = unit.kind
-        while kind is not None:
+        tried: list[str] = []
+        while kind is not None and kind not in tried:
             for blocked in (unit.blocked, not unit.blocked):
                 if (kind, blocked) in self._fits:
                     return kind, blocked
-            following = SUBSTITUTES.get(kind)
-            kind = following if following != unit.kind else None
+            tried.append(kind)
+            kind = SUBSTITUTES.get(kind)
         for other in FALLBACK:
             for blocked in (False, True):
                 if (other, blocked) in self._fits:

@@ -21,6 +21,8 @@ class Unit:
     - `function`: the function that is fused into it, or that it is; "" for none.
     - `inputs`: how many tensors of the output's size it reads: 2 for a convolution that adds a shortcut.
     - `blocked`: whether the engine keeps channels in blocks there (ONNX Runtime's NCHWc layout).
+    - `footprint`: the weights of the whole network, in steps of a factor of 2 (see `footprint_of`): whether they are
+      still in a cache when the next run needs them.
     """
 
     kind: str
@@ -33,6 +35,7 @@ class Unit:
     function: str = ""
     inputs: int = 1
     blocked: bool = False
+    footprint: int = 0
 
     @property
     def macs(self) -> int:
@@ -43,6 +46,11 @@ class Unit:
             scale = (self.output[0] / self.input[0]) if self.kind == "transposed" else 1
             return int(size(area) * scale * inputs * self.kernel[0] * self.kernel[1])
         return 0
+
+    @property
+    def moved(self) -> int:
+        """Numbers read and written, weights apart."""
+        return size(self.input) + self.inputs * size(self.output)
 
     @property
     def weights(self) -> int:
@@ -59,10 +67,11 @@ PRODUCTS = ("stem", "pointwise", "conv", "depthwise", "grouped", "transposed", "
 
 KINDS = (
     *PRODUCTS,
-    "max_pool", "avg_pool", "mean", "sum", "product", "function", "norm", "softmax", "concat", "move", "resize",
-    "reorder",
+    "max_pool", "avg_pool", "mean", "sum", "product", "function", "batch_norm", "norm", "lrn", "softmax", "concat",
+    "move", "resize", "reorder",
 )  # fmt: skip
-"""`mean` is a global pooling, `move` copies elements (slice, pad, permute, shuffle), `reorder` changes the layout."""
+"""`batch_norm` multiplies and adds by channel, `norm` computes statistics, `lrn` is local response norm, `mean` a
+global pooling, `move` copies elements (slice, pad, permute, shuffle), `reorder` changes the layout."""
 
 
 def size(shape: Sides) -> int:
@@ -71,3 +80,8 @@ def size(shape: Sides) -> int:
     for side in shape:
         count *= side
     return count
+
+
+def footprint_of(weights: int) -> int:
+    """The step of a network's numbers in weights: 0 up to 32,768 numbers (128 KiB), one more for each doubling."""
+    return max(0, (weights - 1).bit_length() - 15)

@@ -15,6 +15,10 @@ from convsmith.data.load.loader import WORKERS, Loader
 from convsmith.errors import DataError
 from convsmith.network.preprocess import Preprocess
 
+CPU_PIXELS = 8 * 224 * 224
+"""Of the images that go through a network at once on a CPU. Of more, its maps do not fit into the caches any longer:
+MobileNet-V1 0.5 takes 8 ms for each of 4 images of 224x224, and 22 ms for each of 64."""
+
 
 def predict_logits(
     module: nn.Module, split: Split, preprocess: Preprocess, batch_size: int = 256, *, workers: int = WORKERS
@@ -26,10 +30,18 @@ def predict_logits(
     """
     loader = Loader(split, preprocess, batch_size, device=device_of(module), workers=workers)
     with evaluating(module), torch.inference_mode():
-        logits = [main_output(module(batch.images)).float().cpu() for batch in loader.epoch()]
+        logits = [answers(module, batch.images).cpu() for batch in loader.epoch()]
     if loader.unreadable:
         raise DataError(str(loader.unreadable[0]))
     return torch.cat(logits).numpy()
+
+
+def answers(module: nn.Module, images: Tensor) -> Tensor:
+    """A module's logits, float32 (N, ...), for prepared images (N, C, H, W) on its device, a few at a time on a CPU."""
+    if images.ndim < 4 or images.device.type != "cpu":
+        return main_output(module(images)).float()
+    at_once = max(1, CPU_PIXELS // (images.shape[-2] * images.shape[-1]))
+    return torch.cat([main_output(module(part)).float() for part in torch.split(images, at_once)])
 
 
 def best_device() -> torch.device:

@@ -258,7 +258,8 @@ def _aurc(confidence: NDArray[np.float64], hits: NDArray[np.bool_]) -> Interval:
     def of_samples(weights: NDArray[np.float64]) -> NDArray[np.float64]:
         drawn = weights[:, order]
         risk = np.cumsum(drawn * wrong, axis=1) / np.maximum(np.cumsum(drawn, axis=1), 1)
-        return np.einsum("sn,sn->s", drawn, risk) / len(hits)
+        areas: NDArray[np.float64] = np.einsum("sn,sn->s", drawn, risk) / len(hits)
+        return areas
 
     return _bootstrap(of_samples, len(hits))
 

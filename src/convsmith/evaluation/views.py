@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from convsmith.backend.preprocess import PreprocessModule, centre_crop, resize
 from convsmith.data.dataset import Split
 from convsmith.data.load.loader import WORKERS
-from convsmith.evaluation.inference import device_of, evaluating, main_output, predict_logits
+from convsmith.evaluation.inference import answers, device_of, evaluating, predict_logits
 from convsmith.evaluation.protocol import CORNERS, Protocol
 from convsmith.network.preprocess import Preprocess
 
 VIEWS = 256
-"""Views that go through the network at once, at most."""
+"""Views that are moved to the device at once, at most."""
 
 LONGEST = 8
 """Times its shorter side that an image is looked at: of longer ones, the middle. A picture of 1x6000 takes gigabytes
@@ -42,13 +42,13 @@ def predict_by(
     def viewed(row: int) -> Tensor:
         return views_of(torch.from_numpy(np.array(split.images[row])), protocol, prepare)
 
-    answers = []
+    means = []
     with ThreadPoolExecutor(max(1, workers)) as pool, evaluating(module), torch.inference_mode():
         for batch in _ahead(pool, viewed, len(split), at_once):
             parts = torch.split(torch.cat(batch), VIEWS)
-            outputs = torch.cat([main_output(module(part.to(device))).float() for part in parts])
-            answers.append(_mean(outputs.view(len(batch), protocol.views, -1), protocol).cpu())
-    return torch.cat(answers).numpy()
+            outputs = torch.cat([answers(module, part.to(device)) for part in parts])
+            means.append(_mean(outputs.view(len(batch), protocol.views, -1), protocol).cpu())
+    return torch.cat(means).numpy()
 
 
 def views_of(image: Tensor, protocol: Protocol, prepare: PreprocessModule) -> Tensor:

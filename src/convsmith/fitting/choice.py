@@ -40,6 +40,10 @@ def choose_plan(request: Request, dataset: Dataset, told: Callable[[str], None] 
     Raises LimitError naming a limit that cannot be met, UnknownNameError, UsageError for settings that contradict each
     other or the network; and as `convsmith.resolve` does for what is meant by a word.
     """
+    images = len(dataset.split("train"))
+    if isinstance(request.batch_size, int) and request.batch_size > images:
+        told(f"batch {images:,}, which is all training images: {request.batch_size:,} were asked for")
+        request = replace(request, batch_size=images)  # the learning rate is scaled by it
     if request.pretrained is not None:
         return _from_pretrained(request, dataset)
     if request.network is None:

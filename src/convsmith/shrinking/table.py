@@ -204,7 +204,7 @@ def compare_methods(
 def _ladder(given: Model, before: Figures, settings: Settings, work: Work, method: str) -> tuple[list[Point], str]:
     """A method at one ratio after another, to the first that loses too much; and why it stopped, if it could not go
     on."""
-    points = []
+    points: list[Point] = []
     for ratio in RATIOS[method]:
         target = Target("bytes", ratio, "x")
         task = task_for(given, before, target, settings, work.within(method).within(str(target)))

@@ -48,15 +48,16 @@ def test_attention_compares_normalised_sums_of_squares_at_the_smaller_size() -> 
     student, teacher = noise(3, 4, 8, 8), noise(3, 6, 4, 4, seed=1)
     maps = [(student**2).sum(1).reshape(3, 4, 2, 4, 2).mean((2, 4)), (teacher**2).sum(1)]
     one, other = (m.reshape(3, -1) / np.linalg.norm(m.reshape(3, -1), axis=1, keepdims=True) for m in maps)
-    wanted = ((one - other) ** 2).mean(1)
+    wanted = ((one - other) ** 2).sum(1)
     found = attention(torch.from_numpy(student), torch.from_numpy(teacher))
     np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-4)
     assert float(attention(torch.from_numpy(teacher), torch.from_numpy(5 * teacher)).max()) < 1e-9
 
 
-def test_a_hint_is_half_the_squared_distance_over_the_teachers_square() -> None:
+def test_a_hint_is_half_the_mean_squared_difference_to_the_teacher_at_mean_square_1() -> None:
     student, teacher = noise(3, 5, 4, 4), noise(3, 5, 8, 8, seed=1)
     averaged = teacher.reshape(3, 5, 4, 2, 4, 2).mean((3, 5))
-    wanted = ((student - averaged) ** 2).sum((1, 2, 3)) / (2 * (averaged**2).sum((1, 2, 3)))
+    level = averaged / np.sqrt((averaged**2).mean((1, 2, 3), keepdims=True))
+    wanted = ((student - level) ** 2).mean((1, 2, 3)) / 2
     found = hint(torch.from_numpy(student), torch.from_numpy(teacher))
     np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-4)

@@ -99,6 +99,46 @@ def test_what_lies_beside_the_tensors_does_not_matter(
     assert_same(tensors_of(tmp_path / "file"))
 
 
+LAYERS = {f"layer{i}.conv.{name}": torch.full((2, 2), float(i)) for i in range(5) for name in ("weight", "bias")}
+
+
+def nested(state: dict[str, Tensor]) -> dict[str, Any]:
+    root: dict[str, Any] = {}
+    for key, tensor in state.items():
+        *path, name = key.split(".")
+        place = root
+        for word in path:
+            place = place.setdefault(word, {})
+        place[name] = tensor
+    return root
+
+
+@pytest.mark.parametrize("save", SAVERS)
+@pytest.mark.parametrize(
+    "put",
+    [
+        lambda state: [state, {"lr": 0.1}],
+        lambda state: (3, state),
+        lambda state: {"models": [state], "best": 0},
+        lambda state: {key.encode(): tensor for key, tensor in state.items()},
+        nested,
+    ],
+    ids=["list", "tuple", "list under a key", "bytes", "nested"],
+)
+def test_states_in_lists_under_bytes_and_layer_by_layer_are_found(
+    put: Callable[[dict[str, Tensor]], object], save: Callable[[object, Path], None], tmp_path: Path
+) -> None:
+    save(put(LAYERS), tmp_path / "file")
+    found = tensors_of(tmp_path / "file")
+    assert found.keys() == LAYERS.keys()
+    assert all(torch.equal(found[key], LAYERS[key]) for key in LAYERS)
+
+
+def test_a_list_of_tensors_is_no_state(tmp_path: Path) -> None:
+    torch.save({"model": STATE, "ema": {"decay": 0.9, "shadow_params": list(STATE.values())}}, tmp_path / "file")
+    assert_same(tensors_of(tmp_path / "file"))
+
+
 class Net(nn.Module):
     def __init__(self) -> None:
         super().__init__()

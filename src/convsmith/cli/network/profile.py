@@ -67,9 +67,13 @@ def profile(
             from convsmith.cli.fit import seconds_of
             from convsmith.devices.measure.session import profile as measure
 
-            table = measure(
-                name, engine=engine, threads=threads, seconds=seconds_of(seconds), restart=restart, on_progress=tell
-            )
+            try:
+                table = measure(
+                    name, engine=engine, threads=threads, seconds=seconds_of(seconds), restart=restart, on_progress=tell
+                )
+            except KeyboardInterrupt:
+                typer.echo("interrupted; what was measured is kept, and the same command goes on", err=True)
+                raise typer.Exit(130) from None
     if out is not None:
         from convsmith.devices import write_table
 

@@ -261,6 +261,6 @@ def _room(folder: Path) -> int:
 
 
 def _free_memory() -> int:
-    import psutil
+    import psutil  # type: ignore[import-untyped]
 
     return int(FREE_SHARE * psutil.virtual_memory().available)

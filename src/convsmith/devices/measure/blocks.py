@@ -226,6 +226,7 @@ def pooled(x: Tensor, channels: int, stride: int, point: Point) -> Tensor:
 NORMS: tuple[Callable[[Tensor], Tensor], ...] = (
     batch_norm,
     local_response_norm,
+    local_response_norm,
     lambda x: layer_norm(x),
     lambda x: group_norm(x, 4) if x.channels % 4 == 0 else batch_norm(x),
     instance_norm,

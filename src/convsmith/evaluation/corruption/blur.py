@@ -34,12 +34,12 @@ def glass_blur(picture: Picture, severity: int, random: np.random.Generator) -> 
     sigma, reach, times = ((0.7, 1, 2), (0.9, 2, 1), (1.0, 2, 3), (1.1, 3, 2), (1.5, 4, 2))[severity - 1]
     scale = scale_of(picture)
     around = (sigma * scale, sigma * scale, 0)
-    reach = max(1, round(reach * scale))
+    furthest = (reach + 0.5) * scale
     found = gaussian_filter(picture, around)
     height, width = picture.shape[:2]
     rows, columns = np.mgrid[:height, :width]
     for _ in range(2 * times):
-        down, across = random.integers(-reach, reach, (2, height, width), endpoint=True)
+        down, across = np.rint(random.uniform(-furthest, furthest, (2, height, width))).astype(np.int64)
         found = found[np.clip(rows + down, 0, height - 1), np.clip(columns + across, 0, width - 1)]
     blurred: Picture = gaussian_filter(found, around)
     return blurred

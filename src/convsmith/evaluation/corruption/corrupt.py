@@ -17,7 +17,7 @@ from convsmith.errors import UnknownNameError, UsageError
 from convsmith.evaluation.corruption.blur import defocus_blur, glass_blur, motion_blur, zoom_blur
 from convsmith.evaluation.corruption.digital import contrast, elastic_transform, jpeg_compression, pixelate
 from convsmith.evaluation.corruption.noise import Picture, gaussian_noise, impulse_noise, shot_noise
-from convsmith.evaluation.corruption.pixels import as_bytes
+from convsmith.evaluation.corruption.pixels import as_bytes, floats_of
 from convsmith.evaluation.corruption.weather import brightness, fog, snow
 
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -60,4 +60,4 @@ def corrupt(image: NDArray[np.uint8], name: str, severity: int, row: int = 0, se
     if severity not in SEVERITIES:
         raise UsageError(f"must be from 1 to 5, not {severity}", settings="severity")
     random = np.random.default_rng((seed, list(CORRUPTIONS).index(name), severity, row))
-    return as_bytes(CORRUPTIONS[name].apply(image / np.float32(255), severity, random))
+    return as_bytes(CORRUPTIONS[name].apply(floats_of(image), severity, random))

@@ -20,8 +20,9 @@ WARP_DEVIATION = 3.635e-4
 def contrast(picture: Picture, severity: int, random: np.random.Generator) -> Picture:
     """Each channel nearer to its mean."""
     kept = np.float32((0.4, 0.3, 0.2, 0.1, 0.05)[severity - 1])
-    mean = picture.mean(axis=(0, 1), keepdims=True)
-    return (picture - mean) * kept + mean
+    mean: Picture = picture.mean(axis=(0, 1), keepdims=True)
+    changed: Picture = (picture - mean) * kept + mean
+    return changed
 
 
 def elastic_transform(picture: Picture, severity: int, random: np.random.Generator) -> Picture:

@@ -16,7 +16,8 @@ LUMA = np.array((0.299, 0.587, 0.114), np.float32)
 
 def scale_of(picture: Picture) -> float:
     """How long a pixel of 224 is here."""
-    return min(picture.shape[:2]) / USUAL_SIDE
+    height, width, _ = picture.shape
+    return float(min(height, width)) / USUAL_SIDE
 
 
 def grey_of(picture: Picture) -> Picture:
@@ -38,4 +39,9 @@ def image_of(picture: Picture) -> Image.Image:
 def picture_of(image: Image.Image) -> Picture:
     """float32 (H, W, C) in 0..1."""
     pixels = np.asarray(image)
-    return (pixels if pixels.ndim == 3 else pixels[..., None]) / np.float32(255)
+    return floats_of(pixels if pixels.ndim == 3 else pixels[..., None])
+
+
+def floats_of(pixels: NDArray[np.uint8]) -> Picture:
+    """0..1 of 0..255."""
+    return pixels.astype(np.float32) / np.float32(255)

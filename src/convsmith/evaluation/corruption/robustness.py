@@ -20,7 +20,7 @@ from convsmith.data.dataset import Dataset, Split
 from convsmith.data.load.loader import WORKERS
 from convsmith.errors import UsageError
 from convsmith.evaluation.corruption.corrupt import CORRUPTIONS, SEED, SEVERITIES, corrupt
-from convsmith.evaluation.inference import device_of, evaluating, main_output
+from convsmith.evaluation.inference import answers, device_of, evaluating
 from convsmith.evaluation.measured import ClassesBy, Task, task_of
 from convsmith.evaluation.metrics import Interval, mean_of, wilson
 from convsmith.evaluation.protocol import Protocol
@@ -145,7 +145,7 @@ def _answered(task: Task, progress: Progress) -> tuple[NDArray[np.bool_], NDArra
 
     def missed(rows: range, pictures: list[NDArray[np.uint8]]) -> NDArray[np.bool_]:
         batch = torch.from_numpy(np.stack(pictures)).to(device_of(task.module))
-        outputs = main_output(task.module(prepare.normalize(prepare.to_channels(batch)))).float().cpu().numpy()
+        outputs = answers(task.module, prepare.normalize(prepare.to_channels(batch))).cpu().numpy()
         missed: NDArray[np.bool_] = task.by_class(outputs).argmax(axis=1) != task.images.labels[rows.start : rows.stop]
         return missed
 

@@ -30,7 +30,8 @@ def snow(picture: Picture, severity: int, random: np.random.Generator) -> Pictur
     flakes = np.where(flakes < least, 0, flakes).clip(0, 1)[..., None]
     layer = moved(flakes, radius, sigma, random.uniform(-135, -45)).clip(0, 1)
     white = np.maximum(picture, grey_of(picture) * 1.5 + 0.5)
-    return np.float32(kept) * picture + np.float32(1 - kept) * white + layer + layer[::-1, ::-1]
+    snowy: Picture = np.float32(kept) * picture + np.float32(1 - kept) * white + layer + layer[::-1, ::-1]
+    return snowy
 
 
 def fog(picture: Picture, severity: int, random: np.random.Generator) -> Picture:
@@ -39,7 +40,8 @@ def fog(picture: Picture, severity: int, random: np.random.Generator) -> Picture
     height, width = picture.shape[:2]
     cloud = plasma(max(height, width), decay, random)[:height, :width, None]
     highest = picture.max()
-    return (picture + np.float32(density) * cloud) * (highest / (highest + np.float32(density)))
+    foggy: Picture = (picture + np.float32(density) * cloud) * (highest / (highest + np.float32(density)))
+    return foggy
 
 
 def brightness(picture: Picture, severity: int, random: np.random.Generator) -> Picture:

@@ -103,7 +103,9 @@ class DistillationLoss:
         maps = tuple(own for own, _ in _compared(net, self.teacher_network, self.settings.kind))
         nodes = net.nodes
         if self.settings.kind == "hints":
-            nodes = (*nodes, Node(REGRESSOR, ops.Conv(self.teacher.channels[0], (1, 1), bias=True), maps))
+            norm = Node(f"{REGRESSOR}_norm", ops.BatchNorm(), maps)  # or a large map makes the regression diverge
+            regressor = Node(REGRESSOR, ops.Conv(self.teacher.channels[0], (1, 1), bias=True), (norm.name,))
+            nodes = (*nodes, norm, regressor)
             maps = (REGRESSOR,)
         heads = (*net.auxiliary, *(Auxiliary(name, 0.0) for name in maps))
         made = build(replace(net, nodes=nodes, auxiliary=heads)).to(device_of(module))
@@ -123,7 +125,7 @@ class DistillationLoss:
             each = settings.soft_weight * soft_targets(main_output(outputs), logits, settings.temperature)
         distance = hint if settings.kind == "hints" else attention
         for own, theirs in zip(maps, wanted, strict=True):
-            each = each + settings.weight_of_maps * distance(own, theirs)
+            each = each + settings.weight_of_maps / count * distance(own, theirs)
         each = each * self.labels.image_weights(batch)
         return (1 - settings.soft_weight) * self.labels.total(outputs, batch, module) + each.sum()
 
@@ -139,5 +141,5 @@ def _compared(student: Network, teacher: Network, kind: Kind) -> list[tuple[str,
     pairs = compared_maps(student, teacher)
     if not pairs:
         blind = teacher if stage_maps(student) else student
-        raise UsageError(f"{blind.name} has no feature maps that all goes through; distill by soft", settings="distill")
+        raise UsageError(f"{blind.name} has no feature maps to compare; soft targets need none", settings="distill")
     return [pairs[len(pairs) // 2]] if kind == "hints" else pairs

@@ -19,24 +19,24 @@ def soft_targets(student: Tensor, teacher: Tensor, temperature: float) -> Tensor
 
 
 def attention(student: Tensor, teacher: Tensor) -> Tensor:
-    """The mean squared difference of the maps' attention, (N,) (Zagoruyko and Komodakis 2017, arXiv 1612.03928, eq. 2).
+    """The squared distance of the maps' attention, (N,), 0 to 2 (Zagoruyko and Komodakis 2017, arXiv 1612.03928).
 
     Attention is the sum of the squared channels at each position, at length 1 for each image. Maps (N, C, H, W) may
     have different channels; the larger is averaged down to the smaller's size.
     """
     one, other = _same_size(student.float().square().sum(1, True), teacher.float().square().sum(1, True))
-    return (F.normalize(one.flatten(1)) - F.normalize(other.flatten(1))).square().mean(1)
+    return (F.normalize(one.flatten(1)) - F.normalize(other.flatten(1))).square().sum(1)
 
 
 def hint(student: Tensor, teacher: Tensor) -> Tensor:
-    """Half the squared distance of the maps over the teacher's square, (N,) (Romero et al. 2015, arXiv 1412.6550).
+    """Half the mean squared difference of the maps, (N,) (Romero et al. 2015, arXiv 1412.6550, eq. 3).
 
-    This is equation 3 but for the division. Both have the same channels: the student's map went through the
-    regressor. Divided, the distance does not depend on how large the teacher's activations are.
+    Both have the same channels: the student's went through the regressor. The teacher's is brought to mean square 1,
+    image by image, so that the term does not depend on how large its activations are.
     """
     given, wanted = _same_size(student.float(), teacher.float())
-    square = wanted.square().flatten(1).sum(1).clamp(min=1e-12)
-    return (given - wanted).square().flatten(1).sum(1) / (2 * square)
+    scale = wanted.square().mean((1, 2, 3), keepdim=True).clamp(min=1e-12).rsqrt()
+    return (given - wanted * scale).square().mean((1, 2, 3)) / 2
 
 
 def _same_size(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:

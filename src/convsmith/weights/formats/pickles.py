@@ -102,8 +102,15 @@ def members_of(value: object) -> list[Any]:
 
 def _dictionary(flat: list[Any]) -> dict[str | int, Any]:
     """Keys and values in turn. A tuple as a key is left out: hashing one may take longer than the world has."""
-    pairs = zip(flat[::2], flat[1::2], strict=True)
+    pairs = ((_key(key), value) for key, value in zip(flat[::2], flat[1::2], strict=True))
     return {k: v for k, v in pairs if isinstance(k, str) or (isinstance(k, int) and abs(k) < LARGEST_KEY)}
+
+
+def _key(key: Any) -> Any:
+    """Bytes as text: as they are, or as protocol 2 has them, which knows none."""
+    if isinstance(key, Made) and key.name == "_codecs.encode" and key.args and isinstance(key.args[0], str):
+        return key.args[0]
+    return key.decode(errors="replace") if isinstance(key, bytes) else key
 
 
 class _Machine:

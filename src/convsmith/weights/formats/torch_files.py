@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 LARGEST_EXPANSION = 100
 """How many times larger an archive's contents may be than itself: torch compresses nothing, weights hardly shrink."""
 MOST_MODULES, DEEPEST = 50_000, 32
+LONGEST_LIST = 16
+"""Things in a list that are looked into for weights."""
+LEAST_LAYERS, LAYER_TENSORS = 4, 8
+"""So many dictionaries, of so few tensors at most, are a network's layers one within another."""
 """In one model, and within one another."""
 NO_WEIGHTS = re.compile(r"optim|sched|callback|scaler|(?:^|_)(?:amp|rng)(?:_|$)")
 """Keys of a training checkpoint under which tensors are no weights."""
@@ -241,6 +245,9 @@ def groups(file: TorchFile) -> dict[tuple[str, ...], dict[str, StoredTensor]]:
     waiting: list[tuple[tuple[str, ...], Any]] = [((), file.value)]
     seen: set[int] = set()
     for path, value in waiting:
+        if isinstance(value, list | tuple) and len(value) <= LONGEST_LIST and len(path) <= DEEPEST:
+            # Of several networks, or of a state and its epoch; a list of tensors has no keys.
+            waiting += [((*path, str(place)), item) for place, item in enumerate(value)]
         mapping = mapping_of(value)
         if mapping is None or id(value) in seen or len(path) > DEEPEST:
             continue
@@ -252,7 +259,14 @@ def groups(file: TorchFile) -> dict[tuple[str, ...], dict[str, StoredTensor]]:
             waiting += [((*path, str(key)), item) for key, item in mapping.items() if not NO_WEIGHTS.search(str(key))]
         if state:
             found[path] = state
-    return found
+    return _joined(found)
+
+
+def _joined(found: dict[tuple[str, ...], dict[str, StoredTensor]]) -> dict[tuple[str, ...], dict[str, StoredTensor]]:
+    """One dictionary of those that hold a layer's tensors each, one within another: keys are then joined by dots."""
+    if len(found) < LEAST_LAYERS or any(len(state) > LAYER_TENSORS for state in found.values()):
+        return found
+    return {(): {".".join((*path, key)): tensor for path, state in found.items() for key, tensor in state.items()}}
 
 
 def _is_module(value: object, mapping: Mapping[str | int, Any]) -> bool:

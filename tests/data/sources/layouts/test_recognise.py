@@ -72,9 +72,12 @@ def test_any_list_that_is_spoiled_is_read_or_refused_in_one_line(tmp_path: Path,
 
 
 @pytest.mark.parametrize("tree", TREES)
-def test_inspect_says_in_which_layout_it_was_read(tmp_path: Path, tree) -> None:
-    told = str(inspect(tree(tmp_path / "set")))
-    assert "read as" in told
+def test_a_note_says_in_which_layout_it_was_read(tmp_path: Path, tree) -> None:
+    assert any("read as" in str(note) for note in read_source(tree(tmp_path / "set")).notes)
+
+
+def test_inspect_prints_the_note(tmp_path: Path) -> None:
+    assert "read as Oxford Flowers-102; train, val and test as published" in str(inspect(flowers(tmp_path)))
 
 
 def test_two_in_one_folder_are_not_guessed_between(tmp_path: Path) -> None:

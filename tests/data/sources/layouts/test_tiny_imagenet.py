@@ -57,3 +57,14 @@ def test_a_class_that_is_not_listed_is_left_out_and_val_needs_its_labels(tmp_pat
     (root / "val/val_annotations.txt").unlink()
     with pytest.raises(DataError, match="the images of val have no labels without it"):
         read_source(root)
+
+
+def test_val_may_have_been_sorted_into_folders_of_classes(tmp_path: Path) -> None:
+    root = tiny_imagenet(tmp_path)
+    for line in (root / "val/val_annotations.txt").read_text().splitlines():
+        name, wnid = line.split("\t")[:2]
+        (root / f"val/{wnid}").mkdir(exist_ok=True)
+        (root / f"val/images/{name}").rename(root / f"val/{wnid}/{name}")
+    (root / "val/val_annotations.txt").unlink()
+    listing = read_source(root)
+    assert [listing.labels[row] for row in listing.rows["val"].tolist()] == [0, 0, 1, 1, 2, 2]

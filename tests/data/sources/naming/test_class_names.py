@@ -11,10 +11,15 @@ def test_letters_that_are_not_seen_are_taken(name: str) -> None:
     assert name_classes([name, "z"], "set").classes == tuple(sorted((name, "z")))
 
 
-@pytest.mark.parametrize("name", ["", " ", "a\nb", "a\tb", "a\x7fb", "a\u2028b", "a\udcffb", "\x00"])
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "a\tb", "a\x7fb", "a\u2028b", "\x00"])
 def test_names_that_disturb_a_line_are_refused(name: str) -> None:
     with pytest.raises(DataError, match=r"set: .* cannot be a class; give it a name without control characters"):
         name_classes([name, "z"], "set")
+
+
+def test_a_name_in_another_encoding_is_called_so() -> None:
+    with pytest.raises(DataError, match=r"set: the name of the class 'caf\\udce9' is not UTF-8, or the locale is not"):
+        name_classes(["caf\udce9", "z"], "set")
 
 
 @pytest.mark.parametrize(

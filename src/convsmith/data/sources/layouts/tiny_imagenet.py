@@ -52,24 +52,32 @@ def read_tiny_imagenet(folder: Path) -> Listing:
         if name not in numbers
     ]
     walk = Walk()
-    members = [
-        Member(file, numbers[name], "train")
-        for name in subfolders(folder / TRAIN)
-        if name in numbers
-        for file in images_in(folder, f"{TRAIN}/{name}", walk)
-    ]
+    members = _by_folder(folder, TRAIN, numbers, walk)
     notes = [read_as(folder, NAME, "train and val as published")]
     if (folder / VAL_LABELS).is_file():
         val = _val(folder, numbers)
         members += val
         notes += unlisted(folder, VAL_IMAGES, [member.file for member in val])
     elif (folder / VAL).is_dir():
-        raise DataError(f"{folder / VAL_LABELS} is missing; the images of val have no labels without it")
+        by_folder = _by_folder(folder, VAL, numbers, walk)
+        if not by_folder:
+            raise DataError(f"{folder / VAL_LABELS} is missing; the images of val have no labels without it")
+        members += by_folder
     if (folder / TEST).is_dir():
         findings.append(Finding(str(folder / TEST), "the test images' labels are not published; not used"))
     named = wordnet_names(ids, _words(folder, ids))
     names = {numbers[wordnet_id]: name for wordnet_id, name in named.items()}
     return listing_of(folder, members, names, (*findings, *walk.findings), notes)
+
+
+def _by_folder(folder: Path, split: str, numbers: dict[str, int], walk: Walk) -> list[Member]:
+    """The images in a split's folders of classes; many people sort those of val into such ones."""
+    return [
+        Member(file, numbers[name], split)
+        for name in subfolders(folder / split)
+        if name in numbers
+        for file in images_in(folder, f"{split}/{name}", walk)
+    ]
 
 
 def _val(folder: Path, numbers: dict[str, int]) -> list[Member]:

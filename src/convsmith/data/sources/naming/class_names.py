@@ -49,6 +49,10 @@ def name_classes(names: Sequence[str], where: str, splits: Sequence[str] | None 
 
 def check_class_name(name: str, where: str) -> None:
     """Raises DataError for a name that is empty or would disturb a line of text."""
+    if any(0xDC80 <= ord(letter) <= 0xDCFF for letter in name):  # how Python holds a byte that is none of a text
+        raise DataError(
+            f"{where}: the name of the class {name!r} is not UTF-8, or the locale is not; rename its folder"
+        )
     if not name or any(map(is_control, name)):
         raise DataError(f"{where}: {name!r} cannot be a class; give it a name without control characters")
 
