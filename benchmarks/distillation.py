@@ -21,7 +21,8 @@ import convsmith
 from convsmith.compression import retrained
 from convsmith.model import Model
 from convsmith.train import Distillation, default_recipe, distilling
-from int8 import PREPROCESS, SIDE, right, started
+from convsmith.transform.width import scale_width
+from int8 import PREPROCESS, right, started
 from row import Row, show
 
 KINDS: dict[str, Distillation | None] = {
@@ -30,13 +31,13 @@ KINDS: dict[str, Distillation | None] = {
     "soft targets and a hint": Distillation("hints"),
     "soft targets and attention": Distillation("attention"),
 }
-SEEDS, EPOCHS, WIDTH = (0, 1), 4, 0.25
+SEEDS, EPOCHS, WIDTH = (0,), 3, 0.25
 
 
 def rows(folder: Path) -> Iterator[Row]:
     dataset = convsmith.open_dataset("fashion-mini")
     teacher = started("resnet20", dataset, folder)
-    network = convsmith.create("resnet20", classes=len(dataset.classes), input=(1, SIDE, SIDE), width=WIDTH)
+    network = scale_width(teacher.network, WIDTH)
     hits, seconds = {}, {}
     for name, settings in KINDS.items():
         start, found = time.perf_counter(), []
