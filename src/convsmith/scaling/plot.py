@@ -64,7 +64,7 @@ def _ways(axes: Any, scaled: Scaled) -> None:
     axes.set(
         xlabel="million multiply-adds of one image",
         ylabel="val accuracy (%)",
-        title=f"{scaled.base.member.network.name} on {scaled.data}, {scaled.epochs} epoch{'s' * (scaled.epochs != 1)} each",
+        title=f"{scaled.base.member.network.name} on {scaled.data}, epochs of each: {scaled.epochs}",
     )
     axes.grid(visible=True, linewidth=0.3)
 
