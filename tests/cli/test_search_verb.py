@@ -66,6 +66,21 @@ def test_a_network_is_found_that_fit_takes(convsmith: Command, folder: Path, tmp
     assert fitted.code == 0, fitted.err
 
 
+def test_fit_can_search_first_and_is_resumed_as_a_run(convsmith: Command, folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    asked = ("fit", folder / "data", "--search", "3s", "--max-params", 9000, "--epochs", 1, "--float32", "--out", run)
+    done = convsmith(*asked)
+    assert done.code == 0, done.err
+    found = network_of(tmp_path / "run-search" / "network.json")
+    assert cost_of(found).params <= 9000
+    assert json.loads((run / "run.json").read_text())["network"]["name"] == found.name
+    again = convsmith(*asked, "--resume")
+    assert "trial " not in again.err
+    assert "already holds a run" in convsmith(*asked).err
+    refused = convsmith(*asked, "--model", "lenet5")
+    assert (refused.code, refused.err) == (2, "convsmith: --search, --model: a network that is named is not searched\n")
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [

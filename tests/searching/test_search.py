@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from small import SPACE, dataset
+from noise_space import SPACE, dataset
 
 import convsmith
 from convsmith.cost import cost_of
@@ -216,9 +219,45 @@ def test_what_else_a_database_says_is_one_line() -> None:
     check_file("sqlite:////nowhere/at/all.db")
 
 
-def test_without_optuna_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
+FULL = """
+import resource, signal, sys
+from dataclasses import replace
+from pathlib import Path
+from noise_space import SPACE, dataset
+from convsmith.searching.search import search
+from convsmith.searching.settings import SearchSettings
+from convsmith.searching.storage import StorageError
+out, asked = Path(sys.argv[1]), SearchSettings(trials=1, epochs=1)
+search(dataset(), space=SPACE, settings=asked, out=out)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ((out / "search.db").stat().st_size,) * 2)
+search(dataset(), space=SPACE, settings=replace(asked, trials=500), out=out, resume=True)
+"""
 
+
+@pytest.mark.slow
+def test_where_the_disk_is_full_no_finished_trial_is_lost(tmp_path: Path) -> None:
+    out, here = tmp_path / "search", str(Path(__file__).parent)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])}
+    full = subprocess.run(
+        [sys.executable, "-c", FULL, str(out)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert full.stderr.splitlines()[-1].endswith(
+        "search.db cannot be written (is the disk full?); finished trials are kept: make room, and resume"
+    )
+    before = [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
+    settings = SearchSettings(trials=len(before) + 1, epochs=1)
+    after = search(dataset(), space=SPACE, settings=settings, out=out, resume=True)
+    assert [trial.to_json() for trial in after.trials][: len(before)] == before
+
+
+def test_a_search_that_could_not_begin_leaves_its_folder_free(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="unable to open"):
+        run(tmp_path / "search", storage="sqlite:////nowhere/trials.db")
+    assert len(run(tmp_path / "search", replace(ASKED, trials=1, epochs=1)).trials) == 1
+
+
+def test_without_optuna_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(UsageError, match=r"optuna is not installed: pip install 'convsmith\[search\]'"):
         search(dataset(), space=SPACE)

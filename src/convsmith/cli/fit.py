@@ -31,6 +31,12 @@ def fit(
         str | None,
         typer.Option("--model", help="Network by name or file, or a model to go on from.", rich_help_panel=NETWORK),
     ] = None,
+    searching: Annotated[
+        str | None,
+        typer.Option(
+            "--search", metavar="90s|10m|2h", help="Search a network first, so long.", rich_help_panel=NETWORK
+        ),
+    ] = None,
     pretrained: Annotated[
         str | None,
         typer.Option(help="Weights to start from, by file or name.", rich_help_panel=NETWORK),
@@ -183,6 +189,14 @@ def fit(
 
     if float32 and (precision or memory_format):
         raise UsageError("leave these out with --float32, which is both", settings=("precision", "memory_format"))
+    if searching is not None:
+        from convsmith.cli.search import searched_for_fit
+
+        if named := [name for name, word in (("network", network), ("pretrained", pretrained)) if word is not None]:
+            raise UsageError("a network that is named is not searched", settings=("searching", *named))
+        limits = (max_params, max_macs, max_size, max_latency)
+        network, resume = searched_for_fit(data, limits, seconds_of(searching), (side, seed or 0), out, resume)
+        started = clock.monotonic()
     for word in (pretrained, teacher):
         if word is not None:
             _fetch(word)

@@ -8,8 +8,43 @@ from typing import Annotated, Literal
 import typer
 
 from convsmith.cli.verb import say
+from convsmith.errors import UsageError
 
 LIMITS, TRIALS, OUTPUT = "Limits", "Trials", "Where"
+
+
+LimitValues = tuple[int | None, int | None, int | None, float | None]
+
+
+def searched_for_fit(
+    data: str, limits: LimitValues, seconds: float, side_and_seed: tuple[int | None, int], run: Path, resume: bool
+) -> tuple[str | None, bool]:
+    """The network that `fit` trains after a search beside the run's folder, and whether there is a run to resume.
+
+    A run that had begun is what is resumed: its network is known. One that was stopped before goes on searching.
+    """
+    from convsmith.design.limits import Limits
+    from convsmith.fitting.folder import holds_run
+    from convsmith.searching.folder import ASKED_FILE, NETWORK_FILE
+    from convsmith.searching.search import search as run_search
+    from convsmith.searching.settings import SearchSettings
+    from convsmith.train.run.folder import PLAN_FILE
+
+    if resume and (run / PLAN_FILE).exists():
+        return None, True
+    if holds_run(run):  # said before the search, which takes its time
+        raise UsageError(f"{run} already holds a run: resume it, or choose another folder", settings=("resume", "out"))
+    folder, (side, seed) = run.with_name(f"{run.name}-search"), side_and_seed
+    found = run_search(
+        data,
+        Limits(*limits),
+        settings=SearchSettings(seconds=seconds, side=side, seed=seed),
+        out=folder,
+        resume=resume and (folder / ASKED_FILE).exists(),
+        told=lambda line: typer.echo(line, err=True),
+    )
+    typer.echo(found, err=True)
+    return str(folder / NETWORK_FILE), False
 
 
 def search(
@@ -82,16 +117,16 @@ def search(
 ) -> None:
     """Search a space of networks for the best one on your images, within limits that hold exactly.
 
-    Candidates are costed before they are trained, trained for a few epochs, and the worse ones stopped early. The
-    folder gets the database of trials, their log, the front as a picture, and network.json, which fit takes.
+    Candidates are costed before training, and the worse half of the trainings stops early, again and again. The folder
+    gets the trials' database and log, the front as a picture, and network.json, which fit takes as --model.
 
-    Example: convsmith search photos/ --max-params 100000 --time 30m && convsmith fit photos/ --model
-    searches/latest/network.json
+    Example: convsmith search photos/ --max-params 100000 --time 30m --out searches/photos
     """
     from convsmith.cli.fit import seconds_of
     from convsmith.cluster.connect import Cluster
     from convsmith.design.limits import Limits
-    from convsmith.searching.search import NETWORK_FILE, search as run
+    from convsmith.searching.folder import NETWORK_FILE
+    from convsmith.searching.search import search as run
     from convsmith.searching.settings import SearchSettings
 
     settings = SearchSettings(

@@ -10,9 +10,13 @@ from convsmith.searching.found import AXES, Found
 
 FRONT, OTHERS = "#d55e00", "#0072b2"
 
+BELOW = 0.25
+"""Of the range of finished trials, with their intervals: how far the axis goes below it."""
+
 
 def draw(found: Found, path: Path) -> None:
-    """Finished trials with their 95% intervals, those that were stopped early as crosses, the front as a line.
+    """The front with its 95% intervals, other finished trials, and as crosses those that were stopped early; what is
+    below the axis stands on it.
 
     Raises UsageError for an ending other than .svg, .png and .pdf; OutputError.
     """
@@ -26,10 +30,12 @@ def draw(found: Found, path: Path) -> None:
         axes = figure.subplots()
         stopped = [trial for trial in found.trials if trial.ended == "stopped early" and trial.accuracy is not None]
         whole = [trial for trial in found.trials if trial.ended == "finished" and trial not in found.front]
+        bottom = _bottom(found)
         axes.scatter(
             [trial.cost for trial in stopped],
-            [100 * trial.accuracy.value for trial in stopped if trial.accuracy is not None],
-            marker="x", s=22, color=INK, alpha=0.45, linewidth=1, label="stopped early",
+            [max(bottom, 100 * trial.accuracy.value) for trial in stopped if trial.accuracy is not None],
+            marker="x", s=22, color=INK, alpha=0.45, linewidth=1, label="stopped early (on the edge: below)",
+            clip_on=False,
         )  # fmt: skip
         axes.scatter(
             [trial.cost for trial in whole],
@@ -48,6 +54,7 @@ def draw(found: Found, path: Path) -> None:
             markeredgecolor=INK, markeredgewidth=0.6, label="front, 95% interval", zorder=4,
         )  # fmt: skip
         _ring(axes, found)
+        axes.set_ylim(bottom=bottom)
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value) if unit != "ms" else f"{value:g}"))
@@ -59,6 +66,14 @@ def draw(found: Found, path: Path) -> None:
         axes.set_title(f"{found.space} on {found.data}: {len(found.trials)} trials of up to {found.epochs} epochs")
         figure.legend(loc="outside lower center", ncols=4)
         save(figure, path, "Accuracy against cost of the trials of a search")
+
+
+def _bottom(found: Found) -> float:
+    """The percentage at which the axis begins: what was stopped after an epoch would take up most of the picture."""
+    ended = [trial for trial in found.trials if trial.ended == "finished"] or found.trials
+    lows = [100 * trial.accuracy.low for trial in ended if trial.accuracy is not None]
+    highs = [100 * trial.accuracy.high for trial in ended if trial.accuracy is not None]
+    return max(0.0, min(lows) - BELOW * (max(highs) - min(lows)))
 
 
 def _ring(axes: object, found: Found) -> None:

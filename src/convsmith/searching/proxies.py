@@ -65,7 +65,9 @@ def synflow(module: nn.Module, images: Tensor, labels: Tensor) -> float:
             tensor.abs_()
     output = main_output(module(torch.ones_like(images[:1], dtype=torch.float64)))
     output.sum().backward()  # type: ignore[no-untyped-call]
-    total = sum(float((weight * weight.grad).abs().sum()) for weight in module.parameters() if weight.grad is not None)
+    total = sum(
+        float((weight.detach() * weight.grad).abs().sum()) for weight in module.parameters() if weight.grad is not None
+    )
     return float(torch.log(torch.tensor(total, dtype=torch.float64)))
 
 

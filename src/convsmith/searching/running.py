@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from convsmith.data.dataset import Dataset
 from convsmith.design.limits import file_bytes
+from convsmith.errors import LimitError
 from convsmith.evaluation.metrics import Interval
 from convsmith.fitting.chosen import Chosen
 from convsmith.fitting.trials import accuracy_of, short_training
@@ -96,7 +97,12 @@ def run_trial(work: Work, trial: Any) -> None:
     """Trains one candidate, rung by rung, and tells the study how it ended."""
     start, seed = time.monotonic(), work.recipe_seed(trial.number)
     space = work.limited.members.space
-    candidate = work.limited.at(places_of(space, trial.params))
+    try:
+        candidate = work.limited.at(places_of(space, trial.params))
+    except LimitError:  # taken up again, and its latency is another today
+        trial.set_user_attr("ended", "over a limit")
+        work.study.tell(trial, state=TrialState.FAIL)
+        return
     cost = work.objective.cost(candidate)
     notes = {
         "choices": dict(with_values(space, candidate.places)),

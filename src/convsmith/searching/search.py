@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,32 +14,23 @@ from convsmith.data.dataset import Dataset
 from convsmith.data.open import open_dataset
 from convsmith.deploy.latency import latency_ms
 from convsmith.design.limits import Limits
-from convsmith.errors import ConvsmithError, OutputError, UsageError
+from convsmith.errors import UsageError
 from convsmith.files import write_bytes
+from convsmith.searching.folder import FRONT_FILES, NETWORK_FILE, SearchError, SearchFolder
 from convsmith.searching.found import Found, best_of, tried_of
 from convsmith.searching.objective import Objective
 from convsmith.searching.settings import MOST_EPOCHS, USUAL_EPOCHS, SearchSettings
 from convsmith.searching.spaces.limited import LatencyOf, Limited
 from convsmith.searching.spaces.space import Space
-from convsmith.searching.storage import import_optuna, told as storage_told, url_of
+from convsmith.searching.storage import import_optuna, told as storage_told
 from convsmith.train.tune.pace import seconds_an_image
 
 if TYPE_CHECKING:
     from convsmith.cluster.connect import Cluster
     from convsmith.searching.running import Work
 
-ASKED_FILE, LOG_FILE, NETWORK_FILE, LOCK_FILE = "search.json", "trials.jsonl", "network.json", "lock"
-FRONT_FILES = ("front.svg", "front.png")
-
 FULL_TRAININGS = 8
 """Trainings to the end for which there is to be time, where a time and no epochs are given."""
-
-MAY_CHANGE = ("trials", "seconds")
-"""Settings that a resumed search may have otherwise."""
-
-
-class SearchError(ConvsmithError):
-    """A search that came to no network."""
 
 
 def search(
@@ -80,14 +69,14 @@ def search(
     dataset = open_dataset(data)
     if "val" not in dataset.splits:
         raise UsageError("a search compares networks on a val split, which these data do not have", settings="data")
-    place = _Place(None if out is None else Path(out), storage, resume)
+    place = SearchFolder(None if out is None else Path(out), storage, resume)
     limited, preprocess = limited_for(dataset, space, limits, settings, latency_of)
     limited.check()
     with place.held():
         asked = _asked(dataset, limits, limited.members.space, settings)
         epochs = place.begun(asked) or _epochs(limited, dataset, settings, told)
-        url = place.begin({**asked, "epochs": epochs})
-        work = work_on(url, limited, dataset, preprocess, settings, epochs)
+        with place.begun_if_well({**asked, "epochs": epochs}) as url:
+            work = work_on(url, limited, dataset, preprocess, settings, epochs)
         _carry_on(work, place, url, told)
         run = _Run(work, place, url, told)
         try:
@@ -138,7 +127,7 @@ def _epochs(limited: Limited, dataset: Dataset, settings: SearchSettings, told: 
     return epochs
 
 
-def _carry_on(work: Work, place: _Place, url: str, told: Callable[[str], None]) -> None:
+def _carry_on(work: Work, place: SearchFolder, url: str, told: Callable[[str], None]) -> None:
     """What a search that is resumed had come to; its lost trials are taken up again."""
     from convsmith.searching.running import FINISHED, take_up_lost
 
@@ -152,91 +141,12 @@ def _carry_on(work: Work, place: _Place, url: str, told: Callable[[str], None]) 
     told(f"resumed: {done} trial{'s' * (done != 1)} there{again}")
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where a search is kept: a folder, nowhere, or a database elsewhere."""
-
-    folder: Path | None
-    storage: str | None
-    resume: bool
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """The folder, made and locked. Raises UsageError where another process searches in it, OutputError."""
-        from filelock import FileLock, Timeout
-
-        if self.folder is None:
-            if self.resume or self.storage is not None:
-                raise UsageError("say where the search is kept", settings="out")
-            yield
-            return
-        self._check()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / LOCK_FILE)
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise UsageError(f"another process searches in {self.folder}", settings="out") from None
-        except OSError as error:
-            raise OutputError(f"cannot write to {self.folder}: {error.strerror or error}") from None
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def _check(self) -> None:
-        assert self.folder is not None
-        there = (self.folder / ASKED_FILE).exists()
-        if self.resume and not there:
-            raise UsageError(f"{self.folder} holds no search to resume", settings="out")
-        if there and not self.resume:
-            raise UsageError(
-                f"{self.folder} holds a search: resume it, or name another folder", settings=("out", "resume")
-            )
-
-    def begun(self, asked: dict[str, Any]) -> int | None:
-        """The epochs of the search that is resumed. Raises UsageError naming what it was asked for otherwise."""
-        if self.folder is None or not self.resume:
-            return None
-        path = self.folder / ASKED_FILE
-        try:
-            before = json.loads(path.read_text(encoding="utf-8"))
-            epochs = int(before["epochs"])
-            old, new = before["settings"], asked["settings"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise SearchError(f"{path} is damaged ({error}); start over in another folder") from None
-        for name in new:
-            if name not in MAY_CHANGE and old.get(name) != new[name]:
-                raise UsageError(f"must be {old.get(name)}, as when the search began, not {new[name]}", settings=name)
-        for name in ("fingerprint", "space", "limits"):
-            if before.get(name) != asked[name]:
-                setting = {"fingerprint": "data", "space": "space", "limits": ()}[name]
-                raise UsageError(
-                    f"the search in {self.folder} began with other {'limits' if name == 'limits' else 'values'}",
-                    settings=setting,  # type: ignore[arg-type]
-                )
-        return epochs
-
-    def begin(self, asked: dict[str, Any]) -> str:
-        """Notes what is asked for; the URL of the database, empty for memory."""
-        if self.folder is None:
-            return ""
-        write_bytes(self.folder / ASKED_FILE, records.json_text(asked, indent=2).encode())
-        return url_of(self.folder, self.storage)
-
-    def write_log(self, trials: Any) -> None:
-        """A line of JSON for each trial that ended."""
-        if self.folder is not None:
-            lines = (records.json_text(trial.to_json()) + "\n" for trial in trials)
-            write_bytes(self.folder / LOG_FILE, "".join(lines).encode())
-
-
 @dataclass(frozen=True, eq=False)
 class _Run:
     """A search under way."""
 
     work: Work
-    place: _Place
+    place: SearchFolder
     url: str
     told: Callable[[str], None]
 

@@ -106,6 +106,8 @@ def said(name: str, error: BaseException) -> str:
         return f"{name} is locked by another program; finished trials are kept"
     if "disk is full" in words or "No space left" in words:
         return f"{name}: the disk is full; finished trials are kept: make room, and resume"
+    if "disk I/O error" in words:
+        return f"{name} cannot be written (is the disk full?); finished trials are kept: make room, and resume"
     if "malformed" in words or "not a database" in words:
         return f"{name} is damaged or cut short ({words}); start over in another folder"
     return f"{name}: {words}"
