@@ -6,13 +6,14 @@ test split. The last rows say what zero-cost proxies are worth here: the rank co
 val accuracy of what random search trained, beside that of parameters and multiply-adds.
 
     OMP_NUM_THREADS=1 python benchmarks/search.py [DATA] [--space plain] [--max-params 20000] [--seconds 150]
-        [--epochs 15] [--seed 0]
+        [--epochs 15] [--images N] [--seed 0]
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from scipy.stats import spearmanr
@@ -23,7 +24,7 @@ from convsmith.data.open import open_dataset
 from convsmith.design.limits import Limits
 from convsmith.fitting.chosen import Chosen
 from convsmith.fitting.designing import design_for
-from convsmith.fitting.trials import short_training
+from convsmith.fitting.trials import short_training, some
 from convsmith.model import Model
 from convsmith.searching.found import Found
 from convsmith.searching.proxies import SCORES, proxy_on
@@ -51,6 +52,9 @@ def trained(network: Network, dataset: Dataset, epochs: int, seed: int) -> Any:
 
 def rows(asked: Any) -> Iterator[Row]:
     dataset = open_dataset(asked.data)
+    if asked.images is not None:
+        splits = {**dataset.splits, "train": some(dataset.split("train"), asked.images)}
+        dataset = replace(dataset, splits=splits, name=f"{asked.images:,} images of {dataset.name}")
     limits = Limits(max_params=asked.max_params)
     ours = searched(dataset, asked, "tpe", "halving", None)
     random = searched(dataset, asked, "random", "none", ours.epochs)
@@ -66,7 +70,7 @@ def rows(asked: Any) -> Iterator[Row]:
         taken = f"{int(cost_of(network).params):,} parameters: {accuracies[name]}"
         first = len(accuracies) == 1
         aim = "" if first else "no better than the first"
-        yield Row(f"`search.py`: {asked.data}, {asked.space}: {name}", aim, taken, None if first else not best)
+        yield Row(f"`search.py`: {dataset.name}, {asked.space}: {name}", aim, taken, None if first else not best)
     yield from proxies(random, dataset, asked.seed)
 
 
@@ -103,6 +107,7 @@ if __name__ == "__main__":
     parser.add_argument("--space", default="plain")
     parser.add_argument("--max-params", type=int, default=20_000)
     parser.add_argument("--seconds", type=float, default=150.0)
+    parser.add_argument("--images", type=int, help="of the train split; all of them by default")
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--seed", type=int, default=0)
     show(rows(parser.parse_args()))

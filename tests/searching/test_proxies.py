@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from small import SPACE, dataset
+from noise_space import SPACE, dataset
 from torch import nn
 
 from convsmith.cost import cost_of

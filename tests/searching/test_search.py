@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small import SPACE, dataset
+from noise_space import SPACE, dataset
 
 import convsmith
 from convsmith.cost import cost_of
@@ -223,7 +223,7 @@ FULL = """
 import resource, signal, sys
 from dataclasses import replace
 from pathlib import Path
-from small import SPACE, dataset
+from noise_space import SPACE, dataset
 from convsmith.searching.search import search
 from convsmith.searching.settings import SearchSettings
 from convsmith.searching.storage import StorageError

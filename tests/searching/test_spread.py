@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small import SPACE, dataset
+from noise_space import SPACE, dataset
 
 from convsmith.cluster.connect import Cluster, ClusterError
 from convsmith.errors import UsageError

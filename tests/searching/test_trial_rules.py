@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,8 +13,9 @@ from hypothesis import given, strategies as st
 from convsmith.cost import cost_of
 from convsmith.errors import UsageError
 from convsmith.evaluation.metrics import Interval
-from convsmith.searching.found import Tried, best_of
+from convsmith.searching.found import Found, Tried, best_of
 from convsmith.searching.objective import Objective, front
+from convsmith.searching.plot import draw
 from convsmith.searching.pruning import falls_behind, pruner_of, rungs
 from convsmith.searching.settings import SearchSettings
 from convsmith.zoo import create
@@ -97,6 +100,14 @@ def test_settings_that_contradict_each_other_are_refused(settings: dict[str, Any
 def tried(number: int, epochs: int, accuracy: float, macs: int = 10) -> Tried:
     rungs = ((epochs, Interval(accuracy, accuracy, accuracy)),) if epochs else ()
     return Tried(number, {}, 1, macs, 1, None, float(macs), 0, rungs, "finished", 1.0, "")
+
+
+def test_where_no_training_came_to_its_end_that_is_said(tmp_path: Path) -> None:
+    trial = replace(tried(0, 1, 0.5), ended="out of time")
+    found = Found("noise", "tiny", SearchSettings(), 4, (trial,), trial, create("lenet5"), tmp_path)
+    assert "No training came to its end, 4 epochs: give more time" in str(found)
+    draw(found, tmp_path / "front.svg")
+    assert "chosen" in (tmp_path / "front.svg").read_text()
 
 
 def test_the_best_is_that_which_came_furthest_and_then_the_most_accurate_and_cheapest() -> None:

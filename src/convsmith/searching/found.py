@@ -116,6 +116,8 @@ class Found:
         return aligned((), rows, "ll")
 
     def _front(self) -> str:
+        if not self.front:
+            return f"No training came to its end, {self.epochs} epochs: give more time, or fewer epochs"
         unit = self.settings.cost_unit
         header = ("", "trial", "parameters", "MACs", "latency" if unit == "ms" else "file", "val accuracy")
         rows = []

@@ -79,16 +79,18 @@ class MemberSampler(BaseSampler):
         tried = {
             places_of(self._space, other.params) for other in before if other.number != trial.number and other.params
         }
-        candidates: list[Candidate] = []
+        candidates: dict[Places, Candidate] = {}
         wanted = 1 if self._proxy is None else PROPOSALS
         for _ in range(wanted + NEW_ATTEMPTS):
-            candidate = self._proposed(study, trial, search_space, random, bool(candidates))
-            if candidate.places not in tried and candidate.places not in {each.places for each in candidates}:
-                candidates.append(candidate)
+            candidate = self._proposed(study, trial, search_space, random)
+            if candidate.places in tried or candidate.places in candidates:  # then one that is almost the same
+                candidate = self._limited.nearest(self._changed(candidate.places, random), random)
+            if candidate.places not in tried:
+                candidates[candidate.places] = candidate
             if len(candidates) == wanted:
                 break
         if self._proxy is not None and candidates:
-            candidate = max(candidates, key=self._proxy)
+            candidate = max(candidates.values(), key=self._proxy)
         return params_of(self._space, candidate.places)
 
     def sample_independent(
@@ -96,9 +98,7 @@ class MemberSampler(BaseSampler):
     ) -> Any:
         raise AssertionError(f"{param_name} is no choice of the space")  # all are drawn together
 
-    def _proposed(
-        self, study: Any, trial: FrozenTrial, space: dict[str, BaseDistribution], random: Any, again: bool
-    ) -> Candidate:
+    def _proposed(self, study: Any, trial: FrozenTrial, space: dict[str, BaseDistribution], random: Any) -> Candidate:
         places: Sequence[int] | None = None
         if self._kind == "evolution":
             places = self._mutated(study, random)
@@ -128,11 +128,15 @@ class MemberSampler(BaseSampler):
         alive = done[-ALIVE:]
         some = [alive[int(place)] for place in random.permutation(len(alive))[:COMPETITORS]]
         parent = min(some, key=lambda one: (_beaten(one, some, self._objective), -_accuracy(one)))
-        places = list(places_of(self._space, parent.params))
-        counts = self._limited.members.counts
-        place = int(random.choice(np.flatnonzero(counts > 1)))
-        places[place] = int((places[place] + random.integers(1, counts[place])) % counts[place])
-        return places
+        return self._changed(places_of(self._space, parent.params), random)
+
+    def _changed(self, places: Places, random: Any) -> list[int]:
+        """The places with one of them another, at random; as they are where no choice has two values."""
+        found, counts = list(places), self._limited.members.counts
+        if (counts > 1).any():
+            place = int(random.choice(np.flatnonzero(counts > 1)))
+            found[place] = int((found[place] + random.integers(1, counts[place])) % counts[place])
+        return found
 
 
 def _accuracy(trial: FrozenTrial) -> float:

@@ -24,6 +24,8 @@ PRICES = tuple(10 ** (exponent / 2) for exponent in range(-17, -3))
 """Of a bit, in nats an image: those at which a model is quantized for a curve."""
 LEAST_RATIO, LEAST_SHARE = 5, 0.5
 """Times smaller than in float32 that a mark is at least, and the share of the accuracy below which a curve ends."""
+SHOWN_DROP = 0.2
+"""Of accuracy, that is drawn."""
 LINES = (*STYLES, {"color": "#e69f00", "linestyle": "--", "marker": "*"})
 """As many as there are methods."""
 AXES: dict[Measure, str] = {
@@ -102,6 +104,7 @@ def draw_curves(curves: Sequence[Curve], before: Mark, path: str | Path, measure
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     from convsmith.files import replacing
 
@@ -111,19 +114,33 @@ def draw_curves(curves: Sequence[Curve], before: Mark, path: str | Path, measure
         figure = Figure(figsize=(7, 4.2), layout="constrained")
         axes = figure.subplots()
         axes.axhline(100 * before.accuracy.value, color="#777777", linewidth=0.8, linestyle="--")
-        axes.annotate(
-            f"before: {before.accuracy.value:.2%}, {before.amount:,.0f}", (1, 100 * before.accuracy.value),
-            xycoords=("axes fraction", "data"), ha="right", va="bottom", color="#777777",
-        )  # fmt: skip
         for curve, style in zip(curves, LINES, strict=False):
             _line(axes, curve, style)
+        axes.annotate(
+            f" before: {before.accuracy.value:.2%} at {_amount(before.amount)}", (0, 100 * before.accuracy.value),
+            xycoords=("axes fraction", "data"), va="bottom", color="#777777",
+        )  # fmt: skip
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda amount, _: _amount(amount)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_ylim(bottom=_bottom(curves, before))
         axes.set(xlabel=AXES[measure], ylabel="test accuracy, %")
-        axes.grid(visible=True, which="both", linewidth=0.3)
+        axes.grid(visible=True, linewidth=0.3)
         axes.legend(frameon=False, loc="lower right")
         figure.savefig(
             file, format=path.suffix[1:].lower(), dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None
         )
+
+
+def _amount(amount: float) -> str:
+    return f"{amount:,.0f}" if amount >= 10 else f"{amount:g}"
+
+
+def _bottom(curves: Sequence[Curve], before: Mark) -> float:
+    """The accuracy at which the picture ends: what falls far below that before is of no use, and would flatten it."""
+    lowest = min(mark.accuracy.low for curve in curves for mark in curve.marks)
+    return 100 * max(lowest - 0.01, before.accuracy.value - SHOWN_DROP)
 
 
 def _line(axes: Any, curve: Curve, style: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from convsmith.model.rounding import integer_weights, nearest_to_largest, round_
 from convsmith.shrinking.task import Task, UnreachableError
 from convsmith.shrinking.work import Place, Step
 
-LEFT = 0.8
+LEFT = 0.6
 """Of the weights that are not zero if the model is quantized to the limit at once, the share that is left: fewer, which
 training makes up for, and in finer steps."""
 LEAST_LEFT = 0.001

@@ -143,6 +143,25 @@ def test_the_students_layers_are_shared_and_evaluation_is_as_it_was() -> None:
     assert torch.equal(observed.eval()(images), module.eval()(images))
 
 
+@pytest.mark.parametrize("kind", ["soft", "hints", "attention"])
+def test_auxiliary_heads_learn_from_the_labels_alone(kind: str) -> None:
+    def family(x: builder.Tensor) -> builder.Tensor:
+        x = builder.conv_norm_act(x, 4, 3)
+        builder.auxiliary(builder.linear(builder.global_avg_pool(x), 3), 0.3)
+        return builder.linear(builder.global_avg_pool(builder.conv_norm_act(x, 8, 3, stride=2)), 3)
+
+    net = builder.write("headed", (3, 12, 12), family)
+    student = Model(net, convsmith.build(net).state_dict(), CLASSES, PREPROCESS)
+    labels = ClassificationLoss(auxiliary_weights=(0.3,))
+    objective = distilling(model(4, 1), student, Distillation(kind), labels)
+    module = objective.instrument(student.module().train())
+    outputs, images = module(batch().images), batch()
+    without = objective.total((outputs[0], outputs[1].detach() * 0, *outputs[2:]), images, module)
+    cross_entropy = torch.nn.functional.cross_entropy
+    gained = cross_entropy(outputs[1], images.targets, reduction="sum") - 6 * torch.tensor(3.0).log()
+    torch.testing.assert_close(objective.total(outputs, images, module) - without, 0.1 * 0.3 * gained)
+
+
 def test_an_objective_that_needs_no_more_leaves_the_module_alone() -> None:
     module = model(2).module()
     assert instrumented(ClassificationLoss(), module) is module

@@ -26,12 +26,14 @@ def compress(
     data: Annotated[str, typer.Argument(help="The data it is for: a path or a name.")],
     to: Annotated[
         str | None,
-        typer.Option(metavar="100kB|10x|2ms|50%-macs", help="What it is to be brought to; 10x is of its float32 file."),
+        typer.Option(
+            metavar="100kB|10x|2ms|50%-macs", help="Target: file size, ratio to the float32 file, latency, MACs."
+        ),
     ] = None,
     method: Annotated[str, typer.Option(help=f"How: {METHODS}.")] = "best",
     max_drop: Annotated[float, typer.Option(help="Points of val accuracy that may be lost.")] = 0.5,
     table: Annotated[
-        bool, typer.Option("--table", help="Instead: each method as far as the drop allows, side by side.")
+        bool, typer.Option("--table", help="No target: take each method as far as the drop allows, and compare.")
     ] = False,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes over the training images that each way may take.")
@@ -41,24 +43,22 @@ def compress(
         int | None, typer.Option(min=0, help="For training, and for splits of data that have none.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help=f"The model that is made; {OUT}, or in the folder.")
+        Path | None, typer.Option("-o", "--out", help=f"The smaller model. Default: {OUT}, or in the folder.")
     ] = None,
-    folder: Annotated[
-        Path | None, typer.Option(help="Keep each step here; the same command goes on from them.")
-    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="Keep each finished step here; the same command resumes.")] = None,
     best_effort: Annotated[
         bool, typer.Option("--best-effort", help="Write the nearest model even if it misses the target.")
     ] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw accuracy against size: .svg, .png or .pdf.")] = None,
     scan: Annotated[
-        Path | None, typer.Option(help="Draw how much pruning each layer bears: .svg, .png or .pdf.")
+        Path | None, typer.Option(help="Prune each layer alone, and draw the accuracy: .svg, .png or .pdf.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make a model smaller or faster within the accuracy that may be lost, and say what each step bought.
 
-    The val split decides, the test split is reported. If the target cannot be met, the exit code is 1, and no model is
-    written. Without --to, --table compares the methods and --scan looks at single layers.
+    Decisions are made on the val split; the test split is only reported. If the target cannot be met, no model is
+    written and the exit code is 1. Without --to, use --table to compare the methods, or --scan to look at layers.
 
     Example: convsmith compress runs/demo fashion-mini --to 10x --out small.safetensors
     """

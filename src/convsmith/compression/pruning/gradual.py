@@ -20,6 +20,7 @@ from convsmith.network import Network
 from convsmith.train.recipes.recipe import Recipe
 from convsmith.train.run.events import Started
 from convsmith.train.run.loop import Observer
+from convsmith.train.step.objective import MeanLoss, Objective
 
 CHOICES = 100
 """Times that weights are chosen anew on the way to the last sparsity."""
@@ -88,6 +89,7 @@ def prune_gradually(
     settings: Pruning,
     *,
     ramp: float = 0.75,
+    objective: Objective | MeanLoss | None = None,
     folder: Path | None = None,
     observers: Sequence[Observer] = (),
 ) -> Outcome:
@@ -103,7 +105,9 @@ def prune_gradually(
     end = max(1, round(ramp * updates) - 1)
     gradual = GradualPruning(model.network, settings, begin=0, end=end, every=max(1, end // CHOICES))
     watching = (gradual.observe, *observers)
-    with training_of(model, dataset, recipe, after_update=gradual, folder=folder, observers=watching) as training:
+    with training_of(
+        model, dataset, recipe, objective=objective, after_update=gradual, folder=folder, observers=watching
+    ) as training:
         training.advance()
         trained = with_weights(model, training.run.learner.weights(max(0, training.run.steps_done - 1)))
     masks = masks_of(trained)

@@ -78,7 +78,7 @@ class Limited:
         until none does. Raises LimitError where that leads to none."""
         found: list[Places] = []
         for _ in range(ATTEMPTS):
-            rows = random.integers(0, self.members.counts, (max(64, min(DRAWN, 4 * count)), len(self.members.counts)))
+            rows = random.integers(0, self.members.counts, (max(8, min(DRAWN, 2 * count)), len(self.members.counts)))
             for row in self._shrunk(rows, random, self._bounds)[0]:
                 if (candidate := self._fitted(row, random)) is not None:
                     found.append(candidate.places)
@@ -129,6 +129,8 @@ class Limited:
 
     def _fitted(self, row: NDArray[np.int64], random: np.random.Generator) -> Candidate | None:
         """The nearest by choices made smaller; None where even the smallest of them exceeds a limit."""
+        if (found := self._candidate(tuple(row.tolist()))) is not None:
+            return found
         bounds = dict(self._bounds)
         for _ in range(ATTEMPTS):
             rows, steps = self._shrunk(np.tile(row, (ORDERS, 1)), random, bounds)
