@@ -24,7 +24,7 @@ HELD_OUT = 5
 """One network in so many tells how accurate the table is."""
 
 
-BARE = ("function", "batch_norm", "norm", "lrn", "move", "max_pool", "avg_pool", "mean")
+BARE = ("dense", "function", "batch_norm", "norm", "lrn", "move", "max_pool", "avg_pool", "mean")
 """Kinds of operator that an engine may compute by kernels of other names."""
 
 
