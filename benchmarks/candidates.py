@@ -5,7 +5,7 @@ each stage and any resolution (`design.candidates`); and MNASNet's (Tan et al. 2
 stages has its own kernel, expansion, squeeze-and-excitation, filters and number of blocks, written once with arrays
 (`cost.totals`). Of each, candidates drawn at random are costed as networks too, and every figure must be equal. One by
 one, each candidate is written as a network and costed. The last row is a FLOP counter that needs the module built
-(fvcore), where it is installed.
+(fvcore), where it is installed. Seconds are those of the processor.
 
     OMP_NUM_THREADS=1 python benchmarks/candidates.py
 """
@@ -132,9 +132,9 @@ def in_pieces(choices: list[Choices], count: int) -> Totals:
 
 
 def seconds(action: Callable[[], object]) -> float:
-    start = time.perf_counter()
+    start = time.process_time()  # of this core alone: the machine may be shared
     action()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def equal(totals: Totals, index: int, net: Network) -> bool:

@@ -1,10 +1,10 @@
 """Aim: a student with a teacher is right more often than without one, after the same epochs.
 
-ResNet-20 teaches a ResNet-20 of a quarter of its width, a sixteenth of the multiply-adds, on fashion-mini: labels
-alone, soft targets, and hints or attention besides. All students start from the same weights, seed by seed, and see the
-same images. A gain has the 95% interval of the paired difference on the test images, all seeds together.
+ResNet-20 teaches one with an eighth of its multiply-adds on fashion-mini: labels alone, soft targets, and hints or
+attention besides. All students start from the same weights, seed by seed, and see the same images. A gain has the 95%
+interval of the paired difference on the test images, all seeds together.
 
-    python benchmarks/distillation.py FOLDER     # FOLDER keeps the teacher, as benchmarks/int8.py does: 8 minutes
+    python benchmarks/distillation.py FOLDER     # FOLDER keeps the teacher, as for benchmarks/int8.py; 4 minutes
 """
 
 from __future__ import annotations

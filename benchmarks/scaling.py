@@ -7,11 +7,11 @@ from a trained network (net2net) reaches the accuracy of training anew in at mos
 2. ResNet-20 and MobileNet v1 (width 0.25), trained, then made deeper (1.3x) and wider (1.25x) with their weights and
    trained on for half of the epochs at half the rate; against the same larger network trained anew for all epochs.
 
-ResNet-20 sees images of `--side` pixels, half of what they have, so that more resolution has more to show and a core
-trains a network in seconds; MobileNet, which halves its maps five times, sees all 28.
+ResNet-20 sees images of `--side` pixels, half of what they have, so that a higher resolution has more to show and a
+core trains a network in seconds; MobileNet, which halves its maps five times, sees all 28.
 
-    OMP_NUM_THREADS=1 python benchmarks/scaling.py --part ways --images 2000 --epochs 6 --seeds 3
-    OMP_NUM_THREADS=1 python benchmarks/scaling.py --part carry --images 2000 --epochs 8 --seeds 2
+    OMP_NUM_THREADS=1 python benchmarks/scaling.py --part ways --images 1500 --epochs 4 --seeds 3
+    OMP_NUM_THREADS=1 python benchmarks/scaling.py --part carry --images 1500 --epochs 6 --seeds 2
 """
 
 from __future__ import annotations

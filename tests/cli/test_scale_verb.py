@@ -57,6 +57,10 @@ def test_a_model_file_gives_a_model_file(convsmith: Command, trained: Path, tmp_
         (("resnet20", "--to", "2x", "-o", "net.txt"), "--out: net.txt must end in .json or .safetensors"),
         (("resnet20", "--to", "2x", "-o", "m.safetensors"), "--out, --carry: m.safetensors is for a trained"),
         (("resnet20", "--to", "2x", "--plot", "p.svg"), "--plot: there is nothing to draw"),
+        (
+            ("lenet5", "digits", "--to", "2x", "--constants", "1,1.2,1.1", "--no-compare", "--plot", "p.svg"),
+            "--plot: there is nothing to draw",
+        ),
         (("resnet20", "digits", "--to", "2x", "--classes", "3"), "--classes: the images settle these"),
         (("resnet20", "digits", "--to", "2x", "--epochs", "1", "--time", "1m"), "--epochs, --time: give one"),
         (("resnet21", "--to", "2x"), "unknown model 'resnet21'"),

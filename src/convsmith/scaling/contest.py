@@ -43,8 +43,8 @@ class Contest:
     def ranked(
         self, grid: Sequence[Member], epochs: int, told: Callable[[str], None]
     ) -> tuple[tuple[GridPoint, ...], Member]:
-        """What each network of the grid came to, and the best: of those that were trained to the end within a standard
-        error of the best the one with the fewest parameters."""
+        """What each network of the grid came to, and the most accurate of those that were trained to the end; of equals
+        the one with the fewest parameters."""
 
         def tell(index: int, reached: Reached) -> None:
             told(f"{grid[index].factors}: {reached}")
@@ -52,10 +52,8 @@ class Contest:
         results = successive_halving([self.chosen(member.network, epochs) for member in grid], self.dataset, tell)
         points = tuple(GridPoint(member, reached) for member, reached in zip(grid, results, strict=True))
         finished = [point for point in points if point.reached.finished]
-        best = max(point.reached.value for point in finished)
-        error = (max(0.0, best * (1 - best)) / len(self.dataset.split("val"))) ** 0.5
-        near = [point for point in finished if point.reached.value >= best - error]
-        return points, min(near, key=lambda point: int(point.member.cost.params)).member
+        best = max(finished, key=lambda point: (point.reached.value, -int(point.member.cost.params)))
+        return points, best.member
 
     def accuracy(self, network: Network, epochs: int) -> Reached:
         """What one training comes to."""

@@ -64,7 +64,7 @@ def _ways(axes: Any, scaled: Scaled) -> None:
     axes.set(
         xlabel="million multiply-adds of one image",
         ylabel="val accuracy (%)",
-        title=f"{scaled.base.member.network.name} on {scaled.data}, {scaled.epochs} epochs each",
+        title=f"{scaled.base.member.network.name} on {scaled.data}, epochs of each: {scaled.epochs}",
     )
     axes.grid(visible=True, linewidth=0.3)
 
@@ -97,10 +97,11 @@ def _grid(axes: Any, scaled: Scaled) -> None:
         )
         accuracy = "diverged" if reached.accuracy is None else f"{100 * reached.accuracy.value:.1f}%"
         axes.annotate(
-            f"width {factors.width:.2f}: {accuracy}\nafter {reached.epochs}",
+            f"width {factors.width:.2f}\n{accuracy}\nafter {reached.epochs}",
             (factors.resolution, factors.depth),
             textcoords="offset points",
-            xytext=(6, -4),
+            xytext=(0, 8),
+            ha="center",
             fontsize=7,
         )
     axes.margins(0.25)

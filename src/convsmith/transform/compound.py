@@ -72,5 +72,4 @@ def scale_network(net: Network, factors: Factors) -> Network:
 
 def side_at(net: Network, resolution: float) -> int:
     """The height of the input at a factor, in whole pixels."""
-    side: int = max(1, round(net.input[1] * resolution))
-    return side
+    return max(1, round(int(net.input[1]) * resolution))

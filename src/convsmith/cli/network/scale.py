@@ -62,8 +62,8 @@ def scale(
 
     if plot is not None:
         check_plot(plot)
-        if data is None:
-            raise UsageError("there is nothing to draw without trainings: give data", settings="plot")
+        if data is None or (constants is not None and not compare):
+            raise UsageError("there is nothing to draw where nothing is trained", settings="plot")
     source = _source(network, data, classes, input)
     if out is not None:
         _check_out(out, weights=carry is not None or _is_model(network))
