@@ -22,8 +22,8 @@ from pathlib import Path
 from row import Row, show
 
 HERE = Path(__file__).resolve().parent.parent
-PROCESSES = 6
-ROUNDS = 12
+PROCESSES = 4
+ROUNDS = 8
 SECONDS = 0.5
 
 

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 import convsmith
 
+TESTS = Path(__file__).parent
 PACKAGE = Path(convsmith.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 MOST_PARAMETERS, MOST_LINES, MOST_MODULES = 10, 400, 15
@@ -82,3 +84,9 @@ def test_only_the_command_line_says_flags() -> None:
             and any(word.startswith("--") and word[2:3].isalpha() for word in node.value.replace("(", " ").split())
         ]
     assert found == []
+
+
+def test_modules_of_tests_have_names_of_their_own() -> None:
+    """pytest imports them by name alone, so that of two of one name the second is not collected."""
+    names = Counter(file.name for file in TESTS.rglob("*.py") if file.name not in ("__init__.py", "conftest.py"))
+    assert [name for name, count in names.items() if count > 1] == []
