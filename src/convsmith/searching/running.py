@@ -74,12 +74,12 @@ def run_trials(work: Work, told: Callable[[FrozenTrial], None] = lambda trial: N
 
 def is_over(work: Work) -> bool:
     """Whether no further trial is to begin."""
-    if work.until is not None and time.time() >= work.until:
+    trials = work.study.get_trials(deepcopy=False)
+    if work.until is not None and time.time() >= work.until and trials:
         return True
     most = work.settings.most_trials
     if most is None:
         return False
-    trials = work.study.get_trials(deepcopy=False)
     return sum(trial.state in (*FINISHED, TrialState.RUNNING) for trial in trials) >= most
 
 
@@ -127,8 +127,12 @@ def run_trial(work: Work, trial: Any) -> None:
 def _trained(work: Work, trial: Any, candidate: Candidate, seed: int, cost: float) -> tuple[str, float]:
     """How the training ended ("finished", "stopped early", "out of time", "diverged"), and its val accuracy then."""
 
+    first, *_ = rungs(work.settings, work.epochs)
+
     def stop_late(event: Any, training: Any) -> None:
-        if work.until is not None and isinstance(event, StepEnded) and time.time() > work.until:
+        # The first trial reaches its first rung however long that takes: or a short search would come to nothing.
+        needed = trial.number == 0 and len(training.history) < first
+        if work.until is not None and isinstance(event, StepEnded) and time.time() > work.until and not needed:
             training.stop()
 
     training = short_training(work.chosen(candidate, seed), work.dataset, observers=(stop_late,))
