@@ -7,7 +7,7 @@ BIN := .venv/bin
 
 demo: .venv/runtime
 	rm -rf runs/demo
-	$(BIN)/convsmith fit fashion-mini --out runs/demo
+	$(BIN)/convsmith fit fashion-mini --time 2m --out runs/demo
 
 test: .venv/dev
 	$(BIN)/pytest -n 2

@@ -117,3 +117,24 @@ def test_the_design_prints_and_is_json_with_a_network_that_can_be_read() -> None
     data = json.loads(json.dumps(made.to_json()))
     assert Network.from_json(data["architecture"]) == made.network
     assert data["chosen"] == "strongest"
+
+
+@pytest.mark.parametrize("slower", [8, 16, 32, 64])
+def test_a_narrower_network_that_trains_no_faster_is_not_taken(slower: float) -> None:
+    """As on a processor that computes 16 filters at once: fewer take as long."""
+
+    def padded(net: Network) -> float:
+        return seconds(net) * (16 * -(-filters(net) // 16) / filters(net)) ** 2
+
+    pace = Pace(by_macs, lambda net: slower * padded(net))
+    assert filters(designed(pace=pace).candidate("strongest").network) % 16 == 0
+
+
+def filters(net: Network) -> int:
+    return int(next(net.shapes[node.name][0] for node in net))
+
+
+def test_time_for_more_width_but_not_for_more_depth_goes_into_width() -> None:
+    deep = Pace(by_macs, lambda net: seconds(net) * (6 if len(list(net)) > 40 else 0.2))
+    made = designed(pace=deep)
+    assert made.candidate("strongest").cost.macs > made.candidate("balanced").cost.macs

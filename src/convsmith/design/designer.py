@@ -24,7 +24,7 @@ from convsmith.network.preprocess import Preprocess
 
 Kind = Literal["smallest", "balanced", "strongest"]
 
-TRAINING_SECONDS, EASY_SECONDS = 100.0, 50.0
+TRAINING_SECONDS, EASY_SECONDS = 85.0, 50.0
 """What the training of the strongest candidate may take on this machine, where no time is given; and where a task is
 easier (`level_for`)."""
 
@@ -34,11 +34,12 @@ USUAL_IMAGES, MOST_SECONDS = 10_000, 900.0
 MOST_FILTERS, FEWEST_FILTERS = 64, 8
 """Of the first stage: more than most small tasks can use; and fewer than which a shallower network is taken instead."""
 
-ALIKE = 3.0
-"""Times the multiply-adds up to which the time of a training step is taken to go by them."""
-
 STEPS = 6
-"""Networks whose training or latency is timed to find the widest that is fast enough."""
+"""Networks whose training is timed to find the widest that is fast enough."""
+
+WORTH_TIMING = 2.0
+"""Times the multiply-adds that would train in time at the pace of the network before: a network of fewer is timed, for
+16 filters train at up to twice the pace of 14 or 24."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,8 @@ def design(
         "balanced": sizer.sized(scheme.level, scheme.filters),
         "strongest": sizer.sized(scheme.level + 1, MOST_FILTERS),
     }
+    if found["strongest"][1].macs <= found["balanced"][1].macs:  # there is time for more width, but not with more depth
+        found["strongest"] = sizer.sized(scheme.level, MOST_FILTERS)
     candidates: list[Candidate] = []
     for kind, (blueprint, cost) in found.items():
         if candidates and cost.macs <= candidates[-1].cost.macs:
@@ -197,8 +200,7 @@ class _Sizer:
         self.scheme, self.basics, self.shape, self.limits, self.pace = scheme, basics, shape, limits, pace
         self.seconds = seconds
         self.latencies: dict[Network, float] = {}
-        self._rates: list[tuple[float, float]] = []
-        self._timed: list[tuple[float, float]] = []
+        self._timed: dict[Network, float] = {}
 
     def sized(self, level: int, filters: int) -> tuple[Blueprint, Cost]:
         """The deepest, then widest network up to `level` and `filters` that meets every limit. Raises LimitError."""
@@ -219,44 +221,59 @@ class _Sizer:
         return rules.stride_for(self.shape[1:])
 
     def _widest(self, level: int, most: int, stride: int) -> tuple[Blueprint, Cost] | None:
-        """Up to `most` filters in the first stage; None where not even one meets the limits."""
+        """Up to `most` filters in the first stage; None where not even one meets the limits, or a shallower network
+        is to be tried for its time.
+
+        What is too small to be made smaller for its time gives way to a wider network that trains faster: hardware
+        computes many filters at once.
+        """
+        filters = self._widest_by_cost(level, most, stride)
+        timed: list[tuple[float, int]] = []
+        while filters and len(timed) < STEPS:
+            cost = self._cost(level, filters, stride)
+            share = self._latency_share(cost)
+            if share >= 1:
+                taken = self._training_seconds(cost)
+                timed.append((taken, filters))
+                if taken <= SLACK * self.seconds:
+                    return self._blueprint(level, filters, stride), cost
+                if float(cost.macs) < SMALL_MACS:
+                    break
+                share = WORTH_TIMING * self.seconds / taken
+            filters = self._narrower(level, filters, stride, float(cost.macs) * share)
+        if not timed or (level and timed[-1][1] < FEWEST_FILTERS):
+            return None
+        filters = min(timed)[1]
+        return self._blueprint(level, filters, stride), self._cost(level, filters, stride)
+
+    def _widest_by_cost(self, level: int, most: int, stride: int) -> int:
+        """The most filters, up to `most`, that keep the limits that follow from cost alone; 0 where none do."""
         low, high = 0, most
-        while low < high:  # the widest that follows from cost alone
+        while low < high:
             middle = (low + high + 1) // 2
             low, high = (middle, high) if keeps(self.limits, self._cost(level, middle, stride)) else (low, middle - 1)
-        low, timed = _even(low), 0
-        while low and not self._fast_enough(self._cost(level, low, stride), last=timed == STEPS):
-            low, timed = self._narrower(level, low, stride), timed + 1
-        return (self._blueprint(level, low, stride), self._cost(level, low, stride)) if low else None
+        return _even(low)
 
-    def _narrower(self, level: int, filters: int, stride: int) -> int:
-        """The next number of filters to time: as many as the last rate of multiply-adds lets expect."""
-        macs, allowed = self._rates[-1]
+    def _narrower(self, level: int, filters: int, stride: int, macs: float) -> int:
+        """The next number of filters to time: as many as so many multiply-adds let expect."""
         fewer = filters - 1
-        while fewer > 1 and float(self._cost(level, fewer, stride).macs) > macs * allowed:
+        while fewer > 1 and float(self._cost(level, fewer, stride).macs) > macs:
             fewer -= 1
         return fewer - fewer % TOGETHER if fewer > TOGETHER else fewer
 
-    def _fast_enough(self, cost: Cost, *, last: bool) -> bool:
-        """Whether a network keeps the limit of latency, and trains in time."""
-        net = cost.network
-        if self.limits.max_latency is not None:
-            taken = self.latencies[net] = self.pace.latency_of(net)
-            self._rates.append((float(cost.macs), self.limits.max_latency / taken))
-            if taken > self.limits.max_latency:
-                return False
-        taken = self._training_seconds(cost)
-        self._rates.append((float(cost.macs), self.seconds / taken))
-        return taken <= SLACK * self.seconds or last or float(cost.macs) < SMALL_MACS
+    def _latency_share(self, cost: Cost) -> float:
+        """The share of its latency that a network may take: at least 1 where it keeps the limit."""
+        if self.limits.max_latency is None:
+            return 1.0
+        taken = self.latencies[cost.network] = self.pace.latency_of(cost.network)
+        return self.limits.max_latency / taken
 
     def _training_seconds(self, cost: Cost) -> float:
-        """Of a step for one image; of networks that are not far apart in multiply-adds, only one is timed."""
-        macs = float(cost.macs)
-        for known, each in self._timed:
-            if known / ALIKE < macs < known * ALIKE:
-                return each * macs / known
-        self._timed.append((macs, self.pace.seconds_of(cost.network)))
-        return self._timed[-1][1]
+        """Of a step for one image."""
+        net = cost.network
+        if net not in self._timed:
+            self._timed[net] = self.pace.seconds_of(net)
+        return self._timed[net]
 
     def _cost(self, level: int, filters: int, stride: int) -> Cost:
         return cost_of(network_by(self._blueprint(level, filters, stride)))
