@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,3 +124,17 @@ def test_the_side_and_the_recipe_that_are_asked_for_are_heeded() -> None:
     plan = choose_plan(request, bars()).plan
     assert plan.preprocess.crop == (24, 24)
     assert (plan.recipe.name, plan.recipe.batch_size, plan.recipe.epochs) == ("fast", 16, 2)
+
+
+def test_other_epochs_take_other_time_but_get_the_same_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    paces = []
+
+    def noted(*args: Any, seconds: float, epochs: int, **more: Any) -> Any:
+        paces.append(seconds / epochs)
+        raise LimitError("enough is known")
+
+    monkeypatch.setattr(rivals, "designed", noted)
+    for request in (QUICK, replace(QUICK, epochs=200), replace(QUICK, epochs=None, recipe="fast")):
+        with pytest.raises(LimitError, match="enough"):
+            rivals.best_way(replace(request, data=bars()), bars())
+    assert paces == pytest.approx([paces[0]] * 3)

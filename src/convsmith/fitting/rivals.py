@@ -97,12 +97,12 @@ def best_way(request: Request, dataset: Dataset, told: Callable[[str], None] = l
 
 
 def _seconds(request: Request, dataset: Dataset, level: int) -> float:
-    """What the training may take: as asked, or as usual; less where few epochs are asked for."""
+    """What the training may take: as asked, or as usual for so many epochs as are asked for."""
     if request.seconds is not None:
         return request.seconds
     images = len(dataset.split("train"))
-    usual = default_epochs(images)
-    return usual_seconds(images, level) * min(1.0, (request.epochs or usual) / usual)
+    epochs = request.epochs or usual_epochs(request.recipe or DEFAULT, images)
+    return usual_seconds(images, level) * epochs / default_epochs(images)
 
 
 def _rivals(
