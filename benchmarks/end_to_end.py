@@ -16,6 +16,7 @@ import argparse
 import contextlib
 import io
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -60,8 +61,8 @@ def theirs(model: Model, dataset: Dataset, max_drop: float) -> Theirs:
     weights = {key: value.numpy() for key, value in fused.weights.items()}
     before, found = accuracy(fused, dataset, "val"), None
     for step in STEPS:
-        asked: Any = {"qp": step, "use_dq": True, "verbose": False}
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as folder:
+            asked: Any = {"qp": step, "use_dq": True, "verbose": False, "results": folder}
             stream = encode(weights, args=asked)
             read = decode(stream, args=asked)
         made = replace(
