@@ -33,7 +33,7 @@ from row import Row, show
 
 MB, AIM = 1e6, 3.5
 KNOWN, OTHER = ("google", "twitter"), "facebook"
-RATE = 2e-3
+RATE = 1e-4
 ROOM = 0.99
 """The share of the size that is quantized to where weights are tuned afterwards, and take a little more."""
 TAUGHT = Distillation("soft", temperature=1.0, soft_weight=1.0)

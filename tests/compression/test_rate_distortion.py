@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import onnx
 import pytest
 import torch
 from small import sample, trained
@@ -9,6 +10,7 @@ from small import sample, trained
 from convsmith.compression import measure, quantize_at, quantize_to
 from convsmith.compression.rate_distortion import Measured, quantized, rounded
 from convsmith.compression.sample import loss_and_accuracy
+from convsmith.deploy.export import to_bytes
 from convsmith.errors import UsageError
 from convsmith.model import load_model, save_model
 
@@ -62,3 +64,9 @@ def test_rounding_to_less_is_chosen_where_it_costs_less():
 def test_a_target_below_the_least_is_refused_with_the_least(measured):
     with pytest.raises(UsageError, match="300 bytes are too few; the least is"):
         quantize_to(measured, 300)
+
+
+def test_its_onnx_has_floats(measured):
+    """An engine would turn integers into floats anew for every image, where nothing is computed in integers."""
+    graph = onnx.load_from_string(to_bytes(quantize_to(measured, 12_000).model)).graph
+    assert "DequantizeLinear" not in {node.op_type for node in graph.node}

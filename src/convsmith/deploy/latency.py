@@ -25,7 +25,7 @@ def latency_ms(source: Network | Model, threads: int = THREADS) -> float:
 
     What is timed is what would be deployed: the exported graph in ONNX Runtime on `threads` threads, from the
     preprocessed image to the probabilities. A network gets fresh weights, since time does not depend on them; a model
-    that is stored in few bits runs in those.
+    that computes in integers runs in those.
     """
     network = source.network if isinstance(source, Model) else source
     weights = source.weights if isinstance(source, Model) else convsmith.build(network).state_dict()

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convsmith.network import Network
+from convsmith.network.ops import Quantize
 from convsmith.network.storage import IntegerStorage
 
 GridArrays: TypeAlias = Mapping[str, Mapping[str, NDArray[Any]]]
@@ -25,10 +26,15 @@ class Integers(NamedTuple):
 
 
 class Grids:
-    """The grids of a network's parameters that are stored as integers."""
+    """The grids of a network's parameters that are stored as integers, where it computes in integers.
+
+    Of one that computes in floats there are none: ONNX Runtime would make floats of its weights anew for every image.
+    """
 
     def __init__(self, network: Network, arrays: GridArrays) -> None:
-        self._storages = {key: value for key, value in network.storage if isinstance(value, IntegerStorage)}
+        integers = any(isinstance(node.op, Quantize) for node in network)
+        stored = network.storage if integers else ()
+        self._storages = {key: value for key, value in stored if isinstance(value, IntegerStorage)}
         self._arrays = arrays
 
     def integers(self, key: str, values: NDArray[np.float32]) -> Integers | None:
