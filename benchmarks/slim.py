@@ -6,13 +6,13 @@ with the same training after each. Latency is ONNX Runtime's on one thread, at b
 interleaved in one process, medians. A loss has the 95% interval of the paired difference on the test images.
 
     python benchmarks/slim.py                           # fashion-mini, 8 + 2 x 4 epochs: 10 minutes on a quiet core
-    python benchmarks/slim.py fashion-mnist 8 5 resnet20    # the aim's own data: most of an hour on a core
+    python benchmarks/slim.py fashion-mnist 8 5 --only resnet20 --rate 0.2    # half an hour; both, over an hour
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -43,9 +43,9 @@ ROUNDS = 200
 PREPROCESS = Preprocess(1, (SIDE, SIDE), SIDE, (0.286,), (0.353,))
 
 
-def tuning(recipe: Recipe, epochs: int) -> Recipe:
-    """The recipe for a slimmed network: half of the rate, fewer epochs."""
-    return replace(recipe, epochs=epochs, learning_rate=recipe.learning_rate / 2, warmup_epochs=min(1.0, epochs / 4))
+def tuning(recipe: Recipe, epochs: int, rate: float) -> Recipe:
+    """The recipe for a slimmed network: a share of the rate, fewer epochs."""
+    return replace(recipe, epochs=epochs, learning_rate=recipe.learning_rate * rate, warmup_epochs=min(1.0, epochs / 4))
 
 
 def peer(model: Model, dataset: Dataset, recipe: Recipe) -> tuple[nn.Module, float]:
@@ -101,20 +101,20 @@ def latencies(models: dict[str, Model], batch: int) -> dict[str, float]:
     return {name: statistics.median(found[ROUNDS // 10 :]) for name, found in times.items()}
 
 
-def rows(data: str = "fashion-mini", epochs: int = 8, tune_epochs: int = 4, *names: str) -> Iterator[Row]:
-    dataset = convsmith.open_dataset(data)
-    for name in names or NETWORKS:
+def rows(asked: argparse.Namespace) -> Iterator[Row]:
+    dataset = convsmith.open_dataset(asked.data)
+    for name in [asked.only] if asked.only else NETWORKS:
         net = convsmith.create(name, classes=len(dataset.classes), input=(1, SIDE, SIDE))
-        recipe = default_recipe(net, dataset, PREPROCESS, epochs=epochs)
+        recipe = default_recipe(net, dataset, PREPROCESS, epochs=asked.epochs)
         start = Model(net, convsmith.build(net).state_dict(), dataset.classes, PREPROCESS)
         whole = retrained(start, dataset, recipe)
         before = right(whole.module(), dataset)
-        fine = tuning(recipe, tune_epochs)
+        fine = tuning(recipe, asked.tune_epochs, asked.rate)
         slimmed = slim_gradually(whole, dataset, fine, SLIMMING, STAGES).model
         drop, width = lost(before, right(slimmed.module(), dataset))
         macs = convsmith.cost_of(slimmed.network).macs / convsmith.cost_of(net).macs
         figures = f"{100 * drop:+.2f} ± {100 * width:.2f} points lost of {before.mean():.2%}, at {macs:.1%} of the MACs"
-        yield Row(f"`slim.py`: {name} on {data}", "at most 0.3 points lost", figures, drop <= MOST_LOST)
+        yield Row(f"`slim.py`: {name} on {asked.data}", "at most 0.3 points lost", figures, drop <= MOST_LOST)
         yield from speed(name, {"whole": whole, "slim": slimmed})
         yield against_the_peer(name, whole, dataset, fine, drop)
 
@@ -140,6 +140,15 @@ def speed(name: str, models: dict[str, Model]) -> Iterator[Row]:
         yield Row(f"`slim.py`: {name}, batch {batch}", "at least 1.6x", figures, ratio >= LEAST_SPEEDUP)
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="?", default="fashion-mini")
+    parser.add_argument("epochs", type=int, nargs="?", default=8)
+    parser.add_argument("tune_epochs", type=int, nargs="?", default=4, help="after each of two stages")
+    parser.add_argument("--only", choices=NETWORKS)
+    parser.add_argument("--rate", type=float, default=0.5, help="of the recipe's learning rate, after each stage")
+    show(rows(parser.parse_args()))
+
+
 if __name__ == "__main__":
-    words = sys.argv[1:]
-    show(rows(*words[:1], *(int(word) for word in words[1:3]), *words[3:]))
+    main()

@@ -221,29 +221,30 @@ class _Sizer:
         return rules.stride_for(self.shape[1:])
 
     def _widest(self, level: int, most: int, stride: int) -> tuple[Blueprint, Cost] | None:
-        """Up to `most` filters in the first stage; None where not even one meets the limits, or a shallower network
-        is to be tried for its time.
+        """The widest of up to `most` filters in the first stage that keeps the limits and trains in time.
 
-        What is too small to be made smaller for its time gives way to a wider network that trains faster: hardware
-        computes many filters at once.
+        Where none trains in time: the widest that is about as fast as any, if what was timed is so small that it is
+        not made smaller for its time, or nothing is shallower; for hardware computes many filters at once. Else None,
+        as where not even one filter keeps the limits.
         """
         filters = self._widest_by_cost(level, most, stride)
         timed: list[tuple[float, int]] = []
-        while filters and len(timed) < STEPS:
+        smallest = False
+        while filters and len(timed) < STEPS and not smallest:
             cost = self._cost(level, filters, stride)
             share = self._latency_share(cost)
             if share >= 1:
                 taken = self._training_seconds(cost)
-                timed.append((taken, filters))
                 if taken <= SLACK * self.seconds:
                     return self._blueprint(level, filters, stride), cost
-                if float(cost.macs) < SMALL_MACS:
-                    break
+                timed.append((taken, filters))
+                smallest = float(cost.macs) < SMALL_MACS and filters >= FEWEST_FILTERS
                 share = WORTH_TIMING * self.seconds / taken
             filters = self._narrower(level, filters, stride, float(cost.macs) * share)
-        if not timed or (level and timed[-1][1] < FEWEST_FILTERS):
+        if not timed or (level and not smallest):
             return None
-        filters = min(timed)[1]
+        fastest = min(taken for taken, _ in timed)
+        filters = max(filters for taken, filters in timed if taken <= SLACK * fastest)
         return self._blueprint(level, filters, stride), self._cost(level, filters, stride)
 
     def _widest_by_cost(self, level: int, most: int, stride: int) -> int:

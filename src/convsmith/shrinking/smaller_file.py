@@ -29,7 +29,7 @@ ABOUT = 0.08
 """The share of a size that may be left where it is only to know how many weights that are worth their bits."""
 PRUNE_EPOCHS = 2 / 3
 """The share of the epochs in which weights are pruned; in the others those that are left are tuned."""
-PRUNE_LR, TUNE_LR, SLIM_LR = 1.0, 0.2, 0.5
+PRUNE_LR, TUNE_LR, SLIM_LR = 1.0, 0.2, 0.3
 """Shares of the recipe's learning rate: while weights are pruned, on their grid, after channels are gone."""
 ROOM = 0.985
 """The share of the limit that is quantized to: integers change while they are tuned, and take a little more."""
