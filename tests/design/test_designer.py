@@ -133,8 +133,8 @@ def test_a_narrower_network_that_trains_no_faster_is_not_taken(slower: float) ->
 @pytest.mark.parametrize("faster", [0.9, 1.1])
 def test_of_networks_that_train_about_as_fast_the_widest_is_taken(faster: float) -> None:
     """Where none trains in time, and what is timed varies."""
-    times = {8: 0.1, 16: 0.1 / faster, 24: 0.2}
-    pace = Pace(by_macs, lambda net: times.get(filters(net), 1.0))
+    times = {8: 0.009, 16: 0.009 / faster, 24: 0.02}
+    pace = Pace(by_macs, lambda net: times.get(filters(net), 0.05))
     assert filters(designed(pace=pace).candidate("strongest").network) == 16
 
 
