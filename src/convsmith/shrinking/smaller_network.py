@@ -26,7 +26,7 @@ FAST_DIVISORS = (16, 8)
 """The same for a latency: engines compute so many channels at a time."""
 SLIM_LR, FACTORS_LR = 0.5, 0.1
 """Shares of the recipe's learning rate. ResNet-20 on fashion-mnist, slimmed to half of its multiply-adds, lost 0.33
-points at half the rate, and 0.51 at a fifth (`benchmarks/slim.py fashion-mnist 8 5 --only resnet20`, one seed)."""
+points at half the rate, and 0.51 at a fifth (`benchmarks/slim.py`, one seed)."""
 LEAST_KEEP, SEARCHES = 0.02, 7
 """The smallest share that is tried, and how many are."""
 ROOM = 0.95
