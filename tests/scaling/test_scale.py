@@ -84,6 +84,13 @@ def test_ways_are_compared_at_equal_cost() -> None:
     assert by_name["depth only"].network.input == by_name["width only"].network.input == (3, 224, 224)
 
 
+def test_no_network_is_listed_twice_in_one_way() -> None:
+    for name in ("lenet5", "resnet20", "squeezenet1_0"):
+        for way in convsmith.scale(name, to="8x").ways:
+            networks = [step.member.network for step in way.steps]
+            assert len(set(networks)) == len(networks), (name, way.name)
+
+
 def test_a_smaller_network_than_asked_for_is_said_to_be() -> None:
     made = convsmith.scale("resnet20", to="1.4x", constants=Constants(2, 1, 1))
     assert made.chosen.cost.macs < 1.35 * made.base.member.cost.macs

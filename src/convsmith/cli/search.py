@@ -64,8 +64,12 @@ def search(
         typer.Option(help="Predict latencies there: see `convsmith profile`.", rich_help_panel=LIMITS),
     ] = None,
     space: Annotated[
-        str, typer.Option(help="mbconv, residual, dense, plain, a zoo network's name, or a JSON file.")
-    ] = "mbconv",
+        str | None,
+        typer.Option(
+            help="residual, mbconv, dense, plain, a zoo network's name, or a JSON file; by default residual for "
+            "images of up to 48 pixels, mbconv above."
+        ),
+    ] = None,
     goal: Annotated[
         Literal["accuracy", "mnas", "front"],
         typer.Option("--objective", help="Accuracy, accuracy priced by cost, or the front of both."),

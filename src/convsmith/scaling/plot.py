@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from convsmith.errors import UsageError
-from convsmith.scaling.scaled import Scaled, Step, Way
+from convsmith.scaling.scaled import GridPoint, Scaled, Step, Way
 
 FORMATS = (".svg", ".png", ".pdf")
 
@@ -85,7 +85,7 @@ def _line(axes: Any, base: Step, way: Way, shift: float) -> None:
 def _grid(axes: Any, scaled: Scaled) -> None:
     """Each point of the grid: depth over resolution, with its width; larger the longer it was trained."""
     last = max(point.reached.epochs for point in scaled.grid)
-    for point in scaled.grid:
+    for place, point in enumerate(sorted(scaled.grid, key=_place)):
         factors, reached = point.member.factors, point.reached
         finished = reached.epochs == last
         axes.scatter(
@@ -100,14 +100,21 @@ def _grid(axes: Any, scaled: Scaled) -> None:
             f"width {factors.width:.2f}\n{accuracy}\nafter {reached.epochs}",
             (factors.resolution, factors.depth),
             textcoords="offset points",
-            xytext=(0, 8),
+            xytext=(0, -8 if place % 2 else 8),  # by turns below and above, for neighbours are near one another
+            va="top" if place % 2 else "bottom",
             ha="center",
             fontsize=7,
         )
-    axes.margins(0.25)
+    axes.margins(0.3)
     axes.set(
         xlabel="resolution (gamma)",
         ylabel="depth (alpha)",
         title="constants tried (accuracy after epochs; x: stopped early)",
     )
     axes.grid(visible=True, linewidth=0.3)
+
+
+def _place(point: GridPoint) -> tuple[float, float]:
+    """Where it is drawn, by rows."""
+    factors = point.member.factors
+    return factors.depth, factors.resolution

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -129,6 +129,11 @@ def _check_start(start: Model, net: Network) -> None:
         )
 
 
+def _distinct(members: Sequence[Member]) -> tuple[Step, ...]:
+    """One step for each network: sizes round, so that two coefficients may give the same one."""
+    return tuple(Step(member) for member in {member.network: member for member in members}.values())
+
+
 @dataclass(frozen=True, eq=False)
 class _Scaling:
     """What is scaled, how far, and by which trainings."""
@@ -236,18 +241,18 @@ class _Scaling:
         """Compound scaling at coefficient 1, 2... and as asked, and each dimension alone at the same costs."""
         steps = [line.at(phi) for phi in range(1, ceil(chosen.phi)) if phi <= chosen.phi - APART]
         compound = [self._timed(member) for member in (*steps, chosen)]
-        ways, missed = [Way("compound", tuple(Step(member) for member in compound))], []
+        ways, missed = [Way("compound", _distinct(compound))], []
         for name, constants in SINGLE.items():
             if name.partition(" ")[0] in fixed:
                 continue
             single, found = Line(self.network, constants), []
             for member in compound:
                 try:
-                    found.append(Step(single.within(member.figure(self._unit), self._unit, _latency_ms)))
+                    found.append(single.within(member.figure(self._unit), self._unit, _latency_ms))
                 except LimitError as error:
                     missed.append(f"{name}: {error.message}")
             if found:
-                ways.append(Way(name, tuple(found)))
+                ways.append(Way(name, _distinct(found)))
         return tuple(ways), tuple(missed)
 
     def _trained(self, base: Step, ways: tuple[Way, ...], epochs: int) -> tuple[Step, tuple[Way, ...]]:

@@ -37,7 +37,7 @@ def search(
     data: Dataset | str | Path,
     limits: Limits = Limits(),  # noqa: B008  (frozen)
     *,
-    space: Space | str | Path = "mbconv",
+    space: Space | str | Path | None = None,
     settings: SearchSettings = SearchSettings(),  # noqa: B008  (frozen)
     out: str | Path | None = None,
     resume: bool = False,
@@ -49,8 +49,9 @@ def search(
     """The best network of a space for a data set, within limits, by short trainings on its train and val splits.
 
     Every candidate is costed before it is trained, so that all trials keep to the limits. `space` is a value, "mbconv",
-    "residual", "dense", "plain", a name of the zoo, or a JSON file. `latency_of` gives the ms of a network for one
-    image, where that is limited or part of the objective; None: measured here, or predicted for the settings' device.
+    "residual", "dense", "plain", a name of the zoo, or a JSON file; None: by the images, as `space_for` says.
+    `latency_of` gives the ms of a network for one image, where that is limited or part of the objective; None: measured
+    here, or predicted for the settings' device.
 
     With a folder `out` each trial is kept there in a database when it ends, so that a search that was stopped or killed
     can `resume` with no finished trial lost; `storage` is the URL of another database. In the folder are also the log

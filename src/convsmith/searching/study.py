@@ -22,7 +22,7 @@ from convsmith.searching.storage import STUDY, import_optuna, opened, told
 
 
 def limited_for(
-    dataset: Dataset, space: Space | str | Path, limits: Limits, settings: SearchSettings, latency_of: LatencyOf
+    dataset: Dataset, space: Space | str | Path | None, limits: Limits, settings: SearchSettings, latency_of: LatencyOf
 ) -> tuple[Limited, Preprocess]:
     """The members of a space for these images that keep to limits, and how the images come into them."""
     preprocess = preprocess_for(dataset, settings.side)
