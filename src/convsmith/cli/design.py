@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from convsmith.cli.amounts import MaxLatency, MaxMacs, MaxParams, MaxSize, seconds_of
 from convsmith.cli.verb import say
 from convsmith.errors import UsageError
 
@@ -18,12 +19,10 @@ if TYPE_CHECKING:
 
 def design(
     data: Annotated[str, typer.Argument(help="Folder of images, manifest, archive, array file, or a data set's name.")],
-    max_params: Annotated[int | None, typer.Option(min=1, help="Most parameters.")] = None,
-    max_macs: Annotated[int | None, typer.Option(min=1, help="Most multiply-adds for one image.")] = None,
-    max_size: Annotated[int | None, typer.Option(min=1, help="Most bytes of the model file.")] = None,
-    max_latency: Annotated[
-        float | None, typer.Option(min=0, help="Most ms for one image, here or on a device.")
-    ] = None,
+    max_params: MaxParams = None,
+    max_macs: MaxMacs = None,
+    max_size: MaxSize = None,
+    max_latency: MaxLatency = None,
     device: Annotated[
         str | None, typer.Option(help="Limit the latency that is predicted there: see `convsmith profile`.")
     ] = None,
@@ -40,11 +39,10 @@ def design(
 ) -> None:
     """Look at your images and design a network for them, each choice with its rule, evidence and source.
 
-    Example: convsmith design photos/ --max-params 100000 -o network.json && convsmith fit photos/ --model network.json
+    Example: convsmith design photos/ --max-params 100k -o network.json && convsmith fit photos/ --model network.json
     """
     from functools import partial
 
-    from convsmith.cli.fit import seconds_of
     from convsmith.deploy.latency import latency_ms
     from convsmith.design.limits import Limits
     from convsmith.files import write_bytes

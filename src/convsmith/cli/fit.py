@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from convsmith.cli.amounts import MaxLatency, MaxMacs, MaxParams, MaxSize, seconds_of
 from convsmith.cli.verb import say
 from convsmith.errors import UsageError
 
@@ -88,16 +89,10 @@ def fit(
         bool | None,
         typer.Option("--colour/--no-colour", help="Let a recipe change colours.", rich_help_panel=TRAINING),
     ] = None,
-    max_params: Annotated[int | None, typer.Option(min=1, help="Most parameters.", rich_help_panel=NETWORK)] = None,
-    max_macs: Annotated[
-        int | None, typer.Option(min=1, help="Most multiply-adds for one image.", rich_help_panel=NETWORK)
-    ] = None,
-    max_size: Annotated[
-        int | None, typer.Option(min=1, help="Most bytes of the model file.", rich_help_panel=NETWORK)
-    ] = None,
-    max_latency: Annotated[
-        float | None, typer.Option(min=0, help="Most ms for one image on this machine.", rich_help_panel=NETWORK)
-    ] = None,
+    max_params: MaxParams = None,
+    max_macs: MaxMacs = None,
+    max_size: MaxSize = None,
+    max_latency: MaxLatency = None,
     recipe: Annotated[
         str | None,
         typer.Option(help="How to train: see `convsmith recipes`.", rich_help_panel=TRAINING),
@@ -178,7 +173,7 @@ def fit(
 
     Writes model.safetensors and model.onnx, a log, TensorBoard events and checkpoints into the run's folder.
 
-    Example: convsmith fit photos/ --max-size 2000000 --max-latency 5 --out runs/photos
+    Example: convsmith fit photos/ --max-size 2MB --max-latency 5 --out runs/photos
     """
     started = clock.monotonic()  # importing torch takes a second or two of the time that is asked for
     from convsmith.cli.progress import teller
@@ -270,12 +265,3 @@ def _number(text: str | None, setting: str, *, whole: bool = False) -> Any:
         return float(text)
     except ValueError:
         raise UsageError(f"must be a number or auto, not {text!r}", settings=setting) from None
-
-
-def seconds_of(text: str) -> float:
-    """Seconds of 90s, 10m or 2h. Raises UsageError for anything else."""
-    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
-    number, unit = text[:-1], text[-1:]
-    if unit not in units or not number.replace(".", "", 1).isdecimal() or not float(number):
-        raise UsageError(f"must be a number with s, m or h, such as 10m, not {text!r}", settings="seconds")
-    return float(number) * units[unit]

@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from convsmith.cli.amounts import LIMITS, MaxLatency, MaxMacs, MaxParams, MaxSize, seconds_of
 from convsmith.cli.verb import say
 from convsmith.errors import UsageError
 
-LIMITS, TRIALS, OUTPUT = "Limits", "Trials", "Where"
+TRIALS, OUTPUT = "Trials", "Where"
 
 
 LimitValues = tuple[int | None, int | None, int | None, float | None]
@@ -49,26 +50,16 @@ def searched_for_fit(
 
 def search(
     data: Annotated[str, typer.Argument(help="Folder of images, manifest, archive, array file, or a data set's name.")],
-    max_params: Annotated[int | None, typer.Option(min=1, help="Most parameters.", rich_help_panel=LIMITS)] = None,
-    max_macs: Annotated[
-        int | None, typer.Option(min=1, help="Most multiply-adds for one image.", rich_help_panel=LIMITS)
-    ] = None,
-    max_size: Annotated[
-        int | None, typer.Option(min=1, help="Most bytes of the model file.", rich_help_panel=LIMITS)
-    ] = None,
-    max_latency: Annotated[
-        float | None, typer.Option(min=0, help="Most ms for one image, here or on a device.", rich_help_panel=LIMITS)
-    ] = None,
+    max_params: MaxParams = None,
+    max_macs: MaxMacs = None,
+    max_size: MaxSize = None,
+    max_latency: MaxLatency = None,
     device: Annotated[
         str | None,
         typer.Option(help="Predict latencies there: see `convsmith profile`.", rich_help_panel=LIMITS),
     ] = None,
     space: Annotated[
-        str | None,
-        typer.Option(
-            help="residual, mbconv, dense, plain, a zoo network's name, or a JSON file; by default residual for "
-            "images of up to 48 pixels, mbconv above."
-        ),
+        str | None, typer.Option(help="residual, mbconv, dense, plain, a zoo network's name, or a JSON file.")
     ] = None,
     goal: Annotated[
         Literal["accuracy", "mnas", "front"],
@@ -101,6 +92,9 @@ def search(
         Literal["none", "synflow", "grad_norm", "naswot"],
         typer.Option(help="What orders candidates before they are trained.", rich_help_panel=TRIALS),
     ] = "none",
+    inherit: Annotated[
+        bool, typer.Option("--inherit", help="Begin with a finished trial's weights.", rich_help_panel=TRIALS)
+    ] = False,
     side: Annotated[
         int | None, typer.Option(min=8, max=1024, help="Side of the input in pixels.", rich_help_panel=TRIALS)
     ] = None,
@@ -121,12 +115,12 @@ def search(
 ) -> None:
     """Search a space of networks for the best one on your images, within limits that hold exactly.
 
-    Candidates are costed before training, and the worse half of the trainings stops early, again and again. The folder
-    gets the trials' database and log, the front as a picture, and network.json, which fit takes as --model.
+    Candidates are costed before training, and the worse half of the trainings stops early, again and again. Unless you
+    name a space, it is residual for images of up to 48 pixels, and mbconv above. The folder gets the trials' database
+    and log, the front as a picture, and network.json, which fit takes as --model.
 
-    Example: convsmith search photos/ --max-params 100000 --time 30m --out searches/photos
+    Example: convsmith search photos/ --max-params 100k --time 30m --out searches/photos
     """
-    from convsmith.cli.fit import seconds_of
     from convsmith.cluster.connect import Cluster
     from convsmith.design.limits import Limits
     from convsmith.searching.folder import NETWORK_FILE
@@ -144,6 +138,7 @@ def search(
         target=target,
         hard=hard,
         unit=unit,
+        inherit=inherit,
         seed=seed,
         side=side,
         device=device,

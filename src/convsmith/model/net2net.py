@@ -78,7 +78,7 @@ def _identity(net: Network, copy: Copy, weights: Mapping[str, Tensor]) -> Iterat
     """Weights with which a new block gives what it gets."""
     import torch
 
-    ended = _branch_end(net, [net[new] for new, _ in copy])
+    ended = branch_end(net, [net[new] for new, _ in copy])
     for new, old in copy:
         node = net[new]
         for parameter in net.parameters_of(node):
@@ -108,7 +108,7 @@ def _standardized_weight(node: Node, parameter: str) -> bool:
     return isinstance(node.op, ops.StandardizedConv) and parameter == "weight"
 
 
-def _branch_end(net: Network, block: Sequence[Node]) -> Node | None:
+def branch_end(net: Network, block: Sequence[Node]) -> Node | None:
     """The last layer with weights of a residual branch; None in a block without a sum."""
     sums = [node for node in block if residual_branch(net, node) is not None]
     if not sums:

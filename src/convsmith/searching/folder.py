@@ -12,9 +12,11 @@ from typing import Any
 from convsmith import records
 from convsmith.errors import ConvsmithError, OutputError, UsageError
 from convsmith.files import write_bytes
+from convsmith.searching.settings import SearchSettings
 from convsmith.searching.storage import url_of
 
 ASKED_FILE, LOG_FILE, NETWORK_FILE, LOCK_FILE = "search.json", "trials.jsonl", "network.json", "lock"
+WEIGHTS_FOLDER = "weights"
 FRONT_FILES = ("front.svg", "front.png")
 
 MAY_CHANGE = ("trials", "seconds")
@@ -32,6 +34,11 @@ class SearchFolder:
     folder: Path | None
     storage: str | None
     resume: bool
+
+    @property
+    def weights(self) -> Path | None:
+        """Where trials keep their weights for others."""
+        return None if self.folder is None else self.folder.absolute() / WEIGHTS_FOLDER
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -75,12 +82,12 @@ class SearchFolder:
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
             epochs = int(before["epochs"])
-            old, new = before["settings"], asked["settings"]
+            old, new = {**SearchSettings().to_json(), **before["settings"]}, asked["settings"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise SearchError(f"{path} is damaged ({error}); start over in another folder") from None
         for name in new:
-            if name not in MAY_CHANGE and old.get(name) != new[name]:
-                raise UsageError(f"must be {old.get(name)}, as when the search began, not {new[name]}", settings=name)
+            if name not in MAY_CHANGE and old[name] != new[name]:
+                raise UsageError(f"must be {old[name]}, as when the search began, not {new[name]}", settings=name)
         for name in ("fingerprint", "space", "limits"):
             if before.get(name) != asked[name]:
                 setting = {"fingerprint": "data", "space": "space", "limits": ()}[name]

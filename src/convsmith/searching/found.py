@@ -22,7 +22,7 @@ class Tried:
     """One trial: its number, the member by the values of its choices, what it takes and how its training went.
 
     `rungs` are (epochs, val accuracy); `ended` is "finished", "stopped early", "out of time", "diverged", or "lost"
-    where its process died.
+    where its process died. `parent` is the trial with whose weights it began, if it did.
     """
 
     number: int
@@ -37,6 +37,7 @@ class Tried:
     ended: str
     seconds: float
     worker: str
+    parent: int | None = None
 
     @property
     def epochs(self) -> int:
@@ -58,6 +59,7 @@ class Tried:
             "seed": self.seed,
             "seconds": self.seconds,
             "worker": self.worker,
+            "parent": self.parent,
             "choices": self.choices,
         }
 
@@ -157,6 +159,7 @@ def tried_of(trial: Any) -> Tried:
         notes.get("ended", "lost"),
         float(notes.get("seconds", 0.0)),
         notes.get("worker", ""),
+        notes.get("parent"),
     )
 
 

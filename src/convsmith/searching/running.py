@@ -16,7 +16,10 @@ from convsmith.errors import LimitError
 from convsmith.evaluation.metrics import Interval
 from convsmith.fitting.chosen import Chosen
 from convsmith.fitting.trials import accuracy_of, short_training
+from convsmith.model import Model
+from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
+from convsmith.searching.inheritance import KeptWeights, begun_from
 from convsmith.searching.objective import Objective
 from convsmith.searching.pruning import falls_behind, rungs
 from convsmith.searching.sampling import distributions, params_of, places_of
@@ -34,7 +37,7 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 @dataclass(frozen=True, eq=False)
 class Work:
     """What trials need: the study, the space within its limits, the data. `until` is when they end, by the wall clock;
-    `worker` is which process it is."""
+    `worker` is which process it is. With `kept` weights, trials begin with those of a finished neighbour."""
 
     study: Any
     limited: Limited
@@ -44,6 +47,7 @@ class Work:
     epochs: int
     until: float | None = None
     worker: str = ""
+    kept: KeptWeights | None = None
 
     @property
     def objective(self) -> Objective:
@@ -53,11 +57,26 @@ class Work:
         """A trial's own, by its number."""
         return (self.settings.seed * 1_000_003 + number) % 2**31
 
-    def chosen(self, candidate: Candidate, seed: int) -> Chosen:
+    def begun_from(self, candidate: Candidate, seed: int) -> tuple[int, Model] | None:
+        """The trial whose weights a candidate begins with, and the candidate with them."""
+        if self.kept is None:
+            return None
+        trials = self.study.get_trials(deepcopy=False)
+        found = begun_from(self.kept, candidate.network, seed, trials, self._network_of)
+        if found is None:
+            return None
+        return found[0], Model(candidate.network, found[1], self.dataset.classes, self.preprocess)
+
+    def _network_of(self, trial: FrozenTrial) -> Network:
+        members = self.limited.members
+        return members.network(places_of(members.space, trial.params))
+
+    def chosen(self, candidate: Candidate, seed: int, start: Model | None = None) -> Chosen:
         """The training of a candidate by the default recipe."""
         network = candidate.network
         recipe = recipe_named(DEFAULT, network, self.dataset, self.preprocess, epochs=self.epochs, seed=seed)
-        return Chosen(RunPlan(network, f"{network.name}: searched", self.preprocess, replace(recipe, patience=None)))
+        plan = RunPlan(network, f"{network.name}: searched", self.preprocess, replace(recipe, patience=None))
+        return Chosen(plan, start)
 
 
 def run_trials(work: Work, told: Callable[[FrozenTrial], None] = lambda trial: None) -> None:
@@ -135,7 +154,9 @@ def _trained(work: Work, trial: Any, candidate: Candidate, seed: int, cost: floa
         if work.until is not None and isinstance(event, StepEnded) and time.time() > work.until and not needed:
             training.stop()
 
-    training = short_training(work.chosen(candidate, seed), work.dataset, observers=(stop_late,))
+    parent, start = work.begun_from(candidate, seed) or (None, None)
+    trial.set_user_attr("parent", parent)
+    training = short_training(work.chosen(candidate, seed, start), work.dataset, observers=(stop_late,))
     found: list[list[Any]] = []
     for rung in rungs(work.settings, work.epochs):
         try:
@@ -150,6 +171,8 @@ def _trained(work: Work, trial: Any, candidate: Candidate, seed: int, cost: floa
         trial.set_user_attr("rungs", found)
         if rung < work.epochs and _is_behind(work, trial, rung, accuracy, cost):
             return "stopped early", accuracy.value
+    if work.kept is not None:
+        work.kept.keep(trial.number, training.result().weights)
     return "finished", found[-1][1]
 
 

@@ -18,6 +18,7 @@ from convsmith.errors import UsageError
 from convsmith.files import write_bytes
 from convsmith.searching.folder import FRONT_FILES, NETWORK_FILE, SearchError, SearchFolder
 from convsmith.searching.found import Found, best_of, tried_of
+from convsmith.searching.inheritance import KeptWeights
 from convsmith.searching.objective import Objective
 from convsmith.searching.settings import MOST_EPOCHS, USUAL_EPOCHS, SearchSettings
 from convsmith.searching.spaces.limited import LatencyOf, Limited
@@ -78,6 +79,8 @@ def search(
         epochs = place.begun(asked) or _epochs(limited, dataset, settings, told)
         with place.begun_if_well({**asked, "epochs": epochs}) as url:
             work = work_on(url, limited, dataset, preprocess, settings, epochs)
+        if settings.inherit:
+            work = replace(work, kept=KeptWeights(place.weights))
         _carry_on(work, place, url, told)
         run = _Run(work, place, url, told)
         try:
@@ -192,6 +195,7 @@ class _Run:
             work.epochs,
             self._until(cluster.workers),
             work.limited.latency_of,
+            work.kept,
         )
         search_on(cluster, share, work, lambda trial: self._tell(trial))
 

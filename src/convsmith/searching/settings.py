@@ -28,6 +28,8 @@ class SearchSettings:
       equation 2) with w -0.07, or, `hard`, 0 up to the target and -1 above; or "front", accuracy against cost. The cost
       is in `unit`, that of the `target` where there is one.
     - `sampler` proposes members, `pruner` stops trainings early, and `proxy` orders proposals before any is trained.
+    - With `inherit` a trial begins with the weights of the finished one that has most of its layers' weights
+      (`model.inherited`), if that is half of them.
     - `device` is the table of a device that latencies are predicted from; None: they are measured here.
     - A trial's weights, order and proposal follow from `seed` and its number. `side` is that of the input in pixels.
 
@@ -45,6 +47,7 @@ class SearchSettings:
     hard: bool = False
     unit: CostUnit = "macs"
     seed: int = 0
+    inherit: bool = False
     side: int | None = None
     device: str | None = None
 

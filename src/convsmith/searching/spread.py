@@ -12,6 +12,7 @@ from convsmith.cluster.connect import RESTARTS, Cluster, ClusterError, connected
 from convsmith.data.open import open_dataset
 from convsmith.design.limits import Limits
 from convsmith.errors import ConvsmithError
+from convsmith.searching.inheritance import KeptWeights
 from convsmith.searching.running import Work, is_over, run_trials, take_up_lost
 from convsmith.searching.settings import SearchSettings
 from convsmith.searching.spaces.limited import LatencyOf
@@ -35,6 +36,7 @@ class Share:
     epochs: int
     until: float | None
     latency_of: LatencyOf
+    kept: KeptWeights | None = None
 
 
 def search_on(cluster: Cluster, share: Share, work: Work, told: Callable[[FrozenTrial], None]) -> None:
@@ -101,7 +103,7 @@ def _worked(share: Share, name: str) -> ConvsmithError | None:
         limited, preprocess = limited_for(dataset, share.space, share.limits, share.settings, share.latency_of)
         work = work_on(share.url, limited, dataset, preprocess, share.settings, share.epochs)
         with storage_told(share.url):
-            run_trials(replace(work, until=share.until, worker=name))
+            run_trials(replace(work, until=share.until, worker=name, kept=share.kept))
     except ConvsmithError as error:
         return error
     return None

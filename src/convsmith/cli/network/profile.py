@@ -64,7 +64,7 @@ def profile(
 
             table = import_file(source, name, tell)
         else:
-            from convsmith.cli.fit import seconds_of
+            from convsmith.cli.amounts import seconds_of
             from convsmith.devices.measure.session import profile as measure
 
             try:

@@ -55,7 +55,7 @@ def scale(
 
     Example: convsmith scale resnet20 photos/ --to 4x --time 30m --plot scaling.svg -o larger.json
     """
-    from convsmith.cli.fit import seconds_of
+    from convsmith.cli.amounts import seconds_of
     from convsmith.scaling.plot import check_plot, draw
     from convsmith.scaling.scale import scale as run
     from convsmith.scaling.trials import Trials
