@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from convsmith.resolve import network_of
 from convsmith.searching.found import Found
 from convsmith.searching.search import search
 from convsmith.searching.settings import SearchSettings
+from convsmith.searching.spaces.space import Choice
 from convsmith.searching.storage import StorageError, check_file, hidden, said, url_of
 
 LIMITS = Limits(max_params=400)
@@ -222,10 +224,12 @@ def test_what_else_a_database_says_is_one_line() -> None:
 FULL = """
 import resource, signal, sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from noise_space import SPACE, dataset
 from convsmith.searching.search import search
 from convsmith.searching.settings import SearchSettings
+from convsmith.searching.spaces.space import Choice
 from convsmith.searching.storage import StorageError
 out, asked = Path(sys.argv[1]), SearchSettings(trials=1, epochs=1)
 search(dataset(), space=SPACE, settings=asked, out=out)
@@ -265,3 +269,26 @@ def test_without_optuna_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
 
 def test_it_is_at_the_root() -> None:
     assert convsmith.search is search
+
+
+def test_searches_that_share_a_database_share_trials(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/shared.db"
+    run(tmp_path / "one", replace(ASKED, trials=2), storage=url)
+    assert len(run(tmp_path / "two", storage=url).trials) == 3
+    for changed, words in (
+        ({"settings": replace(ASKED, epochs=1)}, "epochs: must be 2, as when the search began, not 1"),
+        ({"space": replace(SPACE, choices=SPACE.choices[:-1] + (Choice("stage1.layers", (1,)),))}, "other values"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            search(
+                dataset(), LIMITS, **{"space": SPACE, "settings": ASKED, **changed}, out=tmp_path / "three", storage=url
+            )  # type: ignore[arg-type]
+    assert not (tmp_path / "three" / "search.json").exists()
+
+
+@pytest.mark.skipif(find_spec("MySQLdb") is not None, reason="the driver is installed")
+def test_a_driver_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        UsageError, match="storage: the driver of this database is not installed: pip install mysqlclient"
+    ):
+        run(tmp_path / "one", storage="mysql://smith@localhost/trials")

@@ -13,7 +13,7 @@ from convsmith import records
 from convsmith.errors import ConvsmithError, OutputError, UsageError
 from convsmith.files import write_bytes
 from convsmith.searching.settings import SearchSettings
-from convsmith.searching.storage import url_of
+from convsmith.searching.storage import asked_in, hidden, url_of
 
 ASKED_FILE, LOG_FILE, NETWORK_FILE, LOCK_FILE = "search.json", "trials.jsonl", "network.json", "lock"
 WEIGHTS_FOLDER = "weights"
@@ -75,27 +75,21 @@ class SearchFolder:
             )
 
     def begun(self, asked: dict[str, Any]) -> int | None:
-        """The epochs of the search that is resumed. Raises UsageError naming what it was asked for otherwise."""
-        if self.folder is None or not self.resume:
+        """The epochs of the search that goes on: in the folder, or, begun by others, in the database; None where there
+        is none. Raises UsageError naming what it was asked for otherwise, SearchError, StorageError."""
+        if self.folder is None:
             return None
-        path = self.folder / ASKED_FILE
-        try:
-            before = json.loads(path.read_text(encoding="utf-8"))
-            epochs = int(before["epochs"])
-            old, new = {**SearchSettings().to_json(), **before["settings"]}, asked["settings"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise SearchError(f"{path} is damaged ({error}); start over in another folder") from None
-        for name in new:
-            if name not in MAY_CHANGE and old[name] != new[name]:
-                raise UsageError(f"must be {old[name]}, as when the search began, not {new[name]}", settings=name)
-        for name in ("fingerprint", "space", "limits"):
-            if before.get(name) != asked[name]:
-                setting = {"fingerprint": "data", "space": "space", "limits": ()}[name]
-                raise UsageError(
-                    f"the search in {self.folder} began with other {'limits' if name == 'limits' else 'values'}",
-                    settings=setting,  # type: ignore[arg-type]
-                )
-        return epochs
+        if self.resume:
+            path = self.folder / ASKED_FILE
+            try:
+                return _epochs_of(json.loads(path.read_text(encoding="utf-8")), asked, str(self.folder))
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise SearchError(f"{path} is damaged ({error}); start over in another folder") from None
+        if self.storage is not None:
+            url = url_of(self.folder, self.storage)
+            before = asked_in(url)
+            return None if before is None else _epochs_of(before, asked, hidden(url))
+        return None
 
     @contextmanager
     def begun_if_well(self, asked: dict[str, Any]) -> Iterator[str]:
@@ -118,3 +112,16 @@ class SearchFolder:
         if self.folder is not None:
             lines = (records.json_text(trial.to_json()) + "\n" for trial in trials)
             write_bytes(self.folder / LOG_FILE, "".join(lines).encode())
+
+
+def _epochs_of(before: dict[str, Any], asked: dict[str, Any], place: str) -> int:
+    """The epochs of the search in a place. Raises UsageError naming what it was asked for otherwise."""
+    old, new = {**SearchSettings().to_json(), **before["settings"]}, asked["settings"]
+    for name in new:
+        if name not in MAY_CHANGE and old[name] != new[name]:
+            raise UsageError(f"must be {old[name]}, as when the search began, not {new[name]}", settings=name)
+    for name, setting in (("fingerprint", "data"), ("space", "space"), ("limits", ())):
+        if before[name] != asked[name]:
+            words = f"the search in {place} began with other {'limits' if name == 'limits' else 'values'}"
+            raise UsageError(words, settings=setting)
+    return int(before["epochs"])

@@ -23,7 +23,7 @@ from convsmith.searching.objective import Objective
 from convsmith.searching.settings import MOST_EPOCHS, USUAL_EPOCHS, SearchSettings
 from convsmith.searching.spaces.limited import LatencyOf, Limited
 from convsmith.searching.spaces.space import Space
-from convsmith.searching.storage import import_optuna, told as storage_told
+from convsmith.searching.storage import ASKED, import_optuna, told as storage_told
 from convsmith.train.tune.pace import seconds_an_image
 
 if TYPE_CHECKING:
@@ -76,9 +76,11 @@ def search(
     limited.check()
     with place.held():
         asked = _asked(dataset, limits, limited.members.space, settings)
-        epochs = place.begun(asked) or _epochs(limited, dataset, settings, told)
-        with place.begun_if_well({**asked, "epochs": epochs}) as url:
+        asked["epochs"] = epochs = place.begun(asked) or _epochs(limited, dataset, settings, told)
+        with place.begun_if_well(asked) as url:
             work = work_on(url, limited, dataset, preprocess, settings, epochs)
+            with storage_told(url):
+                work.study.set_user_attr(ASKED, asked)
         if settings.inherit:
             work = replace(work, kept=KeptWeights(place.weights))
         _carry_on(work, place, url, told)

@@ -11,9 +11,12 @@ from typing import Any
 from convsmith.errors import ConvsmithError, UsageError
 
 DATABASE_FILE = "search.db"
-STUDY = "search"
+STUDY, ASKED = "search", "asked"
 LOCKED_SECONDS = 30
 """How long a writer waits for another one."""
+
+DRIVERS = {"psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
+"""Modules that SQLAlchemy asks for -> what brings them."""
 
 TABLES = {"studies", "trials", "trial_user_attributes"}
 
@@ -49,8 +52,21 @@ def opened(url: str) -> Any:
         try:
             arguments = {"timeout": LOCKED_SECONDS} if url.startswith("sqlite:") else {}
             return optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": arguments})
-        except ImportError:
-            raise UsageError("the driver of this database is not installed", settings="storage") from None
+        except ImportError as error:
+            module = getattr(error.__cause__, "name", None) or ""
+            package = DRIVERS.get(module, module)
+            words = f"the driver of this database is not installed: pip install {package}"
+            raise UsageError(words.removesuffix(": pip install "), settings="storage") from None
+
+
+def asked_in(url: str) -> dict[str, Any] | None:
+    """What the search in a database was asked for; None where none was begun. Raises as `opened` does."""
+    optuna, storage = import_optuna(), opened(url)
+    with told(url):
+        if STUDY not in optuna.get_all_study_names(storage):
+            return None
+        found: dict[str, Any] | None = optuna.load_study(study_name=STUDY, storage=storage).user_attrs.get(ASKED)
+        return found
 
 
 def check_file(url: str) -> None:
