@@ -1,70 +1,54 @@
-"""What tells a good network before it is trained: rank correlations (Spearman) with accuracy after a short training.
+"""What tells a good network before it is trained: rank correlations (Spearman) with val accuracy after a search's
+trainings.
 
-Members of a space within a limit are drawn at random, and each is trained by the default recipe on the same images for
-the same epochs. Beside the zero-cost proxies stand what costs nothing at all, parameters and multiply-adds, and `size`,
-both. Intervals are 95%, by bootstrap over the members.
+The networks are those that a search finished, from its log (`trials.jsonl`); a random search without early stopping
+says most, since nothing chose among them. Beside the zero-cost proxies stand what costs nothing at all, parameters and
+multiply-adds. Intervals are 95%, by bootstrap over the networks.
 
-    OMP_NUM_THREADS=1 python benchmarks/proxies.py [DATA] [--space residual] [--max-params 100000] [--members 14]
-        [--images 10000] [--epochs 3] [--seed 0]
+    OMP_NUM_THREADS=1 python benchmarks/proxies.py fashion-mnist docs/figures/search-random.jsonl [--space residual]
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
+import json
 from collections.abc import Iterator
-from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
+from convsmith import preprocess_for
+from convsmith.cost import cost_of
 from convsmith.data.open import open_dataset
-from convsmith.design.limits import Limits
-from convsmith.fitting.trials import accuracy_of, short_training, some
 from convsmith.searching.proxies import SCORES, proxy_on
-from convsmith.searching.settings import SearchSettings
-from convsmith.searching.study import limited_for, work_on
+from convsmith.searching.spaces.limited import Candidate
+from convsmith.searching.spaces.members import Members
+from convsmith.searching.spaces.named import space_for
 from row import Row, show
 
 
 def rows(asked: Any) -> Iterator[Row]:
     dataset = open_dataset(asked.data)
-    few = replace(dataset, splits={**dataset.splits, "train": some(dataset.split("train"), asked.images)})
-    settings = SearchSettings(seed=asked.seed)
-    limited, preprocess = limited_for(few, asked.space, Limits(max_params=asked.max_params), settings, lambda net: 0.0)
-    work = work_on("", limited, few, preprocess, settings, asked.epochs)
-    places = limited.drawn(asked.members, np.random.default_rng(asked.seed))
-    candidates = [limited.at(tuple(row.tolist())) for row in places]
-    accuracies = []
-    for number, candidate in enumerate(candidates):
-        training = short_training(work.chosen(candidate, work.recipe_seed(number)), few)
-        training.advance()
-        accuracy = accuracy_of(training, few)
-        assert accuracy is not None
-        accuracies.append(accuracy.value)
-        cost = candidate.cost
-        print(f"{cost.params:,} parameters, {cost.macs / 1e6:.1f} M MACs: {accuracy}", file=sys.stderr, flush=True)
-    for name, values in told(candidates, few, preprocess, asked.seed).items():
-        yield Row(
-            f"`proxies.py`: {dataset.name}, {asked.space}, {len(candidates)} networks, seed {asked.seed}: {name}",
-            "",
-            f"rank correlation {correlation(values, accuracies)}",
-            None,
-        )
-
-
-def told(candidates: Any, dataset: Any, preprocess: Any, seed: int) -> dict[str, list[float]]:
-    """By what tells it: a figure for each candidate."""
-    found: dict[str, list[float]] = {
-        "parameters": [float(one.cost.params) for one in candidates],
-        "multiply-adds": [float(one.cost.macs) for one in candidates],
-        "size": [float(one.cost.params * one.cost.macs) for one in candidates],
-    }
+    preprocess = preprocess_for(dataset)
+    shape, classes = (preprocess.channels, *preprocess.crop), len(dataset.classes)
+    members = Members(space_for(asked.space, shape, classes), shape, classes)
+    trials = [json.loads(line) for line in Path(asked.log).read_text(encoding="utf-8").splitlines()]
+    done = [trial for trial in trials if trial["ended"] == "finished"]
+    accuracies = [trial["rungs"][-1]["accuracy"]["value"] for trial in done]
+    candidates = []
+    for trial in done:
+        places = tuple(choice.values.index(trial["choices"][choice.name]) for choice in members.space.choices)
+        candidates.append(Candidate(places, cost_of(members.network(places))))
+    scores = {"parameters": [float(trial["params"]) for trial in done]}
+    scores["multiply-adds"] = [float(trial["macs"]) for trial in done]
     for name in SCORES:
-        score = proxy_on(name, dataset, preprocess, seed)  # type: ignore[arg-type]
-        found[name] = [score(one) for one in candidates]
-    return found
+        score = proxy_on(name, dataset, preprocess, asked.seed)  # type: ignore[arg-type]
+        scores[name] = [score(candidate) for candidate in candidates]
+    for name, values in scores.items():
+        told = f"rank correlation {correlation(values, accuracies)}"
+        yield Row(f"`proxies.py`: {dataset.name}, {len(done)} networks of {members.space.name}: {name}", "", told, None)
 
 
 def correlation(values: list[float], accuracies: list[float]) -> str:
@@ -79,11 +63,8 @@ def correlation(values: list[float], accuracies: list[float]) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="?", default="fashion-mnist")
-    parser.add_argument("--space", default="residual")
-    parser.add_argument("--max-params", type=int, default=100_000)
-    parser.add_argument("--members", type=int, default=14)
-    parser.add_argument("--images", type=int, default=10_000)
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("data")
+    parser.add_argument("log")
+    parser.add_argument("--space", help="by default as in the search")
     parser.add_argument("--seed", type=int, default=0)
     show(rows(parser.parse_args()))

@@ -2,8 +2,7 @@
 
 Both searches get the same space, limit, seconds and seed, one after the other; random search trains all trials whole.
 What each chose, and the designer's strongest candidate within the limit, are then trained in full, and measured on the
-test split. The last rows say what zero-cost proxies are worth here: the rank correlation (Spearman) of each with the
-val accuracy of what random search trained, beside that of parameters and multiply-adds.
+test split.
 
     OMP_NUM_THREADS=1 python benchmarks/search.py [DATA] [--space plain] [--max-params 20000] [--seconds 150]
         [--epochs 15] [--images N] [--seed 0]
@@ -16,8 +15,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from scipy.stats import spearmanr
-
 from convsmith import Dataset, Network, evaluate, preprocess_for, search
 from convsmith.cost import cost_of
 from convsmith.data.open import open_dataset
@@ -27,9 +24,7 @@ from convsmith.fitting.designing import design_for
 from convsmith.fitting.trials import short_training, some
 from convsmith.model import Model
 from convsmith.searching.found import Found
-from convsmith.searching.proxies import SCORES, proxy_on
-from convsmith.searching.settings import Proxy, SearchSettings
-from convsmith.searching.spaces.limited import Candidate
+from convsmith.searching.settings import SearchSettings
 from convsmith.train.recipes.named import DEFAULT, recipe_named
 from convsmith.train.run.plan import RunPlan
 from row import Row, show
@@ -71,34 +66,6 @@ def rows(asked: Any) -> Iterator[Row]:
         first = len(accuracies) == 1
         aim = "" if first else "no better than the first"
         yield Row(f"`search.py`: {dataset.name}, {asked.space}: {name}", aim, taken, None if first else not best)
-    yield from proxies(random, dataset, asked.seed)
-
-
-def proxies(found: Found, dataset: Dataset, seed: int) -> Iterator[Row]:
-    """How far each proxy orders the members that were trained to the end as their accuracies do."""
-    done = [trial for trial in found.trials if trial.ended == "finished" and trial.accuracy is not None]
-    if len(done) < 4:
-        return
-    accuracies = [trial.accuracy.value for trial in done if trial.accuracy is not None]
-    candidates = [network_of(found, trial) for trial in done]
-    scores = {"parameters": [float(trial.params) for trial in done], "multiply-adds": [float(t.macs) for t in done]}
-    for name in SCORES:
-        proxy: Proxy = name  # type: ignore[assignment]
-        score = proxy_on(proxy, dataset, preprocess_for(dataset), seed)
-        scores[name] = [score(candidate) for candidate in candidates]
-    for name, values in scores.items():
-        rank = spearmanr(values, accuracies).statistic
-        yield Row(f"`search.py`: order by {name}, {len(done)} networks", "", f"rank correlation {rank:+.2f}", None)
-
-
-def network_of(found: Found, trial: Any) -> Candidate:
-    from convsmith.searching.spaces.members import Members
-    from convsmith.searching.spaces.named import space_for
-
-    shape, classes = found.network.input, found.network.classes
-    members = Members(space_for(found.space, shape, classes), shape, classes)
-    places = tuple(choice.values.index(trial.choices[choice.name]) for choice in members.space.choices)
-    return Candidate(places, cost_of(members.network(places)))
 
 
 if __name__ == "__main__":
