@@ -1,17 +1,17 @@
 """Aims: at equal multiply-adds a compound-scaled network beats one that is scaled in one dimension; and one that starts
 from a trained network (net2net) reaches the accuracy of training anew in at most half of the epochs.
 
-1. ResNet-20 to 4 times its multiply-adds on fashion-mini: by EfficientNet's constants, and in depth, width or
+1. ResNet-20 to 4 times its multiply-adds: by EfficientNet's constants, and in depth, width or
    resolution alone. Every network trains on the same images, for the same epochs, by the default recipe, without val
-   split, and is tested once on the 2,000 test images; mean and 95% interval (Student's t) over the seeds.
+   split, and is tested once on the test images; mean and 95% interval (Student's t) over the seeds.
 2. ResNet-20 and MobileNet v1 (width 0.25), trained, then made deeper (1.3x) and wider (1.25x) with their weights and
    trained on for half of the epochs at half the rate; against the same larger network trained anew for all epochs.
 
 ResNet-20 sees images of `--side` pixels, half of what they have, so that a higher resolution has more to show and a
 core trains a network in seconds; MobileNet, which halves its maps five times, sees all 28.
 
-    OMP_NUM_THREADS=1 python benchmarks/scaling.py --part ways --images 1500 --epochs 4 --seeds 3
-    OMP_NUM_THREADS=1 python benchmarks/scaling.py --part carry --images 1500 --epochs 6 --seeds 2
+    OMP_NUM_THREADS=1 python benchmarks/scaling.py --part ways --data fashion-mnist --images 15000 --epochs 4 --seeds 3
+    OMP_NUM_THREADS=1 python benchmarks/scaling.py --part carry --data fashion-mnist --images 15000 --epochs 6 --seeds 3
 """
 
 from __future__ import annotations
@@ -50,12 +50,16 @@ NETWORKS = {"resnet20": 14, "mobilenet_v1:0.25": 28}
 class Bench:
     """The images, and how networks are trained on them."""
 
-    def __init__(self, images: int, epochs: int, side: int) -> None:
-        whole = convsmith.open_dataset("fashion-mini")
+    def __init__(self, data: str, images: int, epochs: int, side: int) -> None:
+        whole = convsmith.open_dataset(data)
         train = some(whole.split("train"), images)
         self.dataset: Dataset = replace(whole, splits={"train": train, "test": whole.split("test")})
         self.preprocess = preprocess_at(preprocess_for(self.dataset), side)
         self.epochs, self.side = epochs, side
+
+    @property
+    def told(self) -> str:
+        return f"{len(self.dataset.split('train')):,} images of {self.dataset.name}"
 
     def network(self, name: str) -> Network:
         return create(name, classes=10, input=(1, self.side, self.side))
@@ -107,13 +111,13 @@ def ways(bench: Bench, seeds: int) -> Iterator[Row]:
             aim, met = "better than each dimension alone", bool(np.mean(values) > best)
         cost = cost_of(net if name == "as it is" else members[name].network)
         size = f"{cost.macs / cost_of(net).macs:.2f}x MACs, {cost.params / 1000:.0f} K parameters"
-        yield Row(f"`scaling.py`: ResNet-20 on fashion-mini, {name}", aim, f"{interval(values)}; {size}", met)
+        yield Row(f"`scaling.py`: ResNet-20 on {bench.told}, {name}", aim, f"{interval(values)}; {size}", met)
 
 
-def carrying(images: int, epochs: int, seeds: int) -> Iterator[Row]:
+def carrying(data: str, images: int, epochs: int, seeds: int) -> Iterator[Row]:
     half = max(1, epochs // 2)
     for name, side in NETWORKS.items():
-        bench = Bench(images, epochs, side)
+        bench = Bench(data, images, epochs, side)
         net = bench.network(name)
         larger = scale_network(net, GROWN)
         found: dict[str, list[float]] = {"before": [], "anew": [], "anew, half": [], "carried": []}
@@ -129,20 +133,26 @@ def carrying(images: int, epochs: int, seeds: int) -> Iterator[Row]:
         figures = "; ".join(f"{way} {interval(values)}" for way, values in found.items())
         aim = f"carried in {half} epochs as good as anew in {bench.epochs}"
         met = bool(np.mean(found["carried"]) >= np.mean(found["anew"]))
-        yield Row(f"`scaling.py`: {name}, {cost_of(larger).macs / cost_of(net).macs:.1f}x MACs", aim, figures, met)
+        yield Row(
+            f"`scaling.py`: {name} on {bench.told}, {cost_of(larger).macs / cost_of(net).macs:.1f}x MACs",
+            aim,
+            figures,
+            met,
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for flag, usual in (("--images", 1500), ("--epochs", 4), ("--seeds", 3), ("--side", 14)):
         parser.add_argument(flag, type=int, default=usual)
+    parser.add_argument("--data", default="fashion-mini")
     parser.add_argument("--part", choices=["ways", "carry"])
     given = parser.parse_args()
     print(f"{given.images} images, {given.epochs} epochs, {given.seeds} seeds", file=sys.stderr)
     if given.part != "carry":
-        show(ways(Bench(given.images, given.epochs, given.side), given.seeds))
+        show(ways(Bench(given.data, given.images, given.epochs, given.side), given.seeds))
     if given.part != "ways":
-        show(carrying(given.images, given.epochs, given.seeds))
+        show(carrying(given.data, given.images, given.epochs, given.seeds))
 
 
 if __name__ == "__main__":

@@ -153,6 +153,7 @@ def test_a_trained_model_gives_a_model_of_the_same_outputs() -> None:
     [
         ({}, UsageError, r"^to, phi: say how large"),
         ({"phi": 0}, UsageError, r"^phi: must be from 1 to 12"),
+        ({"to": "2x", "trials": Trials(seconds=9)}, UsageError, r"^seconds: without data nothing is trained"),
         ({"to": "3k"}, UsageError, r"^to: must be 4x"),
         ({"to": "10-macs"}, LimitError, r"^to: 10 multiply-adds cannot be met"),
         ({"to": "2x", "carry": "resnet20"}, ConvsmithError, "network without weights"),

@@ -77,6 +77,8 @@ def scale(
         raise UsageError("say how large the network is to be", settings=("to", "phi"))
     if phi is not None and not 1 <= phi <= MOST_PHI:
         raise UsageError(f"must be from 1 to {MOST_PHI}, not {phi}", settings="phi")
+    if data is None and (asked := tuple(n for n in ("epochs", "seconds") if getattr(trials, n) is not None)):
+        raise UsageError("without data nothing is trained: give images, too", settings=asked)
     start = _start(network, carry)
     contest = None if data is None else _contest(network, data, trials.seed)
     net = _network(network) if contest is None else contest.plan.network
