@@ -89,9 +89,9 @@ def search(
         typer.Option(help="What stops trainings early.", rich_help_panel=TRIALS),
     ] = "halving",
     proxy: Annotated[
-        Literal["none", "synflow", "grad_norm", "naswot"],
+        Literal["none", "largest", "synflow", "grad_norm", "naswot"] | None,
         typer.Option(help="What orders candidates before they are trained.", rich_help_panel=TRIALS),
-    ] = "none",
+    ] = None,
     inherit: Annotated[
         bool, typer.Option("--inherit", help="Begin with a finished trial's weights.", rich_help_panel=TRIALS)
     ] = False,

@@ -1,4 +1,7 @@
-"""Zero-cost proxies: what a network promises, from one batch and no training.
+"""What a network promises before it is trained: "largest", by its size, and zero-cost proxies, by one batch.
+
+- "largest": the share that it uses of the limits on parameters, multiply-adds and bytes (the mean, where several are
+  set). Size is what zero-cost proxies have to beat (Ning et al. 2021, arXiv 2008.03064).
 
 - "synflow": the sum over weights of |w * dR/dw|, with absolute weights, R the sum of the outputs for an input of ones
   (Tanaka et al. 2020, arXiv 2006.05467, as a score of networks in Abdelfattah et al. 2021, arXiv 2101.08134). It needs
@@ -7,7 +10,7 @@
 - "naswot": log |det K|, K_ij how many rectifiers are on or off for image i as for image j (Mellor et al. 2021, arXiv
   2006.04647).
 
-All three grow with the network's size, so that they say most where candidates are of about one size.
+The last three grow with the network's size, so that they say most where candidates are of about one size.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from convsmith.data.augment.augment import Augment
 from convsmith.data.dataset import Dataset
 from convsmith.data.load.loader import Loader
 from convsmith.data.load.workers import EpochOrder
+from convsmith.design.limits import Limits, costed
 from convsmith.evaluation.inference import main_output
 from convsmith.network.preprocess import Preprocess
 from convsmith.searching.settings import Proxy
@@ -47,6 +51,17 @@ def proxy_on(name: Proxy, dataset: Dataset, preprocess: Preprocess, seed: int) -
         return found if found == found else float("-inf")
 
     return scored
+
+
+def used(limits: Limits) -> Callable[[Candidate], float]:
+    """The share of limits that a candidate uses, of those that follow from its cost; parameters without any."""
+    figures = costed(limits)
+
+    def share(candidate: Candidate) -> float:
+        shares = [figure(candidate.cost) / getattr(limits, name) for name, figure in figures.items()]
+        return sum(shares) / len(shares) if shares else float(candidate.cost.params)
+
+    return share
 
 
 def _batch(dataset: Dataset, preprocess: Preprocess, seed: int) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from convsmith.scaling.target import Target, Unit
 Sampler = Literal["tpe", "nsga2", "evolution", "random"]
 Goal = Literal["accuracy", "mnas", "front"]
 Pruner = Literal["halving", "hyperband", "none"]
-Proxy = Literal["none", "synflow", "grad_norm", "naswot"]
+Proxy = Literal["none", "largest", "synflow", "grad_norm", "naswot"]
 CostUnit = Literal["params", "macs", "bytes", "ms"]
 
 USUAL_TRIALS, USUAL_EPOCHS, MOST_EPOCHS = 30, 8, 16
@@ -27,7 +27,8 @@ class SearchSettings:
     - `goal` says what is best: "accuracy" within the limits; "mnas", accuracy x (cost / target)^w (Tan et al. 2019,
       equation 2) with w -0.07, or, `hard`, 0 up to the target and -1 above; or "front", accuracy against cost. The cost
       is in `unit`, that of the `target` where there is one.
-    - `sampler` proposes members, `pruner` stops trainings early, and `proxy` orders proposals before any is trained.
+    - `sampler` proposes members, `pruner` stops trainings early, and `proxy` orders proposals before any is trained;
+      None: "largest" where accuracy alone counts within limits, unless members are drawn at random.
     - With `inherit` a trial begins with the weights of the finished one that has most of its layers' weights
       (`model.inherited`), if that is half of them.
     - `device` is the table of a device that latencies are predicted from; None: they are measured here.
@@ -42,7 +43,7 @@ class SearchSettings:
     sampler: Sampler = "tpe"
     goal: Goal = "accuracy"
     pruner: Pruner = "halving"
-    proxy: Proxy = "none"
+    proxy: Proxy | None = None
     target: str | None = None
     hard: bool = False
     unit: CostUnit = "macs"

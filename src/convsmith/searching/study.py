@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from convsmith.data.dataset import Dataset
-from convsmith.design.limits import Limits
+from convsmith.design.limits import Limits, costed
 from convsmith.design.preprocessing import preprocess_for
 from convsmith.network.preprocess import Preprocess
 from convsmith.searching.objective import Objective
-from convsmith.searching.proxies import proxy_on
+from convsmith.searching.proxies import proxy_on, used
 from convsmith.searching.pruning import pruner_of
 from convsmith.searching.running import Work
-from convsmith.searching.sampling import MemberSampler
+from convsmith.searching.sampling import MemberSampler, Proxy
 from convsmith.searching.settings import SearchSettings
 from convsmith.searching.spaces.limited import LatencyOf, Limited
 from convsmith.searching.spaces.members import Members
@@ -36,7 +36,7 @@ def work_on(
 ) -> Work:
     """The study at a URL, opened or begun; in memory without one. Raises StorageError."""
     optuna = import_optuna()
-    proxy = None if settings.proxy == "none" else proxy_on(settings.proxy, dataset, preprocess, settings.seed)
+    proxy = _proxy(settings, limited, dataset, preprocess)
     objective = Objective(settings)
     storage = opened(url) if url else None
     with told(url):
@@ -49,3 +49,15 @@ def work_on(
             load_if_exists=True,
         )
     return Work(study, limited, dataset, preprocess, settings, epochs)
+
+
+def _proxy(settings: SearchSettings, limited: Limited, dataset: Dataset, preprocess: Preprocess) -> Proxy | None:
+    """What orders proposals: as asked, or, where it is free and accuracy alone counts, their size."""
+    name = settings.proxy
+    if name is None:
+        free = costed(limited.limits) and limited.limits.max_latency is None  # each latency would be measured
+        by_size = free and settings.goal == "accuracy" and settings.sampler != "random"
+        name = "largest" if by_size else "none"
+    if name == "none":
+        return None
+    return used(limited.limits) if name == "largest" else proxy_on(name, dataset, preprocess, settings.seed)
