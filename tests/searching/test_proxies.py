@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,12 +12,15 @@ from noise_space import SPACE, dataset
 from torch import nn
 
 from convsmith.cost import cost_of
+from convsmith.design.limits import Limits
 from convsmith.design.preprocessing import preprocess_for
-from convsmith.searching.proxies import SCORES, grad_norm, naswot, proxy_on, synflow
+from convsmith.searching.proxies import SCORES, grad_norm, naswot, proxy_on, synflow, used
+from convsmith.searching.sampling import distributions
 from convsmith.searching.search import search
-from convsmith.searching.settings import SearchSettings
+from convsmith.searching.settings import Proxy, SearchSettings
 from convsmith.searching.spaces.limited import Candidate
 from convsmith.searching.spaces.members import Members
+from convsmith.searching.study import limited_for, work_on
 
 
 @pytest.mark.parametrize("name", SCORES)
@@ -57,3 +61,38 @@ def test_a_search_can_be_ordered_by_one() -> None:
     found = search(dataset(), space=SPACE, settings=SearchSettings(trials=2, epochs=1, proxy="synflow"))
     plain = search(dataset(), space=SPACE, settings=SearchSettings(trials=2, epochs=1))
     assert found.trials[0].choices != plain.trials[0].choices
+
+
+def test_the_largest_uses_most_of_the_limits() -> None:
+    members = Members(SPACE, (1, 8, 8), 2)
+    small, large = (Candidate((), cost_of(members.network(row))) for row in (members.counts * 0, members.counts - 1))
+    params, macs = int(large.cost.params), int(large.cost.macs)
+    assert used(Limits(max_params=2 * params, max_macs=macs))(large) == 0.75
+    assert used(Limits(max_size=10**6))(small) < used(Limits(max_size=10**6))(large)
+    assert used(Limits())(large) == params
+
+
+@pytest.mark.parametrize(
+    ("settings", "limits", "by_size"),
+    [
+        (SearchSettings(), Limits(max_params=400), True),
+        (SearchSettings(sampler="nsga2"), Limits(max_macs=40_000), True),
+        (SearchSettings(sampler="random"), Limits(max_params=400), False),
+        (SearchSettings(sampler="random", proxy="largest"), Limits(max_params=400), True),
+        (SearchSettings(proxy="none"), Limits(max_params=400), False),
+        (SearchSettings(goal="front"), Limits(max_params=400), False),
+        (SearchSettings(), Limits(), False),
+        (SearchSettings(), Limits(max_params=400, max_latency=1e9), False),
+    ],
+)
+def test_size_orders_proposals_where_accuracy_alone_counts_within_limits(
+    settings: SearchSettings, limits: Limits, by_size: bool
+) -> None:
+    def proposals(proxy: Proxy | None) -> list[dict[str, int]]:
+        data, asked = dataset(), replace(settings, proxy=proxy)
+        limited, preprocess = limited_for(data, SPACE, limits, asked, lambda network: 1.0)
+        study = work_on("", limited, data, preprocess, asked, 1).study
+        return [study.ask(distributions(SPACE)).params for _ in range(6)]
+
+    assert proposals(settings.proxy) == proposals("largest" if by_size else "none")
+    assert proposals("largest") != proposals("none")
