@@ -1,5 +1,6 @@
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -123,6 +124,12 @@ def started_by(files: Split) -> str:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="nothing is ever forked on other systems")
+def test_more_workers_than_cores_are_no_cause_for_a_warning(files: Split) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(list(Loader(files, PREPROCESS, 4, workers=1 + (os.cpu_count() or 1)).epoch(0)))
+
+
 def test_beside_the_threads_of_ray_nothing_is_forked(files: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "ray", raising=False)
     assert started_by(files) == f"child of {os.getpid()}"

@@ -6,6 +6,7 @@ import mmap
 import multiprocessing
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -73,16 +74,18 @@ def read_batches(
     largest = max(map(len, batches), default=0)
     reader = _Reader(images, preprocess, training, largest, workers)
     # Workers live for an epoch: a fork takes milliseconds, and validation's then cost nothing while training.
-    loader = torch_data.DataLoader(
-        reader,
-        batch_size=None,
-        sampler=_Jobs(batches, reader.slots),
-        num_workers=workers,
-        collate_fn=_unchanged,  # type: ignore[arg-type]  # the stubs only know lists
-        worker_init_fn=_start_worker,
-        prefetch_factor=PREFETCH_BATCHES if workers else None,
-        multiprocessing_context=_context() if workers else None,
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="This DataLoader will create")  # more than cores, where asked for
+        loader = torch_data.DataLoader(
+            reader,
+            batch_size=None,
+            sampler=_Jobs(batches, reader.slots),
+            num_workers=workers,
+            collate_fn=_unchanged,  # type: ignore[arg-type]  # the stubs only know lists
+            worker_init_fn=_start_worker,
+            prefetch_factor=PREFETCH_BATCHES if workers else None,
+            multiprocessing_context=_context() if workers else None,
+        )
     for done in loader:
         yield ReadBatch(done.kept, reader.images_of(done), done.unreadable)
 
