@@ -86,7 +86,8 @@ def read_batches(
             prefetch_factor=PREFETCH_BATCHES if workers else None,
             multiprocessing_context=_context() if workers else None,
         )
-    for done in loader:
+        epoch = iter(loader)
+    for done in epoch:
         yield ReadBatch(done.kept, reader.images_of(done), done.unreadable)
 
 
