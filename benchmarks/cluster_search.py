@@ -1,7 +1,7 @@
 """Aim: two Ray workers finish the same search sooner than one, and no trial is run twice.
 
-The trials are drawn at random and trained whole, so that one worker and two train the same networks for the same epochs.
-Ray starts on this machine for each search, which counts; each worker has one core. Rounds of one and of two alternate.
+The trials are drawn at random and trained whole, so that one worker and two train the same networks for the same
+epochs. Ray starts on this machine for each search, which counts; each worker has one core. Rounds alternate.
 
     python benchmarks/cluster_search.py [--trials 6] [--epochs 2] [--rounds 2]        (five minutes on two quiet cores)
 """
