@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from convsmith.cli.source import shape_of
 from convsmith.design.limits import Limits
-from convsmith.network.dims import parse_shape
 from convsmith.searching.spaces.limited import Limited
 from convsmith.searching.spaces.members import Members
 from convsmith.searching.spaces.named import WRITTEN, space_for
@@ -24,7 +24,7 @@ CLASSES = 10
 
 
 def rows(asked: Any) -> Iterator[Row]:
-    shape = parse_shape(asked.input)
+    shape = shape_of(asked.input)
     for name in WRITTEN:
         members = Members(space_for(name, shape, CLASSES), shape, CLASSES)
         limited = Limited(members, Limits(max_params=asked.max_params), lambda network: 0.0)
