@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Annotated
 
 import typer
@@ -10,12 +11,12 @@ import typer
 from convsmith.errors import UsageError
 
 TIMES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
-NUMBER = r"(\d[\d_]*(?:\.\d+)?(?:e[+-]?\d+)?)"
+NUMBER = r"(\d+(?:_\d+)*(?:\.\d+)?(?:e[+-]?\d{1,3})?)"
 COUNT, BYTES, MS = (re.compile(rf"{NUMBER}\s*{unit}", re.IGNORECASE) for unit in ("([kMG]?)", "([kMG]?)B?", "(ms)?"))
 
 
 def count(text: str) -> int:
-    """A whole number, also as 100k or 1.5M. Raises typer.BadParameter for what is none, or below 1."""
+    """The whole part of a number, also as 100k or 1.5M. Raises typer.BadParameter for what is none, or below 1."""
     return _whole(text, COUNT, "100000 or 100k")
 
 
@@ -43,10 +44,10 @@ def seconds_of(text: str) -> float:
 
 def _whole(text: str, words: re.Pattern[str], examples: str) -> int:
     found = words.fullmatch(text.strip())
-    amount = 0.0 if found is None else float(found[1]) * TIMES[found[2].lower()]
-    if found is None or not 1 <= amount < 2**63:
+    amount = Decimal(0) if found is None else Decimal(found[1]) * TIMES[found[2].lower()]  # 1.15M is exact so
+    if not 1 <= amount < 2**63:
         raise typer.BadParameter(f"{text!r} is no number of at least 1, such as {examples}")
-    return round(amount)
+    return int(amount)
 
 
 LIMITS = "Limits"

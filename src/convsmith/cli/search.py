@@ -90,7 +90,9 @@ def search(
     ] = "halving",
     proxy: Annotated[
         Literal["none", "largest", "synflow", "grad_norm", "naswot"] | None,
-        typer.Option(help="What orders candidates before they are trained.", rich_help_panel=TRIALS),
+        typer.Option(
+            help="Orders candidates before training; within limits, largest by default.", rich_help_panel=TRIALS
+        ),
     ] = None,
     inherit: Annotated[
         bool, typer.Option("--inherit", help="Begin with a finished trial's weights.", rich_help_panel=TRIALS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import TYPE_CHECKING
 
 from convsmith.model.net2net import branch_end
@@ -11,12 +12,10 @@ from convsmith.network.network import Network
 if TYPE_CHECKING:
     from torch import Tensor
 
-Shape = tuple[int, ...]
-
 
 def inherited(net: Network, fresh: Mapping[str, Tensor], parent: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights for `net`, by state-dict key: those of a trained `parent` as far as the two have layers of one name and
-    kind, and `fresh` ones elsewhere.
+    """Weights for `net`, by state-dict key: those of a trained `parent` as far as the two have tensors of one name,
+    whatever their sizes, and `fresh` ones elsewhere.
 
     What has grown computes as before: new channels are fresh, but what the parent's layers read of them has weight 0, a
     larger kernel has the parent's in its middle, and a new residual block whose shortcut is the identity adds 0. What
@@ -26,9 +25,10 @@ def inherited(net: Network, fresh: Mapping[str, Tensor], parent: Mapping[str, Te
     """
     made = {key: _overlaid(fresh[key], parent[key]) if _alike(key, fresh, parent) else fresh[key] for key in fresh}
     for node in net:
-        end = branch_end(net, [node])
-        for parameter in () if end is None else net.parameters_of(end):
-            key = f"{end.name}.{parameter.name}"  # type: ignore[union-attr]
+        if (end := branch_end(net, [node])) is None:
+            continue
+        for parameter in net.parameters_of(end):
+            key = f"{end.name}.{parameter.name}"
             if parameter.trainable and key not in parent:
                 made[key] = fresh[key] * 0
     return made
@@ -37,24 +37,16 @@ def inherited(net: Network, fresh: Mapping[str, Tensor], parent: Mapping[str, Te
 def share_inherited(net: Network, parent: Network) -> float:
     """The share of the weights of `net` that `inherited` takes from `parent`."""
     total = same = 0
-    theirs = parent.parameters
     for key, parameter in net.parameters.items():
-        shape = tuple(int(side) for side in parameter.shape)
-        total += _volume(shape)
-        if key in theirs and len(theirs[key].shape) == len(shape):
-            same += _volume(tuple(map(min, shape, theirs[key].shape)))
+        theirs = parent.parameters.get(key)
+        total += prod(parameter.shape)
+        if theirs is not None and len(theirs.shape) == len(parameter.shape):
+            same += prod(map(min, parameter.shape, theirs.shape))
     return same / max(1, total)
 
 
 def _alike(key: str, fresh: Mapping[str, Tensor], parent: Mapping[str, Tensor]) -> bool:
     return key in parent and parent[key].dim() == fresh[key].dim()
-
-
-def _volume(shape: Shape) -> int:
-    volume = 1
-    for side in shape:
-        volume *= int(side)
-    return volume
 
 
 def _overlaid(fresh: Tensor, old: Tensor) -> Tensor:

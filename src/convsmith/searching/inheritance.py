@@ -54,7 +54,7 @@ class KeptWeights:
         return self.folder / f"{number}.safetensors"
 
 
-def begun_from(
+def neighbours_weights(
     kept: KeptWeights,
     net: Network,
     seed: int,

@@ -19,7 +19,7 @@ from convsmith.fitting.trials import accuracy_of, short_training
 from convsmith.model import Model
 from convsmith.network.network import Network
 from convsmith.network.preprocess import Preprocess
-from convsmith.searching.inheritance import KeptWeights, begun_from
+from convsmith.searching.inheritance import KeptWeights, neighbours_weights
 from convsmith.searching.objective import Objective
 from convsmith.searching.pruning import falls_behind, rungs
 from convsmith.searching.sampling import distributions, params_of, places_of
@@ -62,7 +62,7 @@ class Work:
         if self.kept is None:
             return None
         trials = self.study.get_trials(deepcopy=False)
-        found = begun_from(self.kept, candidate.network, seed, trials, self._network_of)
+        found = neighbours_weights(self.kept, candidate.network, seed, trials, self._network_of)
         if found is None:
             return None
         return found[0], Model(candidate.network, found[1], self.dataset.classes, self.preprocess)
