@@ -5,6 +5,7 @@ What is tested on was never trained on: other faces of letters, other parts of a
 
 from __future__ import annotations
 
+import io
 import string
 import subprocess
 from collections.abc import Callable, Iterator
@@ -13,14 +14,40 @@ from pathlib import Path
 import numpy as np
 import skimage.data
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from convsmith import Dataset, open_dataset
 
 PHOTOGRAPHS = ("astronaut", "coffee", "rocket", "chelsea", "hubble_deep_field", "immunohistochemistry")
-TEXTURES = ("brick", "grass", "gravel")
+TEXTURES = ("brick", "grass", "gravel", "moon", "coins", "page")
 TILES = 240
 """Of a class in training; a quarter as many in the test split."""
+
+
+def _noisy(tile: Image.Image, generator: np.random.Generator) -> Image.Image:
+    noise = generator.normal(0, generator.uniform(6, 18), (*tile.size, 3))
+    return Image.fromarray(np.clip(np.asarray(tile) + noise, 0, 255).astype(np.uint8))
+
+
+def _squeezed(tile: Image.Image, generator: np.random.Generator) -> Image.Image:
+    written = io.BytesIO()
+    tile.save(written, "JPEG", quality=int(generator.integers(5, 25)))
+    return Image.open(written).convert("RGB")
+
+
+def _coarse(tile: Image.Image, generator: np.random.Generator) -> Image.Image:
+    side = int(tile.width * generator.uniform(0.3, 0.6))
+    return tile.resize((side, side), Image.Resampling.BOX).resize(tile.size, Image.Resampling.NEAREST)
+
+
+DAMAGES: dict[str, Callable[[Image.Image, np.random.Generator], Image.Image]] = {
+    "as it was": lambda tile, generator: tile,
+    "blurred": lambda tile, generator: tile.filter(ImageFilter.GaussianBlur(generator.uniform(0.8, 2.0))),
+    "noisy": _noisy,
+    "squeezed": _squeezed,
+    "coarse": _coarse,
+}
+"""What may be done to a tile, of a strength that is drawn. Single pixels tell, not what the picture shows."""
 
 LETTERS = string.ascii_uppercase
 GLYPH_SIDE = 32
@@ -38,7 +65,7 @@ def glyphs(seed: int) -> Dataset:
 
 
 def textures(seed: int) -> Dataset:
-    """Tiles of 16x16 of three textures in grey, the test's from the lower third of each picture."""
+    """Tiles of 16x16 of six textures in grey, the test's from the lower third of each picture."""
     generator = np.random.default_rng(seed)
     pictures = [np.asarray(getattr(skimage.data, name)()) for name in TEXTURES]
     parts = [_tiles(generator, picture[: 2 * len(picture) // 3], TILES, 16) for picture in pictures]
@@ -46,18 +73,22 @@ def textures(seed: int) -> Dataset:
     return _labelled(parts, tests, TEXTURES, "textures", seed)
 
 
-def turned(seed: int) -> Dataset:
-    """Tiles of 48x48 of photographs in colour, upright or turned; the test's are of other photographs."""
+def damaged(seed: int) -> Dataset:
+    """Tiles of 48x48 of photographs in colour: what was done to them; the test's are of other photographs."""
     generator = np.random.default_rng(seed)
-    held = generator.permutation(len(PHOTOGRAPHS[:4]))[:1].tolist()
-    names = [name for at, name in enumerate(PHOTOGRAPHS[:4]) if at not in held]
+    order = generator.permutation(len(PHOTOGRAPHS)).tolist()
 
-    def of(chosen: list[str], count: int) -> list[list[NDArray[np.uint8]]]:
-        tiles = [tile for name in chosen for tile in _tiles(generator, _photo(name), count // len(chosen), 48, 160)]
-        return [[np.rot90(tile, turns).copy() for tile in tiles] for turns in range(4)]
+    def of(chosen: list[int], count: int) -> list[list[NDArray[np.uint8]]]:
+        return [
+            [
+                np.asarray(damage(Image.fromarray(tile), generator))
+                for at in chosen
+                for tile in _tiles(generator, _photo(PHOTOGRAPHS[at]), count // len(chosen), 48)
+            ]
+            for damage in DAMAGES.values()
+        ]
 
-    test = of([PHOTOGRAPHS[at] for at in held], TILES // 4)
-    return _labelled(of(names, TILES), test, ("upright", "once", "twice", "thrice"), "turned", seed)
+    return _labelled(of(order[2:], TILES), of(order[:2], TILES // 4), tuple(DAMAGES), "damaged", seed)
 
 
 def photographs(seed: int) -> Dataset:
@@ -72,7 +103,7 @@ def photographs(seed: int) -> Dataset:
 SETS: dict[str, Callable[[int], Dataset]] = {
     "glyphs": glyphs,
     "textures": textures,
-    "turned": turned,
+    "damaged": damaged,
     "photographs": photographs,
     "digits": lambda seed: open_dataset("digits", seed=seed),
     "fashion-mini": lambda seed: open_dataset("fashion-mini", seed=seed),

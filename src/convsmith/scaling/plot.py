@@ -109,7 +109,7 @@ def _grid(axes: Any, scaled: Scaled) -> None:
     axes.set(
         xlabel="resolution (gamma)",
         ylabel="depth (alpha)",
-        title="constants tried (accuracy after epochs; x: stopped early)",
+        title="constants tried (x: stopped early)",
     )
     axes.grid(visible=True, linewidth=0.3)
 
