@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from convsmith.backend.torch import build
+from convsmith.cost import cost_of
 from convsmith.data.dataset import SMALL_SIDE
 from convsmith.errors import UsageError
 from convsmith.evaluation.inference import best_device
@@ -35,8 +36,12 @@ MEASURED_SECONDS = 4.0
 WARM_STEPS = 2
 """Steps that do not count: the first ones allocate and choose kernels."""
 
-TRIAL_BATCH, TRIALS = 128, 3
-"""Images of a step that a network is tried with before it is chosen, an eighth of them for photographs; and steps."""
+TRIAL_BATCH, TRIAL_MACS, TRIALS = 128, 1.5e9, 3
+"""Images of a step that a network is tried with before it is chosen, fewer where they would take more multiply-adds on
+a processor than the second, for then few keep it as busy; and steps."""
+
+FEWEST_IMAGES = 4
+"""Of a step that a network is tried with."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,8 @@ def seconds_an_image(network: Network) -> float:
     """
     device = best_device()
     batch = TRIAL_BATCH if network.input[1] <= SMALL_SIDE else TRIAL_BATCH // 8
+    if device.type == "cpu":
+        batch = min(batch, max(FEWEST_IMAGES, int(TRIAL_MACS / float(cost_of(network).macs))))
     arithmetic = Arithmetic("channels_last", "float32" if bfloat16_is_slow(device) else "bfloat16", batch_size=batch)
     recipe = Recipe(1, batch, "sgd", learning_rate=1e-3, weight_decay=0.0)
     module = build(pool_before_rectifier(network)).to(device)
