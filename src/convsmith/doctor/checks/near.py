@@ -1,14 +1,16 @@
 """Pictures that are one picture: recompressed, resized, brighter or darker, or shifted by a pixel.
 
-Candidates are nearest neighbours by a small perceptual descriptor; whether two are one picture is decided on pixels. Of
-two images the best shift by a pixel and the best blur of either are found, then how far they correlate, in all and in
-fine detail alone, where different pictures of one kind of thing differ. Both must be high, and the two be much nearer
-to each other than either is to the rest of its surroundings: of a thousand pairs of trousers, many are nearly alike.
+Candidates are nearest neighbours by their spectra, which a shift leaves as they are; whether two are one picture is
+decided on pixels. Of two images the best shift by a pixel and the best blur of either are found, then how far they
+correlate, in all and in fine detail alone, where different pictures of one kind of thing differ. Both must be high, and
+the two be much nearer to each other than either is to the rest of its surroundings: of a thousand pairs of trousers,
+many are nearly alike.
 """
 
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,17 +31,20 @@ CANDIDATES = 3
 SURROUNDINGS = 6
 """Which neighbour says how near images are to each other here: copies of one picture are rarely more."""
 
+FREQUENCIES = 8
+"""Waves to a side, in the descriptor."""
+
 DESCRIBED = 64
 """Principal components of the descriptor."""
 
-SAME = 0.98
+SAME = 0.985
 """Correlation of all pixels from which two images may be one picture. Measured on Fashion-MNIST and digits, with
 JPEGs of quality 50 and images resized by 0.75 as the worst copies (`benchmarks/doctor.py`)."""
 
-SAME_DETAIL = 0.955
+SAME_DETAIL = 0.985
 """Correlation of fine detail from which they may be."""
 
-NEARER = 0.2
+NEARER = 0.15
 """The share of the distance to the surroundings at which they must be, at most."""
 
 SPARSE = 0.2
@@ -89,31 +94,23 @@ def _grey(thumbnails: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.
     return np.concatenate([thumbnails[part].mean(-1, dtype=np.float32) for part in np.array_split(rows, _parts(rows))])
 
 
-def _parts(rows: NDArray[np.int64]) -> int:
+def _parts(rows: NDArray[Any]) -> int:
     return max(1, len(rows) // PAIRS)
 
 
 def _descriptors(grey: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Unit vectors (N, DESCRIBED), the same for brighter, sharper and slightly shifted copies."""
-    parts = [_described(torch.from_numpy(part)) for part in np.array_split(grey, max(1, len(grey) // PAIRS))]
-    vectors = torch.cat(parts)
+    """Unit vectors (N, DESCRIBED), nearly the same for brighter, sharper and slightly shifted copies."""
+    vectors = torch.cat([_spectrum(torch.from_numpy(part)) for part in np.array_split(grey, _parts(grey))])
+    vectors = F.normalize(vectors - vectors.mean(0), dim=1)
     _, axes = torch.linalg.eigh(vectors.T @ vectors)
     return F.normalize(vectors @ axes[:, -DESCRIBED:], dim=1).numpy()
 
 
-def _described(grey: Tensor) -> Tensor:
-    """Halved, after the centre of what there is to see has been put into the middle."""
-    side = grey.shape[-1]
-    across, down = grey.diff(dim=2)[:, :-1], grey.diff(dim=1)[:, :, :-1]
-    strength = across**2 + down**2
-    weight = strength / strength.sum((1, 2), keepdim=True).clamp_min(1e-6)
-    steps = (torch.arange(side - 1) + 1) / (side / 2) - 1  # places of the differences, from -1 to 1
-    centre = torch.stack([(weight.sum(1) * steps).sum(1), (weight.sum(2) * steps).sum(1)], 1)
-    theta = torch.cat([torch.eye(2).expand(len(grey), 2, 2), centre[:, :, None]], 2)
-    grid = F.affine_grid(theta, [len(grey), 1, side, side], align_corners=False)
-    moved = F.grid_sample(grey[:, None], grid, padding_mode="border", align_corners=False)
-    flat = F.avg_pool2d(moved, 2).flatten(1)
-    return F.normalize(flat - flat.mean(1, keepdim=True), dim=1)
+def _spectrum(grey: Tensor) -> Tensor:
+    """Amplitudes of the lower frequencies, (N, D), each image's of length 1: a shift changes phases alone."""
+    waves = torch.fft.rfft2(grey - grey.mean((1, 2), keepdim=True)).abs()
+    low = torch.cat([waves[:, :FREQUENCIES, :FREQUENCIES], waves[:, 1 - FREQUENCIES :, :FREQUENCIES]], 1)
+    return F.normalize(low.flatten(1), dim=1)
 
 
 def _candidates(

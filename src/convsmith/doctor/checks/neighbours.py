@@ -12,9 +12,9 @@ from torch import Tensor
 EXACT = 8_000
 """Vectors up to which each is compared with each."""
 
-CELLS_SEARCHED = 4
-"""Cells next to a vector in which its neighbours are looked for. Those that matter are very near, so in its own or the
-next one."""
+CELLS_SEARCHED = 8
+"""Cells next to a vector in which its neighbours are looked for. Those that matter are very near, so in its own or one
+of the next."""
 
 ROUNDS = 5
 """Of k-means, on FITTED vectors."""
