@@ -37,12 +37,9 @@ FREQUENCIES = 8
 DESCRIBED = 64
 """Principal components of the descriptor."""
 
-SAME = 0.985
-"""Correlation of all pixels from which two images may be one picture. Measured on Fashion-MNIST and digits, with
-JPEGs of quality 50 and images resized by 0.75 as the worst copies (`benchmarks/doctor.py`)."""
-
-SAME_DETAIL = 0.985
-"""Correlation of fine detail from which they may be."""
+SAME, SAME_DETAIL = 0.985, 0.985
+"""Correlation of all pixels, and of fine detail, from which two may be one picture. Measured on Fashion-MNIST and
+digits, with JPEGs of quality 50 and images resized by 0.75 as the worst copies (`benchmarks/doctor.py`)."""
 
 NEARER = 0.15
 """The share of the distance to the surroundings at which they must be, at most."""
@@ -55,6 +52,9 @@ HOPEFUL = 0.6
 
 CLOSE_SIDE = 128
 """Pixels to which larger images are decoded again for a last look."""
+
+FIRST_SAME, FIRST_DETAIL = 0.98, 0.955
+"""As above, for images that get a last look: a thumbnail has less than all of their detail."""
 
 CLOSE_SAME, CLOSE_DETAIL = 0.97, 0.8
 """As above, at that size, where compression and resizing cost more of the detail."""
@@ -84,9 +84,12 @@ def near_duplicates(subject: Subject, thumbnails: NDArray[np.uint8], exact: NDAr
     around = distance[:, min(SURROUNDINGS, len(rows) - 1) - 1]
     around = np.maximum(around, SPARSE * np.median(around))
     pairs, limit = _candidates(found, distance, around)
-    same = _confirmed(grey, pairs, limit, _pixel(subject))
-    pairs = rows[pairs[same]]
-    return pairs if _small(subject) else pairs[_close_look(subject, pairs)]
+    whole, detail = _compared(grey, pairs, _pixel(subject))
+    near = 1 - whole <= limit
+    if _small(subject):
+        return rows[pairs[near & (whole >= SAME) & (detail >= SAME_DETAIL)]]
+    pairs = rows[pairs[near & (whole >= FIRST_SAME) & (detail >= FIRST_DETAIL)]]
+    return pairs[_close_look(subject, pairs)]
 
 
 def _grey(thumbnails: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -123,16 +126,16 @@ def _candidates(
     return pairs, NEARER * around[pairs].max(1)
 
 
-def _confirmed(
-    grey: NDArray[np.float32], pairs: NDArray[np.int64], limit: NDArray[np.float32], pixel: float
-) -> NDArray[np.bool_]:
-    same = np.zeros(len(pairs), np.bool_)
+def _compared(
+    grey: NDArray[np.float32], pairs: NDArray[np.int64], pixel: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """`likeness` of pairs of places, part by part."""
+    whole, detail = np.zeros((2, len(pairs)), np.float32)
     for start in range(0, len(pairs), PAIRS):
         here = slice(start, start + PAIRS)
         one, other = (torch.from_numpy(grey[pairs[here, side]])[:, None] for side in (0, 1))
-        whole, detail = likeness(one, other, pixel)
-        same[here] = (whole >= SAME) & (detail >= SAME_DETAIL) & (1 - whole <= limit[here])
-    return same
+        whole[here], detail[here] = likeness(one, other, pixel)
+    return whole, detail
 
 
 def likeness(one: Tensor, other: Tensor, pixel: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
