@@ -2,7 +2,7 @@
 
 Each pair is designed for, its chosen network trained for a while, and measured on the test split. Printed are the
 interval and the accuracy of each pair, how many held (the claim: 80% of them), and the line that fits the pairs best,
-from which `convsmith.design.expect` should have its two constants, which are assumed so far. Exit code 1 if fewer held.
+from which `convsmith.design.expect` has its two constants. Exit code 1 if fewer held.
 
     python benchmarks/expected_accuracy.py [--sets glyphs,...] [--macs 300000,2000000,10000000] [--seconds 90]
 """

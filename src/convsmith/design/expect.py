@@ -8,8 +8,8 @@ from convsmith.design.evidence.values import Evidence
 from convsmith.evaluation.metrics import Interval
 
 OFFSET, SLOPE = -0.16, -0.11
-"""Of log10(network's error / probe's error) = OFFSET + SLOPE * log10(MACs / 10 M): the line that fits 18 pairs of data and
-limit (`benchmarks/expected_accuracy.py`)."""
+"""Of log10(network's error / probe's error) = OFFSET + SLOPE * log10(MACs / 10 M): the line that fits 18 pairs of data
+and limit (`benchmarks/expected_accuracy.py`)."""
 
 FACTOR = 3.0
 """By which the network's error may be smaller or larger than that: so the interval held in 13 of those 18."""
