@@ -47,7 +47,7 @@ NEARER = 0.15
 SPARSE = 0.2
 """Surroundings are taken to be no nearer than this share of the usual: of many copies of one picture, each is near."""
 
-HOPEFUL = 0.6
+HOPEFUL = 0.5
 """The share of the distance at which the descriptor must have two images, for them to be looked at closely."""
 
 CLOSE_SIDE = 128
