@@ -29,7 +29,7 @@ def _noisy(tile: Image.Image, generator: np.random.Generator) -> Image.Image:
     return Image.fromarray(np.clip(np.asarray(tile) + noise, 0, 255).astype(np.uint8))
 
 
-def _squeezed(tile: Image.Image, generator: np.random.Generator) -> Image.Image:
+def _compressed(tile: Image.Image, generator: np.random.Generator) -> Image.Image:
     written = io.BytesIO()
     tile.save(written, "JPEG", quality=int(generator.integers(5, 25)))
     return Image.open(written).convert("RGB")
@@ -44,7 +44,7 @@ DAMAGES: dict[str, Callable[[Image.Image, np.random.Generator], Image.Image]] = 
     "as it was": lambda tile, generator: tile,
     "blurred": lambda tile, generator: tile.filter(ImageFilter.GaussianBlur(generator.uniform(0.8, 2.0))),
     "noisy": _noisy,
-    "squeezed": _squeezed,
+    "compressed": _compressed,
     "coarse": _coarse,
 }
 """What may be done to a tile, of a strength that is drawn. Single pixels tell, not what the picture shows."""

@@ -12,7 +12,7 @@ OFFSET, SLOPE = -0.16, -0.11
 and limit (`benchmarks/expected_accuracy.py`)."""
 
 FACTOR = 3.0
-"""By which the network's error may be smaller or larger than that: so the interval held in 13 of those 18."""
+"""By which the network's error may be smaller or larger than that: the interval then holds in 13 of those 18."""
 
 
 def expected_accuracy(evidence: Evidence, macs: int, params: int) -> Interval:

@@ -32,7 +32,7 @@ SURROUNDINGS = 6
 """Which neighbour says how near images are to each other here: copies of one picture are rarely more."""
 
 FREQUENCIES = 8
-"""Waves to a side, in the descriptor."""
+"""Of the spectrum, from 0 on, in the descriptor."""
 
 DESCRIBED = 64
 """Principal components of the descriptor."""

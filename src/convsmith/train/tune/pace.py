@@ -36,12 +36,11 @@ MEASURED_SECONDS = 4.0
 WARM_STEPS = 2
 """Steps that do not count: the first ones allocate and choose kernels."""
 
-TRIAL_BATCH, TRIAL_MACS, TRIALS = 128, 1.5e9, 3
-"""Images of a step that a network is tried with before it is chosen, fewer where they would take more multiply-adds on
-a processor than the second, for then few keep it as busy; and steps."""
+TRIAL_BATCH, TRIALS = 128, 3
+"""Images of a step that a network is tried with before it is chosen, an eighth of them for photographs; and steps."""
 
-FEWEST_IMAGES = 4
-"""Of a step that a network is tried with."""
+TRIAL_MACS, FEWEST_IMAGES = 1.5e9, 4
+"""Multiply-adds that keep a CPU busy: there such a step has no more images than take so many, but at least a few."""
 
 
 @dataclass(frozen=True)
