@@ -40,8 +40,8 @@ TRIAL_BATCH, TRIALS = 128, 3
 """Images of a step that a network is tried with before it is chosen, an eighth of them for photographs; and steps."""
 
 TRIAL_MACS, FEWEST_IMAGES = 4e9, 4
-"""On a CPU such a step has no more images than take so many multiply-adds, but at least a few: enough that networks which
-could be taken are timed on full batches, and hopeless ones are not waited for."""
+"""On a CPU such a step has no more images than take so many multiply-adds, but at least a few: networks that could be
+taken are timed on full batches, and hopeless ones are not waited for."""
 
 
 @dataclass(frozen=True)
