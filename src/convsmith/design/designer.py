@@ -334,4 +334,4 @@ SLACK = 1.3
 SMALL_MACS = 4e6
 """Multiply-adds of an image below which a network is not made smaller to train faster."""
 
-__all__ = ["UNITS", "Candidate", "Design", "Pace", "design"]
+__all__ = ["SLACK", "UNITS", "Candidate", "Design", "Pace", "design"]

@@ -45,12 +45,14 @@ class Choice:
 @dataclass(frozen=True, eq=False)
 class Chosen:
     """A plan, and the model whose weights it starts from; None: initial ones. `choice` is how it was come to, where
-    network and weights were not asked for. `teacher` is the model that `plan.taught_by` tells of."""
+    network and weights were not asked for. `teacher` is the model that `plan.taught_by` tells of. `usual_seconds` is
+    what its training should take, where that is left to us: a slower one has fewer epochs."""
 
     plan: RunPlan
     start: Model | None = None
     choice: Choice | None = None
     teacher: Model | None = None
+    usual_seconds: float | None = None
 
 
 def trial_of(kind: str, plan: RunPlan, verdict: str, accuracy: Interval | None = None, seconds: float = 0.0) -> Trial:

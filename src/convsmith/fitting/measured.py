@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from math import ceil, floor
 
 from convsmith.data.dataset import Dataset
 from convsmith.errors import UsageError
@@ -29,18 +30,24 @@ SPARE_SECONDS = 0.5
 SPARE_SHARE = 0.04
 """The share of the training's time that is not planned: the machine does other things too."""
 
+FEWEST_EPOCHS = 0.7
+"""The share of its recipe's epochs that a training has at least, however slow the machine is, where no time is asked
+for."""
+
 
 def measure(
     request: Request, chosen: Chosen, dataset: Dataset, deadline: float | None, objective: Objective | None = None
 ) -> tuple[RunPlan, Tuned | None]:
     """The plan with the batch, learning rate and epochs that were to be found, and how its steps compute.
 
+    What was chosen without a time gets fewer epochs where the machine is slower than its choice took it to be.
     `deadline`, of `time.monotonic()`, is when all is to end. None is measured, for the training to do, where nothing
     depends on it. Raises UsageError where the time is too short or nothing is left to measure.
     """
     plan = chosen.plan
     auto = [name for name in ("batch_size", "learning_rate") if getattr(request, name) == "auto"]
-    if not auto and deadline is None:
+    usual = None if deadline is not None or request.cluster is not None else chosen.usual_seconds
+    if not auto and deadline is None and usual is None:
         return plan, None
     if plan.head_only and not auto and chosen.choice is not None:
         return plan, None  # it was chosen because it takes less than the time
@@ -69,7 +76,11 @@ def measure(
         )
         plan = replace(plan, recipe=replace(plan.recipe, learning_rate=rate))
         task = replace(task, recipe=plan.recipe)
-    return (plan if deadline is None else _timed(plan, task, tuned, deadline)), tuned
+    if deadline is not None:
+        plan = _timed(plan, task, tuned, deadline)
+    elif usual is not None:
+        plan = _shortened(plan, task, tuned, usual)
+    return plan, tuned
 
 
 def _timed(plan: RunPlan, task: Task, tuned: Tuned, deadline: float) -> RunPlan:
@@ -81,6 +92,19 @@ def _timed(plan: RunPlan, task: Task, tuned: Tuned, deadline: float) -> RunPlan:
     recipe = within_seconds(plan.recipe, left, pace, updates)
     note = f"the test, the export and its verification take about {after:.1f} s, so {max(0.0, left):,.0f} s are left"
     return replace(plan, recipe=recipe, notes=(*plan.notes, note))
+
+
+def _shortened(plan: RunPlan, task: Task, tuned: Tuned, seconds: float) -> RunPlan:
+    """The plan with fewer epochs where all of them take longer than `seconds` here, but with most of them."""
+    recipe, pace = plan.recipe, pace_of(task, tuned)
+    updates = recipe.epoch_steps or len(task.dataset.split("train")) // task.batch_size
+    share = seconds / pace.seconds(recipe, recipe.epochs * updates)
+    epochs = max(ceil(FEWEST_EPOCHS * recipe.epochs), floor(share * recipe.epochs))
+    if epochs >= recipe.epochs:
+        return plan
+    note = f"{epochs} epochs in place of {recipe.epochs}, which take about {seconds / share:,.0f} s here"
+    warmup = recipe.warmup_epochs * epochs / recipe.epochs
+    return replace(plan, recipe=replace(recipe, epochs=epochs, warmup_epochs=warmup), notes=(*plan.notes, note))
 
 
 def _task(plan: RunPlan, chosen: Chosen, dataset: Dataset, objective: Objective | None) -> Task:

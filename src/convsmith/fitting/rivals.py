@@ -13,7 +13,7 @@ from convsmith.data.checks.framing import framing_for
 from convsmith.data.dataset import Dataset
 from convsmith.deploy.latency import latency_ms
 from convsmith.design.choose import choose, within
-from convsmith.design.designer import Design, usual_seconds
+from convsmith.design.designer import SLACK, Design, usual_seconds
 from convsmith.design.evidence.gather import MOST_SECONDS, gather
 from convsmith.design.preprocessing import preprocess_for
 from convsmith.design.rules import HARD, scheme_of
@@ -89,6 +89,8 @@ def best_way(request: Request, dataset: Dataset, told: Callable[[str], None] = l
         epochs=request.epochs or usual_epochs(request.recipe or DEFAULT, len(dataset.split("train"))),
     )
     rivals, refused = _rivals(request, dataset, design, seconds, told)
+    if request.seconds is None and request.epochs is None:
+        rivals = [replace(rival, chosen=replace(rival.chosen, usual_seconds=SLACK * seconds)) for rival in rivals]
     if len(rivals) == 1 or "val" not in dataset.splits:
         return _taken(rivals[0], design, refused, "the design's choice")
     left = seconds * CHOOSING_SHARE - (time.monotonic() - start)
