@@ -58,7 +58,7 @@ MEDIAN, P90, SPEARMAN = 0.10, 0.20, 0.97
 def runner_of(engine: str, graph: bytes) -> Callable[[], object]:
     """What runs a graph once, on one thread."""
     if engine == "onnxruntime":
-        from convsmith.deploy.session import Session
+        from convsmith.backend.runtime.session import Session
 
         session = Session(graph, threads=1)
         shape = session.shape("input")

@@ -17,7 +17,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from convsmith.backend.onnx import to_onnx
-from convsmith.deploy.session import Session
+from convsmith.backend.runtime.session import Session
 from convsmith.network import INPUT, Network, Node, Preprocess
 from convsmith.network.ops import Pad
 

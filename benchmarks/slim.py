@@ -25,9 +25,9 @@ from torch import nn
 
 import convsmith
 from convsmith.backend.onnx import to_onnx
+from convsmith.backend.runtime.session import Session
 from convsmith.compression import Slimming, retrained, slim_gradually
 from convsmith.data.dataset import Dataset
-from convsmith.deploy.session import Session
 from convsmith.evaluation.inference import predict_logits
 from convsmith.model import Model
 from convsmith.network import INPUT, Preprocess

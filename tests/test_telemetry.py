@@ -33,7 +33,7 @@ sys.exit("never imported")
 @pytest.mark.parametrize(
     ("library", "variable", "statement"),
     [
-        ("onnxruntime", "ORT_DISABLE_TELEMETRY", "import convsmith.deploy.session"),
+        ("onnxruntime", "ORT_DISABLE_TELEMETRY", "import convsmith.backend.runtime.session"),
         ("onnxruntime", "ORT_DISABLE_TELEMETRY", "import convsmith; convsmith.export"),
         ("onnxruntime", "ORT_DISABLE_TELEMETRY", "import convsmith.backend.read.onnx"),
         ("ray", "RAY_USAGE_STATS_ENABLED", "from convsmith.cluster.connect import import_ray; import_ray()"),

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from convsmith.backend.onnx.model import PROBABILITIES
 from convsmith.backend.preprocess import PreprocessModule
+from convsmith.backend.runtime.session import THREADS, Session
 from convsmith.data.decode.decoding import Decoding
 from convsmith.deploy.engines import Engine, EngineKind
 from convsmith.deploy.exported import Exported
-from convsmith.deploy.session import THREADS, Session
 from convsmith.download import Progress
 from convsmith.errors import UsageError
 from convsmith.evaluation.training_data import TrainingData

@@ -9,7 +9,7 @@ from typing import Any
 
 from convsmith.backend.onnx.form import Form
 from convsmith.backend.onnx.model import IMAGE, PROBABILITIES
-from convsmith.deploy.session import Session
+from convsmith.backend.runtime.session import Session
 from convsmith.errors import ConvsmithError, ModelFileError
 from convsmith.evaluation.training_data import TrainingData
 from convsmith.network import INPUT, Network, Preprocess

@@ -9,7 +9,7 @@ import numpy as np
 
 import convsmith
 from convsmith.backend.onnx import to_onnx
-from convsmith.deploy.session import THREADS, Session
+from convsmith.backend.runtime.session import THREADS, Session
 from convsmith.model import Model
 from convsmith.network import INPUT, Network
 

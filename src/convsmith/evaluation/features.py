@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
-from convsmith.backend.torch import NetworkModule
+from convsmith.backend.runtime.module import OnnxModule
 from convsmith.data.dataset import Dataset, Finding, Images, Split
 from convsmith.data.given import GivenImages, images_of, is_data
-from convsmith.errors import DataError, UsageError
+from convsmith.errors import DataError, ExportError, UsageError
 from convsmith.evaluation.inference import predict_logits
 from convsmith.evaluation.measured import opened_for
 from convsmith.evaluation.metrics import left_out
@@ -113,9 +114,16 @@ def extract(model: Model, split: Split, layer: str | None = None, *, pool: bool 
     return found.mean(axis=(2, 3)) if pool and found.ndim == 4 else found
 
 
-def part_of(model: Model, part: Network) -> NetworkModule:
-    """A part of a model's network with the model's weights."""
-    return model.module(part)
+def part_of(model: Model, part: Network) -> nn.Module:
+    """A part of a model's network with the model's weights, to compute with: in ONNX Runtime, or in PyTorch what an
+    ONNX file cannot hold and what computes in integers."""
+    if model.grids:
+        return model.module(part)
+    weights = {key: model.weights[key].detach().float().numpy() for key in part.parameters}
+    try:
+        return OnnxModule(part, weights)
+    except ExportError:
+        return model.module(part)
 
 
 def write_features(features: Features, path: Path) -> None:

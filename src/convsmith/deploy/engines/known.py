@@ -43,7 +43,7 @@ class EngineKind:
 
 
 def _onnx_runtime(path: Path, threads: int) -> Engine:
-    from convsmith.deploy.session import Session
+    from convsmith.backend.runtime.session import Session
 
     return Session(path, threads)
 
