@@ -23,9 +23,10 @@ IMAGES_SHOWN = 400_000
 EPOCHS = (24, 60)
 BATCH = 128
 
-PARAMS_AN_IMAGE = 4
-"""Parameters for each training image above which a network gets more weight decay and random crops: LeNet-5 on
-Fashion-MNIST, with one, only learns more slowly with them."""
+PARAMS_AN_IMAGE = 1.5
+"""Parameters for each training image above which a network gets more weight decay and random crops. On Fashion-MNIST
+LeNet-5, with 1.1, only learns more slowly with them; a residual network with 1.7 comes to 94.4% of val, not 93.7%, in
+30 epochs (one seed)."""
 
 CROP_AREA = 0.35
 """The smallest part of a picture that is cut out of it in training."""
