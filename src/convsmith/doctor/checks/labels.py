@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 FOLDS = 4
 MIN_IMAGES = 8
@@ -110,7 +111,8 @@ def _held_out(
     from sklearn.model_selection import StratifiedKFold  # type: ignore[import-untyped]
 
     probabilities = np.zeros((len(labels), int(labels.max()) + 1))
-    with warnings.catch_warnings():
+    # The products of an iteration are so small that threads would wait for one another most of the time.
+    with threadpool_limits(1, "blas"), warnings.catch_warnings():
         # A rough fit is enough, so its rounds are limited; of a rare class a sample may hold less than one a fold.
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.simplefilter("ignore", UserWarning)
