@@ -139,6 +139,9 @@ class Found:
         )
 
 
+INTERVAL_ERRORS = 2 * 1.96
+"""Standard errors from one end of a 95% interval to the other."""
+
 AXES = {"params": "parameters", "macs": "multiply-adds", "bytes": "bytes of the model file", "ms": "ms for one image"}
 
 
@@ -165,7 +168,11 @@ def tried_of(trial: Any) -> Tried:
 
 def best_of(trials: tuple[Tried, ...], settings: SearchSettings) -> Tried | None:
     """The finished trial that is best by the objective, of a front the most accurate; where none was finished, that
-    which came furthest, and then was best. Of equals the cheapest."""
+    which came furthest, and then was best. Of equals the cheapest.
+
+    Where accuracy alone counts, of those within a standard error of the most accurate that with the most multiply-adds:
+    short trainings favour networks that learn fast, and a full one those that can learn more.
+    """
     objective = Objective(settings)
     reached = [trial for trial in trials if trial.accuracy is not None]
 
@@ -173,4 +180,10 @@ def best_of(trials: tuple[Tried, ...], settings: SearchSettings) -> Tried | None
         assert trial.accuracy is not None
         return trial.epochs, objective.values(trial.accuracy.value, trial.cost)[0], -trial.cost
 
-    return max(reached, key=worth, default=None)
+    best = max(reached, key=worth, default=None)
+    if best is None or settings.goal != "accuracy":
+        return best
+    assert best.accuracy is not None
+    least = best.accuracy.value - (best.accuracy.high - best.accuracy.low) / INTERVAL_ERRORS
+    alike = [one for one in reached if one.epochs == best.epochs and one.accuracy and one.accuracy.value >= least]
+    return max(alike, key=lambda one: (one.macs, worth(one)))
