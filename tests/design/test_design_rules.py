@@ -38,6 +38,7 @@ CHANGES: list[tuple[str, Evidence, Given]] = [
     ("augmentation", EVIDENCE, lambda e: replace(e, symmetry=symmetry(exchanged="left and right"))),
     ("augmentation", EVIDENCE, lambda e: replace(e, symmetry=symmetry(shift=-0.05))),
     ("augmentation", EVIDENCE, lambda e: replace(e, symmetry=symmetry(turn=0.05))),
+    ("augmentation", EVIDENCE, lambda e: replace(e, symmetry=symmetry(quarter_turn=0.05))),
     ("augmentation", EVIDENCE, lambda e: replace(e, basics=replace(BASICS, characters=True))),
     ("augmentation", EVIDENCE, lambda e: replace(e, basics=replace(BASICS, flip_named=False))),
     ("scratch or transfer", PHOTOS, lambda e: replace(e, basics=replace(PHOTOS.basics, images=90_000))),
@@ -75,6 +76,14 @@ def test_what_was_not_measured_leaves_the_default_and_says_so() -> None:
 def test_a_mirror_image_that_a_name_forbids_is_never_used() -> None:
     forbidden = replace(EVIDENCE, basics=replace(BASICS, flip_named=False), symmetry=symmetry(mirror=0.1))
     assert not scheme_of(forbidden).augment.flip
+
+
+def test_right_angles_are_turned_by_where_that_is_useful_and_never_characters() -> None:
+    assert not scheme_of(EVIDENCE).augment.quarter_turns
+    for evidence in (EVIDENCE, PHOTOS):
+        assert scheme_of(replace(evidence, symmetry=symmetry(quarter_turn=0.05))).augment.quarter_turns
+    letters = replace(EVIDENCE, basics=replace(BASICS, characters=True), symmetry=symmetry(quarter_turn=0.05))
+    assert not scheme_of(letters).augment.quarter_turns
 
 
 @pytest.mark.parametrize("size", [(8, 8), (28, 28), (32, 32), (48, 30), (64, 64)])

@@ -7,7 +7,7 @@ default, and the decision says so.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from convsmith.data.augment.augment import Augment
 from convsmith.data.dataset import SMALL_SIDE
@@ -294,12 +294,14 @@ def augment_for(evidence: Evidence) -> tuple[Augment, Decision]:
     """What may happen to training images. Crops and padding are for the small or large side that the recipe sees."""
     basics, symmetry = evidence.basics, evidence.symmetry
     if symmetry is None:
-        allowed, moved, turned, said = basics.flip_named and not basics.characters, True, False, UNMEASURED
+        allowed, moved, said = basics.flip_named and not basics.characters, True, UNMEASURED
+        turned = quarters = False
     else:
         mirror = symmetry["mirror"]
         allowed = basics.flip_named and not symmetry.exchanged and mirror.verdict != "harmful"
         moved = symmetry["shift"].verdict != "harmful"
         turned = symmetry["turn"].verdict == "useful"
+        quarters = symmetry["quarter turn"].verdict == "useful" and not basics.characters
         said = "; ".join(f"{change.name} {change.verdict}: {points(change.gain)}" for change in symmetry.changes)
         said += f"; mirroring exchanges {symmetry.exchanged}" if symmetry.exchanged else ""
     large = min(basics.size) > SMALL_SIDE
@@ -310,11 +312,12 @@ def augment_for(evidence: Evidence) -> tuple[Augment, Decision]:
         augment = Augment(resized_crop=CROP_AREA if moved else 0.8, rotate=rotate, flip=allowed)
     else:
         augment = Augment(rotate=rotate, crop_padding=max(1, min(basics.size) // 14) if moved else 0, flip=allowed)
+    augment = replace(augment, quarter_turns=quarters)
     return augment, Decision(
         "augmentation",
         described(augment),
         "mirroring unless it is harmful, exchanges classes, or a class's name says a side; shifts or crops unless they "
-        "are harmful; turns where they are useful, and of characters",
+        "are harmful; turns, small ones and by right angles, where they are useful, and small ones of characters",
         said,
         "paired comparison: a probe that has learned from changed copies too, against one that has not",
         "a change that a probe loses by learning from, or no longer does",
@@ -348,6 +351,7 @@ def described(augment: Augment) -> str:
         *([f"scales by {augment.scale:.0%}"] if augment.scale else []),
         *([f"shifts by {augment.crop_padding} pixels"] if augment.crop_padding else []),
         *(["mirroring"] if augment.flip else []),
+        *(["turns by right angles"] if augment.quarter_turns else []),
     ]
     return ", ".join(said) or "none"
 

@@ -43,7 +43,8 @@ def _with_changes(request: Request, recipe: Recipe) -> Augment:
     if request.flip is not None:
         augment = replace(augment, flip=request.flip)
     if request.turn is not None:
-        augment = replace(augment, turn=request.turn, rotate=augment.rotate if request.turn else 0.0)
+        rotate, quarters = (augment.rotate, augment.quarter_turns) if request.turn else (0.0, False)
+        augment = replace(augment, turn=request.turn, rotate=rotate, quarter_turns=quarters)
     if request.colour is not None:
         augment = replace(augment, colour=request.colour)
     return augment

@@ -16,7 +16,9 @@ from convsmith.data.augment.augment import (
 )
 from convsmith.data.augment.batch_random import BatchRandom
 
-EVERYTHING = Augment(shift=0.1, rotate=15, scale=0.1, crop_padding=2, flip=True, trivial=True, erase=0.5)
+EVERYTHING = Augment(
+    shift=0.1, rotate=15, scale=0.1, crop_padding=2, flip=True, trivial=True, erase=0.5, quarter_turns=True
+)
 
 
 def photos(count: int = 16, channels: int = 3, size: tuple[int, int] = (20, 24)) -> Tensor:
@@ -62,6 +64,15 @@ def test_about_half_of_the_images_are_flipped() -> None:
     kept = (out == images).flatten(1).all(1)
     assert bool((flipped ^ kept).all())
     assert 150 < int(flipped.sum()) < 250
+
+
+@pytest.mark.parametrize(("size", "turns"), [((20, 20), (0, 1, 2, 3)), ((20, 24), (0, 2))])
+def test_images_are_turned_by_right_angles_each_as_often(size: tuple[int, int], turns: tuple[int, ...]) -> None:
+    images = photos(400, 1, size)
+    out = apply(Augment(quarter_turns=True), images)
+    counts = [int((out == images.rot90(turn, (2, 3))).flatten(1).all(1).sum()) for turn in turns]
+    assert sum(counts) == len(images)
+    assert min(counts) > 0.7 * len(images) / len(turns)
 
 
 def test_a_padded_crop_is_the_image_shifted_by_at_most_the_padding() -> None:

@@ -31,7 +31,7 @@ COLOURS = frozenset(
 
 @dataclass(frozen=True)
 class Augment:
-    """What may happen to a training image. All off by default; the order is that of the fields.
+    """What may happen to a training image. All off by default; the order is that of this list.
 
     Raises UsageError for a value out of range.
 
@@ -41,6 +41,7 @@ class Augment:
     - `shift` (fraction of the side), `rotate` (degrees), `scale` (fraction): each drawn uniformly from +- the value.
     - `crop_padding`: zeros added on each side before a random crop of the old size, in pixels (He et al. 2015, 4.2).
     - `flip`: left and right exchanged in half of the images.
+    - `quarter_turns`: turned by 0, 90, 180 or 270 degrees; images that are not square by 0 or 180.
     - `trivial`: one random change of shape or colour, of random strength: TrivialAugment (see `trivial_augment`);
       without `turn` it neither turns nor shears, without `colour` it changes no values.
     - `erase`: the probability that a rectangle is painted over with the image's mean colour (Zhong et al. 2017).
@@ -56,6 +57,7 @@ class Augment:
     erase: float = 0.0
     turn: bool = True
     colour: bool = True
+    quarter_turns: bool = False
 
     def __post_init__(self) -> None:
         for name, right, what in (
@@ -118,6 +120,8 @@ def augment_batch(images: Tensor, augment: Augment, random: BatchRandom) -> Tens
     if augment.flip:
         flipped = random.uniform() < 0.5
         images = torch.where(flipped.to(images.device)[:, None, None, None], images.flip(3), images)
+    if augment.quarter_turns:
+        images = _quarter_turned(images, random)
     if augment.trivial:
         images = trivial_augment(images, random, turn=augment.turn, colour=augment.colour)
     if augment.erase:
@@ -163,6 +167,16 @@ def _shifted_crop(images: Tensor, padding: int, random: BatchRandom) -> Tensor:
     # All crops as views of the padded images; one of each is copied.
     crops = F.pad(images, [padding] * 4).unfold(2, height, 1).unfold(3, width, 1)
     return crops[torch.arange(count, device=images.device), :, top, left]
+
+
+def _quarter_turned(images: Tensor, random: BatchRandom) -> Tensor:
+    square = images.shape[2] == images.shape[3]
+    quarters = (random.integers(4) if square else 2 * random.integers(2)).to(images.device)
+    turned = images.clone()
+    for quarter in (1, 2, 3) if square else (2,):
+        chosen = quarters == quarter
+        turned[chosen] = images[chosen].rot90(quarter, (2, 3))
+    return turned
 
 
 def _erase(images: Tensor, probability: float, random: BatchRandom) -> Tensor:
