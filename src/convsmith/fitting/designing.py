@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from convsmith.data.dataset import Dataset
@@ -16,11 +17,13 @@ from convsmith.design.preprocessing import preprocess_for, with_channels
 from convsmith.design.rules import SMALLER_SIDE, scheme_of
 from convsmith.network import Network
 from convsmith.network.preprocess import Framing
-from convsmith.train.recipes.default import default_epochs
+from convsmith.train.recipes.default import default_batch, default_epochs
 from convsmith.train.tune.pace import seconds_an_image
 
-HERE = Pace(latency_ms, seconds_an_image)
-"""As this machine measures."""
+
+def pace_for(dataset: Dataset, latency_of: Callable[[Network], float] = latency_ms) -> Pace:
+    """As this machine measures, with batches as this data set has them."""
+    return Pace(latency_of, partial(seconds_an_image, batch_size=default_batch(len(dataset.split("train")))))
 
 
 def design_for(
@@ -45,19 +48,21 @@ def design_for(
     does.
     """
     dataset = open_dataset(data)
-    pace = Pace(latency_of, seconds_an_image)
+    pace = pace_for(dataset, latency_of)
     check_limits(dataset, limits, side, pace)
     found = gather(dataset, seconds=evidence_seconds, told=told) if evidence is None else evidence
     return designed(dataset, found, limits, side=side, seconds=seconds, pace=pace)
 
 
-def check_limits(dataset: Dataset, limits: Limits, side: int | None, pace: Pace = HERE) -> None:
+def check_limits(dataset: Dataset, limits: Limits, side: int | None, pace: Pace | None = None) -> None:
     """Raises LimitError, before anything is measured, where no design for these images can meet the limits."""
     if limits == Limits():
         return
     own = preprocess_for(dataset, side)
     crop = own.crop if side is not None else tuple(min(SMALLER_SIDE, each) for each in own.crop)
-    refuse_impossible(basics_of(dataset), (1 if dataset.channels == 1 else 3, crop[0], crop[1]), limits, pace)
+    refuse_impossible(
+        basics_of(dataset), (1 if dataset.channels == 1 else 3, crop[0], crop[1]), limits, pace or pace_for(dataset)
+    )
 
 
 def designed(
@@ -69,7 +74,7 @@ def designed(
     seconds: float | None,
     framing: Framing | None = None,
     epochs: int | None = None,
-    pace: Pace = HERE,
+    pace: Pace | None = None,
 ) -> Design:
     """The design for evidence that has been measured."""
     tight = bool({"max_params", "max_macs", "max_size"} & set(limits.set))
@@ -82,7 +87,7 @@ def designed(
         preprocess,
         scheme,
         limits,
-        pace,
+        pace or pace_for(dataset),
         epochs=passes,
         seconds=seconds or usual_seconds(images, scheme.level),
     )

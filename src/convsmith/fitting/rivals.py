@@ -21,7 +21,7 @@ from convsmith.errors import LimitError
 from convsmith.evaluation.metrics import Interval
 from convsmith.fitting.asked import recipe_for, with_asked
 from convsmith.fitting.chosen import Choice, Chosen, Trial, trial_of
-from convsmith.fitting.designing import HERE, check_limits, designed
+from convsmith.fitting.designing import check_limits, designed, pace_for
 from convsmith.fitting.trials import accuracy_in, feature_seconds, head_accuracy, start_of
 from convsmith.model import Model
 from convsmith.network.network import Network
@@ -125,7 +125,7 @@ def _designed(request: Request, dataset: Dataset, design: Design) -> Rival:
     candidate = design.candidate("strongest")
     reason = f"{candidate.network.name}: designed for these images, the {candidate.kind} candidate"
     plan = _plan(request, dataset, design, candidate.network, reason, design.preprocess)
-    return Rival("own design", Chosen(plan), HERE.seconds_of(candidate.network))
+    return Rival("own design", Chosen(plan), pace_for(dataset).seconds_of(candidate.network))
 
 
 def _of_zoo(request: Request, dataset: Dataset, design: Design, seconds: float, own: Rival) -> Rival:
@@ -138,13 +138,13 @@ def _of_zoo(request: Request, dataset: Dataset, design: Design, seconds: float, 
     images = len(dataset.split("train"))
     found = choose(
         *(len(dataset.classes), (preprocess.channels, *preprocess.crop), images, request.limits),
-        *(HERE.latency_of, lambda network: pace * float(cost_of(network).macs)),
+        *(latency_ms, lambda network: pace * float(cost_of(network).macs)),
         epochs=design.epochs,
         characters=written_characters(dataset.classes),
         training_seconds=seconds,
     )
     plan = _plan(request, dataset, design, found.network, found.reason, preprocess)
-    return Rival("zoo", Chosen(plan), HERE.seconds_of(found.network))
+    return Rival("zoo", Chosen(plan), pace_for(dataset).seconds_of(found.network))
 
 
 def _plan(
@@ -202,7 +202,7 @@ def _tuned(request: Request, dataset: Dataset, start: Model, name: str, seconds:
     chosen = _pretrained(request, dataset, start, name, side, head_only=False)
     if _exceeded(request, chosen.plan.network) is not None:
         return None
-    each = HERE.seconds_of(chosen.plan.network)
+    each = pace_for(dataset).seconds_of(chosen.plan.network)
     if each * len(dataset.split("train")) * chosen.plan.recipe.epochs > seconds:
         return None
     return Rival("fine-tuned", chosen, each)

@@ -15,6 +15,7 @@ from convsmith.network.network import Network
 from convsmith.scaling.line import Member
 from convsmith.scaling.scaled import GridPoint
 from convsmith.scaling.trials import Trials
+from convsmith.train.recipes.default import default_batch
 from convsmith.train.recipes.named import DEFAULT, recipe_named
 from convsmith.train.run.plan import RunPlan
 from convsmith.train.run.run import DivergedError
@@ -71,7 +72,8 @@ class Contest:
         there is no time for one epoch of each.
         """
         net = self.plan.network
-        each = seconds_an_image(net) * len(self.dataset.split("train")) / float(cost_of(net).macs)
+        images = len(self.dataset.split("train"))
+        each = seconds_an_image(net, default_batch(images)) * images / float(cost_of(net).macs)
         mean = sum(float(member.cost.macs) for member in grid) / max(1, len(grid))
         rest = sum(float(member.cost.macs) for member in others)
 

@@ -24,6 +24,7 @@ from convsmith.searching.settings import MOST_EPOCHS, USUAL_EPOCHS, SearchSettin
 from convsmith.searching.spaces.limited import LatencyOf, Limited
 from convsmith.searching.spaces.space import Space
 from convsmith.searching.storage import ASKED, import_optuna, told as storage_told
+from convsmith.train.recipes.default import default_batch
 from convsmith.train.tune.pace import seconds_an_image
 
 if TYPE_CHECKING:
@@ -125,9 +126,9 @@ def _epochs(limited: Limited, dataset: Dataset, settings: SearchSettings, told: 
         return USUAL_EPOCHS
     import numpy as np
 
-    some = limited.drawn(3, np.random.default_rng(settings.seed))
-    each = sorted(seconds_an_image(limited.members.network(row)) for row in some)[1]
-    an_epoch = each * len(dataset.split("train"))
+    images, some = len(dataset.split("train")), limited.drawn(3, np.random.default_rng(settings.seed))
+    each = sorted(seconds_an_image(limited.members.network(row), default_batch(images)) for row in some)[1]
+    an_epoch = each * images
     epochs = max(1, min(MOST_EPOCHS, int(settings.seconds / (FULL_TRAININGS * an_epoch))))
     told(f"an epoch of a usual member takes about {an_epoch:.1f} s here: trainings of up to {epochs} epochs")
     return epochs

@@ -49,6 +49,11 @@ def default_epochs(train_images: int) -> int:
     return int(np.clip(round(IMAGES_SHOWN / train_images), *EPOCHS))
 
 
+def default_batch(train_images: int) -> int:
+    """128, or fewer, a power of 2 of at least 8, so that an epoch has `EPOCH_UPDATES` updates."""
+    return int(np.clip(2 ** int(np.log2(max(1, train_images / EPOCH_UPDATES))), 8, BATCH))
+
+
 def default_recipe(
     network: Network, dataset: Dataset, preprocess: Preprocess, *, epochs: int | None = None, seed: int = 0
 ) -> Recipe:
@@ -64,7 +69,7 @@ def default_recipe(
     """
     train = dataset.split("train")
     epochs = epochs or default_epochs(len(train))
-    batch = int(np.clip(2 ** int(np.log2(max(1, len(train) / EPOCH_UPDATES))), 8, BATCH))
+    batch = default_batch(len(train))
     normed = _is_normed(network)
     deep = sum(isinstance(node.op, Conv | Linear) for node in network) > DEEP_LAYERS
     counts = np.bincount(train.labels, minlength=len(dataset.classes))

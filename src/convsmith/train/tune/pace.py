@@ -19,6 +19,7 @@ from convsmith.data.dataset import SMALL_SIDE
 from convsmith.errors import UsageError
 from convsmith.evaluation.inference import best_device
 from convsmith.network.network import Network
+from convsmith.train.recipes.default import BATCH
 from convsmith.train.recipes.recipe import Recipe
 from convsmith.train.recipes.schedule import Updates
 from convsmith.train.run.checkpoint import CheckpointFolder
@@ -36,8 +37,8 @@ MEASURED_SECONDS = 4.0
 WARM_STEPS = 2
 """Steps that do not count: the first ones allocate and choose kernels."""
 
-TRIAL_BATCH, TRIALS = 128, 3
-"""Images of a step that a network is tried with before it is chosen, an eighth of them for photographs; and steps."""
+TRIALS = 3
+"""Steps that a network is tried with before it is chosen. They have an eighth of the usual batch for photographs."""
 
 TRIAL_MACS, FEWEST_IMAGES = 4e9, 4
 """On a CPU such a step has no more images than take so many multiply-adds, but at least a few: networks that could be
@@ -111,13 +112,14 @@ def within_seconds(recipe: Recipe, seconds: float, pace: Pace, updates_an_epoch:
     return replace(recipe, epochs=epochs, warmup_epochs=warmup, epoch_steps=steps)
 
 
-def seconds_an_image(network: Network) -> float:
-    """Seconds that a training step takes for one image here, in the arithmetic that is usually fastest.
+def seconds_an_image(network: Network, batch_size: int = BATCH) -> float:
+    """Seconds that a training step on `batch_size` images takes for one of them here, in the arithmetic that is usually
+    fastest.
 
     The best of a few steps on random images, after one that warms up.
     """
     device = best_device()
-    batch = TRIAL_BATCH if network.input[1] <= SMALL_SIDE else TRIAL_BATCH // 8
+    batch = min(batch_size, BATCH if network.input[1] <= SMALL_SIDE else BATCH // 8)
     if device.type == "cpu":
         batch = min(batch, max(FEWEST_IMAGES, int(TRIAL_MACS / float(cost_of(network).macs))))
     arithmetic = Arithmetic("channels_last", "float32" if bfloat16_is_slow(device) else "bfloat16", batch_size=batch)
